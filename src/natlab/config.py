@@ -1,0 +1,364 @@
+"""The configuration of a run, validated as a whole and resolved to what the workflow must build.
+
+A run file names a scale, datasets, tables and seeds. The tables' cells say which systems are measured, with which
+decodings, on which splits; from these follow the models, their teachers, and the distilled corpora. Nothing here looks
+at data, so a dry run needs none. Everything wrong raises UserError: one line with file, key and the allowed values.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from natlab.corpus import dataset as dataset_files
+from natlab.errors import UserError
+from natlab.proxy import registry
+from natlab.report import cells, spec
+from natlab.schema import known, read_yaml, validate
+
+DEFAULT_RUN = "config/config.yaml"
+SCHEMAS = Path("workflow/schemas")
+PAPERS = Path("config/papers")
+AUTOREGRESSIVE = "transformer"
+
+
+class Model(NamedTuple):
+    """One trained model of a run (its scale is the run's)."""
+
+    dataset: str
+    system: str
+    seed: int
+
+
+@dataclass
+class Run:
+    """A validated run. All mappings are the files' contents; ``source`` is the run's file as messages name it."""
+
+    root: Path
+    source: str
+    settings: dict[str, Any]
+    scale: dict[str, Any]
+    sizes: dict[str, dict[str, Any]]
+    systems: dict[str, dict[str, Any]]
+    decodings: dict[str, dict[str, Any]]
+    reference: str
+    datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.settings["run"]
+
+    def spec(self, dataset: str, system: str, seed: int) -> dict[str, Any]:
+        """All that determines a model but its data and code: the specification that `natlab train` takes."""
+        row = self.systems[system]
+        role = self.scale["teacher" if self.is_autoregressive(system) else "student"]
+        training = {**role, **row.get("training", {})}
+        default_size = training.pop("size")
+        size = self.sizes[row.get("size", default_size)]
+        if training["dropout"] is None:
+            training["dropout"] = size["dropout"]
+        target = _proxy(row["target"]) | {key: row[key] for key in ("teacher",) if key in row}
+        return {
+            "dataset": dataset,
+            "scale": self.settings["scale"],
+            "system": system,
+            "seed": seed,
+            "architecture": row["architecture"],
+            "target": target,
+            **({} if self.is_autoregressive(system) else _parallel(row)),
+            "size": {
+                "d_model": size["d_model"],
+                "d_hidden": size["d_hidden"],
+                "encoder_layers": size["layers"],
+                "decoder_layers": size["layers"],
+                "heads": size["heads"],
+            },
+            "joint_vocabulary": self.dataset(dataset)["bpe"]["joint"],
+            "training": training,
+        }
+
+    def dataset(self, name: str) -> dict[str, Any]:
+        """The content of a dataset's file: the run's own are in memory, any other is read."""
+        return self.datasets.get(name) or _load_dataset(self.root, name)
+
+    def is_autoregressive(self, system: str) -> bool:
+        return self.systems[system]["architecture"] == AUTOREGRESSIVE
+
+    def teacher(self, system: str) -> str | None:
+        """The system that distils this one's training targets, if any."""
+        return self.systems[system].get("teacher")
+
+    @cached_property
+    def filled(self) -> dict[str, list[cells.Cell]]:
+        """The cells of each table that this run fills."""
+        return {
+            name: [cell for cell in cells.cells(table, self.settings) if cell.dataset is not None]
+            for name, table in self.tables.items()
+        }
+
+    @cached_property
+    def models(self) -> list[Model]:
+        """Every model that is measured, teachers of others not among them unless they are measured too."""
+        measured = {(cell.dataset, system) for cell in self._all_cells() for system in measured_systems(cell)}
+        return [Model(*pair, seed) for pair in sorted(measured) for seed in self.settings["seeds"]]
+
+    def decodings_of(self, dataset: str, system: str, metrics: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+        """{name: resolved decoding} that the tables ask of a system, for the given metrics only, if any are given."""
+        names = {
+            cell.decoding
+            for cell in self._all_cells()
+            if cell.dataset == dataset and cell.system == system and cell.decoding is not None
+            if not metrics or cell.metric in metrics
+        }
+        return {name: self.decoding(dataset, name) for name in sorted(names)}
+
+    def timed_decodings_of(self, dataset: str, system: str) -> dict[str, dict[str, Any]]:
+        """The decodings of which the tables ask a speedup."""
+        return self.decodings_of(dataset, system, cells.LATENCY_METRICS)
+
+    def decoding(self, dataset: str, name: str) -> dict[str, Any]:
+        """A decoding with all its options, the dataset's among them."""
+        row = self.decodings[name]
+        if row["kind"] == "beam":
+            return {**row, "length_penalty": self.length_penalty(dataset)}
+        factor = self.dataset(dataset).get("length_factor", 1.0)
+        return {"candidates": 1, "length_factor": factor, "deduplicate": False, **row}
+
+    def length_penalty(self, dataset: str) -> float:
+        """The exponent of the length in a dataset's beam searches, distillation's too."""
+        return self.dataset(dataset).get("length_penalty", 1.0)
+
+    def splits_of(self, dataset: str, system: str) -> list[str]:
+        """The splits on which the tables ask for this system's translations."""
+        asked = {
+            cell.split
+            for cell in self._all_cells()
+            if cell.dataset == dataset and cell.system == system and cell.decoding is not None
+        }
+        return sorted(asked) or ["test"]
+
+    def sources(self, table: str) -> list[str]:
+        """The measurement files below results/measurements that a table's cells read, over all seeds."""
+        scale, seeds = self.settings["scale"], self.settings["seeds"]
+        found = {path for cell in self.filled[table] for seed in seeds for path in cells.sources(cell, scale, seed)}
+        return sorted(found)
+
+    def exact_datasets(self, table: str) -> list[str]:
+        """The generated corpora whose exact values a table shows."""
+        asked = {cell.dataset for cell in self.filled[table] if cell.metric.startswith(cells.EXACT)}
+        kinds = dataset_files.sources(self.root / dataset_files.FOLDER)
+        return sorted(name for name in asked if kinds[name]["kind"] == "grammar")
+
+    def _all_cells(self) -> Iterator[cells.Cell]:
+        for of_table in self.filled.values():
+            yield from of_table
+
+
+def measured_systems(cell: cells.Cell) -> list[str]:
+    """The systems a cell measures: one, two for the estimate of C, none for the corpus' own values."""
+    return sorted(cell.systems.values()) or ([cell.system] if cell.system else [])
+
+
+def load(settings: Mapping[str, Any], source: str, root: Path = Path()) -> Run:
+    """The run of ``settings`` (the content of ``source``), with every file it names read and validated.
+
+    ``root`` is the folder that holds config/ and workflow/schemas/.
+    """
+    schemas = root / SCHEMAS
+    validate(settings, schemas / "run.schema.yaml", source)
+    systems = _read(root, "config/systems.yaml", "systems")
+    known(source, "scale", settings["scale"], _stems(root / "config/scales"))
+    run = Run(
+        root=root,
+        source=source,
+        settings=dict(settings),
+        scale=_read(root, f"config/scales/{settings['scale']}.yaml", "scale"),
+        sizes=_read(root, "config/sizes.yaml", "sizes"),
+        systems=systems["systems"],
+        decodings=systems["decodings"],
+        reference=systems["reference"],
+    )
+    _check_sizes(run)
+    _check_systems(run)
+    for name in settings.get("systems", []):
+        known(source, "systems", name, run.systems)
+    _load_tables(run)
+    _load_datasets(run)
+    _check_cells(run)
+    return run
+
+
+def load_file(path: str | Path = DEFAULT_RUN, root: Path = Path()) -> Run:
+    """The run of a run file."""
+    return load(read_yaml(path), str(path), root)
+
+
+def from_snakemake(config: Mapping[str, Any], configfiles: Sequence[str | Path], root: Path = Path()) -> Run:
+    """The run Snakemake was called for: its ``--configfile``, else the default, under its ``--config`` overrides.
+
+    The default is read here and not by Snakemake, which would merge the datasets of another run into its own.
+    """
+    settings = dict(config) if configfiles else {**(read_yaml(root / DEFAULT_RUN, DEFAULT_RUN) or {}), **config}
+    # Snakemake leaves numbers within a list given to --config as text.
+    if isinstance(settings.get("seeds"), list):
+        settings["seeds"] = [int(s) if isinstance(s, str) and s.isdecimal() else s for s in settings["seeds"]]
+    source = ", ".join(map(str, configfiles)) or (f"{DEFAULT_RUN} and --config" if config else DEFAULT_RUN)
+    return load(settings, source, root)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", default=DEFAULT_RUN, metavar="RUNFILE", help=f"default: {DEFAULT_RUN}")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Validate a run and say what it would build. Raises UserError."""
+    checked = load_file(args.run)
+    distilled = {(model.dataset, checked.teacher(model.system)) for model in checked.models}
+    print(f"{args.run}: valid")
+    print(f"tables: {', '.join(checked.tables)}")
+    print(f"datasets: {', '.join(checked.datasets)}")
+    print(f"systems: {', '.join(sorted({model.system for model in checked.models}))}")
+    print(f"measured models: {len(checked.models)}; distilled by: {_listed(distilled)}")
+
+
+def _listed(distilled: set[tuple[str, str | None]]) -> str:
+    return ", ".join(f"{teacher} ({dataset})" for dataset, teacher in sorted(distilled, key=str) if teacher) or "none"
+
+
+def _proxy(value: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A proxy's name and options, from either way of writing it."""
+    return {"name": value} if isinstance(value, str) else dict(value)
+
+
+def _parallel(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What only a non-autoregressive system has."""
+    return {"input": _proxy(row["input"]), "canvas": row.get("canvas", "copy")}
+
+
+def _read(root: Path, file: str, kind: str) -> Any:
+    """The content of a configuration file, held to its kind's schema."""
+    value = read_yaml(root / file, name=file)
+    validate(value, root / SCHEMAS / f"{kind}.schema.yaml", file)
+    return value
+
+
+def _stems(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _check_sizes(run: Run) -> None:
+    for name, size in run.sizes.items():
+        if size["d_model"] % size["heads"]:
+            raise UserError(
+                f"config/sizes.yaml: {name}.heads: {size['heads']} heads do not divide d_model {size['d_model']}; "
+                "change one of them"
+            )
+    for role in ("teacher", "student"):
+        known(f"config/scales/{run.settings['scale']}.yaml", f"{role}.size", run.scale[role]["size"], run.sizes)
+
+
+def _check_systems(run: Run) -> None:
+    """What a schema cannot say: names, proxies' options, and combinations that do not exist."""
+    file = "config/systems.yaml"
+    known(file, "reference", run.reference, _autoregressive(run))
+    for name, row in run.systems.items():
+        at = f"systems.{name}"
+        if "size" in row:
+            known(file, f"{at}.size", row["size"], run.sizes)
+        if "size" in row.get("training", {}):
+            raise UserError(f"{file}: {at}.training.size: a system's size stands beside its training; write {at}.size")
+        _check_proxy(file, f"{at}.target", "targets", _proxy(row["target"]))
+        if run.is_autoregressive(name):
+            for key in ("input", "canvas"):
+                if key in row:
+                    raise UserError(
+                        f"{file}: {at}.{key}: a {row['architecture']} reads what it has written; "
+                        "remove the key (allowed with architecture nat)"
+                    )
+        elif "input" not in row:
+            raise UserError(f"{file}: {at}: key input is missing; allowed: {', '.join(registry.names('inputs'))}")
+        else:
+            _check_proxy(file, f"{at}.input", "inputs", _proxy(row["input"]))
+        _check_teacher(file, run, name)
+
+
+def _check_proxy(file: str, at: str, kind: str, given: dict[str, Any]) -> None:
+    """Hold a proxy's name and options to the dataclass that implements it."""
+    name = given["name"]
+    known(file, at, name, registry.names(kind))
+    allowed = registry.options(kind, name)
+    for option in given:
+        known(file, f"{at}: {name}", option, ["name", *allowed])
+    for option, default in allowed.items():
+        if default is registry.REQUIRED and option not in given:
+            raise UserError(f"{file}: {at}: {name} needs the key {option}; add it")
+
+
+def _check_teacher(file: str, run: Run, name: str) -> None:
+    at, teacher = f"systems.{name}", run.teacher(name)
+    target = _proxy(run.systems[name]["target"])["name"]
+    teachers = ", ".join(system for system in _autoregressive(run) if run.teacher(system) is None)
+    if registry.distilled(target) and teacher is None:
+        raise UserError(f"{file}: {at}: key teacher is missing, target {target} is distilled; allowed: {teachers}")
+    if not registry.distilled(target) and teacher is not None:
+        raise UserError(f"{file}: {at}.teacher: target {target} is not distilled; remove the key")
+    if teacher is not None and teacher not in teachers.split(", "):
+        what = "is not an autoregressive system trained on raw data" if teacher in run.systems else "is unknown"
+        raise UserError(f"{file}: {at}.teacher: {teacher!r} {what}; allowed: {teachers}")
+
+
+def _autoregressive(run: Run) -> list[str]:
+    return [name for name in run.systems if run.is_autoregressive(name)]
+
+
+def _load_tables(run: Run) -> None:
+    papers = run.root / PAPERS
+    names = sorted(f"{path.parent.name}/{path.stem}" for path in papers.glob("*/*.yaml"))
+    for name in run.settings["tables"]:
+        known(run.source, "tables", name, names)
+        run.tables[name] = spec.load(papers / f"{name}.yaml")
+
+
+def _load_datasets(run: Run) -> None:
+    """The datasets that stand for a corpus; each corpus must be one that some paper's table names."""
+    papers = (run.root / PAPERS).glob("*/*.yaml")
+    corpora = sorted({corpus for path in papers for corpus in _corpora(read_yaml(path))})
+    names = _stems(run.root / dataset_files.FOLDER)
+    for corpus, name in run.settings["corpora"].items():
+        known(run.source, "corpora", corpus, corpora)
+        known(run.source, f"corpora.{corpus}", name, names)
+        run.datasets[name] = _load_dataset(run.root, name)
+
+
+def _load_dataset(root: Path, name: str) -> dict[str, Any]:
+    return dataset_files.load(root / dataset_files.FOLDER / f"{name}.yaml", root / dataset_files.SCHEMA)
+
+
+def _corpora(table: Mapping[str, Any]) -> Iterator[str]:
+    """The papers' corpora that a table's cells name."""
+    for part in (table, *table.get("rows", []), *table.get("columns", [])):
+        if "corpus" in part.get("cell", {}):
+            yield part["cell"]["corpus"]
+
+
+def _check_cells(run: Run) -> None:
+    """Every cell's systems and decoding exist and suit each other; every table has something to fill."""
+    for table, of_table in run.filled.items():
+        file = f"config/papers/{table}.yaml"
+        for cell in of_table:
+            at = f"row {cell.row + 1}, column {cell.column}"
+            for system in measured_systems(cell):
+                known(file, f"{at}: system", system, run.systems)
+            if cell.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
+                kind = "beam" if run.is_autoregressive(cell.system) else "argmax"
+                suitable = [name for name, decoding in run.decodings.items() if decoding["kind"] == kind]
+                known(file, f"{at}: decoding of {cell.system}", cell.decoding, suitable)
+        if not of_table:
+            corpora = ", ".join(sorted(set(_corpora(run.tables[table]))))
+            raise UserError(
+                f"{run.source}: tables: {table} would be empty: the run has a dataset for none of its corpora "
+                f"({corpora}), or builds none of its systems; change corpora, systems or tables"
+            )

@@ -1,0 +1,106 @@
+"""`natlab clean`: raw text to clean, tokenised, cased text, ``{train,valid,test}.{src,tgt}``.
+
+Every line is tokenised (`natlab.corpus.tokenise`). Of the training pairs those are dropped, in this order, that have an
+empty side, are too long, have sides of too different a length, or were seen before. Valid and test pairs are all kept.
+"""
+
+import argparse
+from collections.abc import Iterable
+from functools import partial
+from hashlib import blake2b
+from itertools import compress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from natlab.corpus.dataset import SPLITS, load
+from natlab.corpus.text import Counts, batches, folder_aside, in_order, pair_writer, pairs
+from natlab.corpus.tokenise import tokeniser
+from natlab.files import write_json
+
+
+class Seen:
+    """A set of 64-bit digests in 8 bytes each: sorted runs, of which any two of like size are merged.
+
+    20 M pairs take 160 MB (and once more while the largest runs merge). Two different pairs share a digest with
+    probability 2**-64, so among 20 M pairs one is dropped wrongly with probability 1e-5.
+    """
+
+    def __init__(self) -> None:
+        self.runs: list[np.ndarray] = []
+
+    def add(self, items: Iterable[bytes]) -> list[bool]:
+        """For each item in turn: is it new? All are in the set afterwards."""
+        digests = np.array([int.from_bytes(blake2b(item, digest_size=8).digest()) for item in items], dtype=np.uint64)
+        unique, first = np.unique(digests, return_index=True)
+        known = np.zeros(len(unique), dtype=bool)
+        for run in self.runs:
+            at = np.minimum(np.searchsorted(run, unique), len(run) - 1)
+            known |= run[at] == unique
+        new = np.zeros(len(digests), dtype=bool)
+        new[first[~known]] = True
+        if not known.all():
+            self.runs.append(unique[~known])
+        while len(self.runs) > 1 and len(self.runs[-2]) <= 2 * len(self.runs[-1]):
+            last = self.runs.pop()
+            self.runs[-1] = np.sort(np.concatenate([self.runs[-1], last]), kind="stable")
+        return new.tolist()
+
+
+def clean(dataset: dict[str, Any], text: str | Path, out: str | Path, threads: int = 1) -> None:
+    """Write the tok folder of a loaded dataset from its text folder, with stats.json."""
+    with folder_aside(out) as folder:
+        splits = {split: _split(dataset, Path(text), split, folder, threads) for split in SPLITS}
+        write_json(folder / "stats.json", {"step": "clean", "splits": splits})
+
+
+def _split(dataset: dict[str, Any], text: Path, split: str, folder: Path, threads: int) -> dict[str, Any]:
+    filters = dataset["clean"] if split == "train" else None
+    seen = Seen() if filters and filters["deduplicate"] else None
+    sides = [(dataset["tokenise"], language, dataset["lowercase"]) for language in dataset["languages"].values()]
+    work = partial(_clean_batch, sides, filters)
+    counts = Counts()
+    with pair_writer(folder, split) as write:
+        for rows in in_order(work, batches(pairs(text, split)), threads):
+            counts.pairs_in += len(rows)
+            kept = [row for row in rows if not isinstance(row, str)]
+            new = seen.add("\t".join(pair).encode() for pair in kept) if seen else [True] * len(kept)
+            counts.drop(row for row in rows if isinstance(row, str))
+            counts.drop("duplicate" for is_new in new if not is_new)
+            for pair in compress(kept, new):
+                write(*pair)
+                counts.keep(*pair)
+    return counts.as_json()
+
+
+def _clean_batch(
+    sides: list[tuple[str, str, bool]], filters: dict[str, Any] | None, rows: list[tuple[str, str]]
+) -> list[tuple[str, str] | str]:
+    """Each raw pair tokenised (``sides``: the arguments of each side's tokeniser), or the reason why it is dropped."""
+    src, tgt = (tokeniser(*side) for side in sides)
+    cleaned = [(src(a), tgt(b)) for a, b in rows]
+    return [(filters and _reason(*pair, filters)) or pair for pair in cleaned]
+
+
+def _reason(src: str, tgt: str, filters: dict[str, Any]) -> str | None:
+    """Why a tokenised training pair is dropped; None when it is kept. Lengths are in tokens."""
+    a, b = len(src.split()), len(tgt.split())
+    if not a or not b:
+        return "empty"
+    if max(a, b) > filters["max_length"]:
+        return "too long"
+    if filters["max_ratio"] and max(a, b) > filters["max_ratio"] * min(a, b):
+        return "length ratio"
+    return None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, help="dataset file")
+    parser.add_argument("--text", required=True, help="folder of raw text: results/corpora/<dataset>/text")
+    parser.add_argument("--threads", type=int, default=1, help="processes that tokenise (default 1)")
+    parser.add_argument("--out", required=True, help="folder to write: results/corpora/<dataset>/tok")
+
+
+def run(args: argparse.Namespace) -> None:
+    clean(load(args.config), args.text, args.out, args.threads)

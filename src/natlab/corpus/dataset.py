@@ -1,0 +1,127 @@
+"""Dataset files (``config/datasets/<name>.yaml``): reading, validating, and what follows from one.
+
+A dataset may be derived from another: ``reversed`` swaps the languages of its base, ``noise`` corrupts the base's
+target side into a source. What a derived file does not say, it takes from its base.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from natlab.errors import UserError
+from natlab.schema import known, read_yaml, validate
+
+SCHEMA = Path("workflow/schemas/dataset.schema.yaml")
+FOLDER = Path("config/datasets")
+SIDES = ("src", "tgt")
+SPLITS = ("train", "valid", "test")
+ENGLISH = "en"
+# what each kind of derived dataset can be derived from
+BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "grammar")}
+
+
+def load(path: str | Path, schema: str | Path = SCHEMA) -> dict[str, Any]:
+    """The validated dataset of a YAML file, with what a derived one takes from its base.
+
+    A reversed dataset is its base with the languages swapped; a noise corpus keeps its own ``source``, has the base's
+    target language on both sides, and so a joint BPE. Raises UserError naming the file, the key and what is allowed.
+    """
+    path = Path(path)
+    dataset = read_yaml(path)
+    validate(dataset, Path(schema), str(path))
+    source = dataset["source"]
+    if "base" not in source:
+        _check_files(dataset, str(path))
+        return dataset
+    known(str(path), "source.base", source["base"], sorted(file.stem for file in path.parent.glob("*.yaml")))
+    base = load(path.with_name(f"{source['base']}.yaml"), schema)
+    if base["source"]["kind"] not in BASES[source["kind"]]:
+        raise UserError(
+            f"{path}: source.base: {source['base']} is of kind {base['source']['kind']}; "
+            f"allowed kinds: {', '.join(BASES[source['kind']])}"
+        )
+    src, tgt = base["languages"]["src"], base["languages"]["tgt"]
+    if source["kind"] == "reversed":
+        derived = {"source": base["source"], "languages": {"src": tgt, "tgt": src}}
+    else:
+        derived = {"languages": {"src": tgt, "tgt": tgt}, "bpe": base["bpe"] | {"joint": True}}
+    return base | dataset | derived
+
+
+def address(url: str) -> str:
+    """Where a file lies under ``results/downloads`` and under a mirror: ``host/path``."""
+    parts = urlsplit(url)
+    return parts.netloc + parts.path
+
+
+def sources(folder: str | Path = FOLDER) -> dict[str, dict[str, Any]]:
+    """{dataset: its ``source`` as written} for every dataset file of a folder."""
+    return {path.stem: (read_yaml(path) or {}).get("source", {}) for path in sorted(Path(folder).glob("*.yaml"))}
+
+
+def downloads(folder: str | Path = FOLDER) -> dict[str, dict[str, str]]:
+    """{address: {url, sha256}} of every file any dataset of the folder fetches.
+
+    Raises UserError when two datasets disagree about the checksum of one address.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name, source in sources(folder).items():
+        for key, file in source.get("files", {}).items():
+            first = found.setdefault(address(file["url"]), file)
+            if first["sha256"] != file["sha256"]:
+                raise UserError(
+                    f"{Path(folder) / name}.yaml: source.files.{key}.sha256: another dataset gives {first['sha256']} "
+                    f"for {file['url']}; make them agree"
+                )
+    return found
+
+
+# What the workflow asks of datasets by name; the files are read once a process.
+
+
+@cache
+def named(name: str) -> dict[str, Any]:
+    """The loaded dataset of a name."""
+    return load(FOLDER / f"{name}.yaml")
+
+
+def pattern(*kinds: str) -> str:
+    """A regular expression for the names of all datasets of some kinds, as their files state them."""
+    return "|".join(name for name, source in sources().items() if source.get("kind") in kinds) or "(?!)"
+
+
+def addresses(name: str) -> list[str]:
+    """The addresses of the files that a dataset is made from."""
+    return [address(file["url"]) for file in named(name)["source"]["files"].values()]
+
+
+def base(name: str) -> str:
+    """The dataset that a derived one is made from."""
+    return named(name)["source"]["base"]
+
+
+def settings(name: str, *keys: str) -> str:
+    """The part of a dataset's configuration that a step depends on, as one line of JSON."""
+    return json.dumps({key: named(name)[key] for key in keys}, sort_keys=True, ensure_ascii=False)
+
+
+def _check_files(dataset: dict[str, Any], file: str) -> None:
+    """What a schema cannot say: files that are read are listed, and the sides are the dataset's languages."""
+    source, languages = dataset["source"], sorted(dataset["languages"].values())
+    references = {}
+    if source["kind"] == "tatoeba":
+        known(file, "languages", ENGLISH, languages)
+        references["source.table"] = source["table"]
+    elif source["kind"] == "parallel":
+        for split, parts in source["splits"].items():
+            for number, part in enumerate(parts if isinstance(parts, list) else ()):
+                key = f"source.splits.{split}.{number}"
+                if sorted(part) != languages:
+                    raise UserError(
+                        f"{file}: {key}: names the sides {', '.join(part)}; allowed: {', '.join(languages)}"
+                    )
+                references |= {f"{key}.{language}": reference for language, reference in part.items()}
+    for key, reference in references.items():
+        known(file, key, reference.partition(":")[0], source["files"])

@@ -1,0 +1,351 @@
+"""The grammar corpus: English-German sentences of a synchronous grammar whose P(Y|X) is known and can be enumerated.
+
+A source is a choice of English words; its targets are all its German realisations. Four kinds of modes give a source
+several targets, and only the German side shows which one was taken:
+
+- ``synonyms``: nouns of different gender (das Auto, der Wagen): article, adjective and pronouns agree;
+- ``fronting``: which constituent stands before the finite verb (Der Mann kauft heute ..., Heute kauft der Mann ...);
+- ``separable``: separable against simple verbs, and verbs of different case (ruft ... an, kontaktiert ...);
+- ``pairs``: fixed expressions whose words belong together (ab und zu, hin und wieder; sowohl ... als auch).
+
+A kind's strength s in [0, 1] sets the probabilities: of K alternatives the first has weight 1 and every other one
+weight s, so 0 always takes the first and 1 makes them equally likely. Choices are independent of each other.
+"""
+
+import argparse
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from natlab.corpus import dataset, exact, lexicon
+from natlab.corpus.lexicon import Noun
+from natlab.corpus.text import folder_aside
+from natlab.errors import UserError
+from natlab.files import write_json
+
+MODES = ("synonyms", "fronting", "separable", "pairs")
+
+Tokens = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A noun phrase, in English words; ``adjective`` is "" where it has none."""
+
+    determiner: str
+    adjective: str
+    noun: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is said, in English words; "" or () where a part is absent.
+
+    ``tail`` says more of the object: ("but", A) it is too A; ("very", A) which is very A; ("both", A, B) which is both.
+    """
+
+    opening: str
+    subject: Phrase
+    verb: str
+    object: Phrase
+    manner: str
+    place: str
+    time: str
+    tail: tuple[str, ...]
+
+    def english(self) -> Tokens:
+        """The tokens of the source sentence. Its word order does not depend on the German choice."""
+        tokens: list[str] = []
+        if self.opening:
+            tokens += [*self.opening.split(), ","]
+        clause = [*_english(self.subject), self.verb, *_english(self.object)]
+        adverbials = f"{self.manner} {self.place} {self.time}".split()
+        kind, *adjectives = self.tail or ("",)
+        if kind in ("very", "both"):
+            # A relative clause stands beside its noun, so the adverbials go before the clause.
+            pronoun = "who" if lexicon.KINDS[self.object.noun] == "person" else "that"
+            described = ["very", *adjectives] if kind == "very" else ["both", adjectives[0], "and", adjectives[1]]
+            tokens += [*adverbials, *clause, pronoun, "is", *described]
+        else:
+            tokens += [*clause, *adverbials]
+            if kind == "but":
+                tokens += [",", "but", "it", "is", "too", *adjectives]
+        return (*tokens, ".")
+
+
+def _english(phrase: Phrase) -> list[str]:
+    words = [word for word in (phrase.adjective, phrase.noun) if word]
+    article = "an" if phrase.determiner == "a" and words[0][0] in "aeiou" else phrase.determiner
+    return [article, *words]
+
+
+def choices(source: Source) -> dict[str, tuple[str, Sequence[Any]]]:
+    """The choices a translator of ``source`` has: {what: (kind of mode, alternatives, the usual one first)}."""
+    slots = {
+        "subject": ("synonyms", lexicon.NOUNS[source.subject.noun]),
+        "verb": ("separable", lexicon.VERBS[source.verb]),
+        "object": ("synonyms", lexicon.NOUNS[source.object.noun]),
+    }
+    fronts = ["subject"]
+    if source.opening:
+        slots["opening"] = ("pairs", lexicon.OPENINGS[source.opening])
+    if source.time:
+        slots["time"] = ("pairs", lexicon.TIMES[source.time])
+        fronts.append("time")
+    if source.manner:
+        slots["manner"] = ("pairs", lexicon.MANNERS[source.manner])
+        fronts.append("manner")
+    if source.place:
+        slots["place"] = ("synonyms", lexicon.PLACES[source.place])
+        fronts.append("place")
+    if source.tail[:1] == ("both",):
+        slots["tail"] = ("pairs", lexicon.BOTH)
+    elif source.object.determiner != "a" and lexicon.KINDS[source.object.noun] != "person" and not source.tail:
+        # A definite thing: a person could be taken for the subject, and what follows must stay near its object.
+        fronts.append("object")
+    return slots | {"front": ("fronting", fronts)}
+
+
+def realise(source: Source, chosen: Mapping[str, Any]) -> Tokens:
+    """The German tokens for one choice of alternatives, ``{what: alternative}`` as `choices` lists them."""
+    verb, noun = chosen["verb"], chosen["object"]
+    middle = {
+        "subject": _german(source.subject, chosen["subject"], "nom"),
+        "time": chosen.get("time", ()),
+        "manner": chosen.get("manner", ()),
+        "place": chosen.get("place", ()),
+        "object": _german(source.object, noun, verb.case),
+    }
+    front = middle.pop(chosen["front"])
+    opening = (*chosen["opening"], ",") if source.opening else ()
+    particle = (verb.particle,) if verb.particle else ()
+    return (
+        *opening,
+        *front,
+        verb.finite,
+        *itertools.chain.from_iterable(middle.values()),
+        *particle,
+        *_german_tail(source.tail, noun, chosen.get("tail", ())),
+        ".",
+    )
+
+
+def _german(phrase: Phrase, noun: Noun, case: str) -> Tokens:
+    tokens = [lexicon.determiner(phrase.determiner, noun.gender, case)]
+    if phrase.adjective:
+        adjective = lexicon.ADJECTIVES[phrase.adjective]
+        tokens.append(lexicon.inflected(adjective, phrase.determiner, noun.gender, case))
+    return (*tokens, noun.word if case == "nom" else noun.oblique)
+
+
+def _german_tail(tail: tuple[str, ...], noun: Noun, both: Tokens) -> Tokens:
+    if not tail:
+        return ()
+    kind, *english = tail
+    adjectives = [lexicon.ADJECTIVES[word].predicative for word in english]
+    if kind == "but":
+        return (",", "aber", lexicon.PRONOUNS[noun.gender], "ist", "zu", *adjectives)
+    described = " ".join(both).format(*adjectives).split() if kind == "both" else ["sehr", *adjectives]
+    return (",", lexicon.RELATIVES[noun.gender], *described, "ist")
+
+
+def sentence(tokens: Tokens) -> str:
+    """Tokens as plain text: a capital at the beginning, no space before punctuation."""
+    text = " ".join(tokens).replace(" ,", ",").replace(" .", ".")
+    return text[0].upper() + text[1:]
+
+
+def lowered(tokens: Tokens) -> Tokens:
+    """The tokens in lower case, as the models see them."""
+    return tuple(token.lower() for token in tokens)
+
+
+class Grammar:
+    """The grammar at given strengths of its modes, ``{kind: strength in [0, 1]}``; a kind not named is off."""
+
+    def __init__(self, modes: Mapping[str, float]):
+        self.strengths = {mode: modes.get(mode, 0.0) for mode in MODES}
+
+    def _weighted(self, source: Source) -> dict[str, list[tuple[Any, float]]]:
+        """Every choice's possible alternatives with their probabilities."""
+        weighted = {}
+        for what, (mode, alternatives) in choices(source).items():
+            strength = self.strengths[mode]
+            total = 1 + strength * (len(alternatives) - 1)
+            weights = [1 / total] + [strength / total] * (len(alternatives) - 1)
+            weighted[what] = [(a, w) for a, w in zip(alternatives, weights, strict=True) if w > 0]
+        return weighted
+
+    def targets(self, source: Source) -> list[tuple[Tokens, float]]:
+        """P(Y|X) enumerated: every target, its tokens in their case, with its probability; these sum to 1."""
+        weighted = self._weighted(source)
+        probabilities: dict[Tokens, float] = {}
+        for combination in itertools.product(*weighted.values()):
+            chosen = dict(zip(weighted, (alternative for alternative, _ in combination), strict=True))
+            probability = 1.0
+            for _, p in combination:
+                probability *= p
+            tokens = realise(source, chosen)
+            probabilities[tokens] = probabilities.get(tokens, 0.0) + probability
+        # A product of very small strengths can underflow to 0.
+        return [(tokens, p) for tokens, p in probabilities.items() if p > 0]
+
+    def sample(self, source: Source, rng: random.Random) -> Tokens:
+        """One target drawn from P(Y|X)."""
+        chosen = {}
+        for what, weighted in self._weighted(source).items():
+            alternatives, probabilities = zip(*weighted, strict=True)
+            chosen[what] = rng.choices(alternatives, probabilities)[0]
+        return realise(source, chosen)
+
+
+def sample_source(rng: random.Random) -> Source:
+    """One source drawn from the grammar's distribution over sources, which no mode changes."""
+
+    def sometimes(probability: float, words: Sequence[str]) -> str:
+        return rng.choice(words) if rng.random() < probability else ""
+
+    verb = rng.choice(list(lexicon.VERBS))
+    subject = rng.choice(list(lexicon.PERSONS))
+    noun = rng.choice([noun for noun in lexicon.OBJECTS[verb] if noun != subject])
+    kind = lexicon.KINDS[noun]
+
+    adjective = sometimes(0.4, _adjectives(kind))
+    said = lexicon.ADJECTIVES[adjective].scale if adjective else ""
+    others = [word for word in _adjectives(kind) if lexicon.ADJECTIVES[word].scale != said]
+    first, second = rng.choice(others), rng.choice(others)
+    form = rng.random()
+    tail: tuple[str, ...] = ()
+    # "But it is" never speaks of a person: "he" or "she" would give the German noun away.
+    if form < 0.08 and kind != "person":
+        tail = ("but", rng.choice([word for word in others if lexicon.ADJECTIVES[word].too]))
+    elif 0.08 <= form < 0.13:
+        tail = ("very", first)
+    elif 0.13 <= form < 0.17 and lexicon.ADJECTIVES[first].scale != lexicon.ADJECTIVES[second].scale:
+        tail = ("both", first, second)
+    beside = tail[:1] in (("very",), ("both",))
+
+    return Source(
+        opening=sometimes(0.05, list(lexicon.OPENINGS)),
+        subject=Phrase(rng.choice(("the", "the", "a")), sometimes(0.2, _adjectives("person")), subject),
+        verb=verb,
+        object=Phrase(rng.choice(("the", "this", "a")), adjective, noun),
+        manner="" if beside else sometimes(0.15, list(lexicon.MANNERS)),
+        place="" if beside or kind == "home" else sometimes(0.6, list(lexicon.PLACES)),
+        time=sometimes(0.95, list(lexicon.TIMES)),
+        tail=tail,
+    )
+
+
+def _adjectives(kind: str) -> list[str]:
+    return [word for word, adjective in lexicon.ADJECTIVES.items() if kind in adjective.kinds]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The ``source`` mapping of a grammar dataset: pairs of each split, further references of valid and test, modes."""
+
+    pairs: int
+    valid: int
+    test: int
+    seed: int
+    references: int
+    modes: dict[str, float]
+
+    def sources(self) -> dict[str, list[Source]]:
+        """The sources of every split, all different; test and valid come first, so they do not depend on ``pairs``."""
+        rng = random.Random(f"{self.seed}/sources")
+        fresh = _distinct(rng)
+        sizes = {"test": self.test, "valid": self.valid, "train": self.pairs}
+        return {split: list(itertools.islice(fresh, size)) for split, size in sizes.items()}
+
+
+def _distinct(rng: random.Random) -> Iterator[Source]:
+    """Sources drawn one after the other, those seen before left out."""
+    seen = set()
+    while True:
+        source = sample_source(rng)
+        english = source.english()
+        if english not in seen:
+            seen.add(english)
+            yield source
+
+
+def generate(recipe: Recipe, out: Path) -> None:
+    """Fill the folder ``out``: the splits, further references of valid and test, ``stats.json``, ``exact.json``."""
+    grammar = Grammar(recipe.modes)
+    stats: dict[str, Any] = {"modes": recipe.modes, "seed": recipe.seed, "splits": {}}
+    exactly: dict[str, dict[str, Any]] = {}
+    types: dict[str, set[str]] = {"src": set(), "tgt": set()}
+    for split, sources in recipe.sources().items():
+        further = recipe.references if split != "train" else 0
+        rng = random.Random(f"{recipe.seed}/{split}")
+        english = [source.english() for source in sources]
+        german = [[grammar.sample(source, rng) for source in sources] for _ in range(1 + further)]
+        columns = {"src": english, "tgt": german[0]} | {f"ref{k}": german[k] for k in range(1, 1 + further)}
+        for suffix, rows in columns.items():
+            with open(out / f"{split}.{suffix}", "w", encoding="utf-8", newline="\n") as file:
+                file.writelines(f"{sentence(tokens)}\n" for tokens in rows)
+        stats["splits"][split] = {
+            "pairs": len(sources),
+            "further_references": further,
+            "tokens": {"src": sum(map(len, english)), "tgt": sum(map(len, german[0]))},
+        }
+        types["src"].update(word for tokens in english for word in lowered(tokens))
+        types["tgt"].update(word for tokens in german[0] for word in lowered(tokens))
+        if split != "train":
+            exactly[split] = _exact(grammar, sources, german[0], further, rng)
+    stats["types"] = {side: len(words) for side, words in types.items()}
+    write_json(out / "stats.json", stats)
+    write_json(out / "exact.json", {"convention": exact.CONVENTION, **exactly["valid"], "test": exactly["test"]})
+
+
+def _exact(
+    grammar: Grammar, sources: Sequence[Source], drawn: Sequence[Tokens], references: int, rng: random.Random
+) -> dict[str, Any]:
+    distributions = [[(lowered(tokens), p) for tokens, p in grammar.targets(source)] for source in sources]
+    return {
+        "sentences": len(sources),
+        **exact.information(distributions),
+        "mean_targets": sum(map(len, distributions)) / len(distributions),
+        **exact.ceiling(distributions, references, rng),
+        "ideal_losses": exact.ideal_losses(distributions, [lowered(tokens) for tokens in drawn]),
+    }
+
+
+def show(grammar: Grammar, count: int, seed: int) -> None:
+    """Print ``count`` sources with all their targets, the likeliest first."""
+    for source in itertools.islice(_distinct(random.Random(f"{seed}/sources")), count):
+        print(sentence(source.english()))
+        for tokens, probability in sorted(grammar.targets(source), key=lambda pair: -pair[1]):
+            print(f"  {probability:.4f}  {sentence(tokens)}")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, help="the dataset's YAML; --show without it sets all modes to 1")
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--out", type=Path, help="the text folder to write, replaced if it exists")
+    action.add_argument(
+        "--show", type=int, metavar="N", help="print N sources with all their targets and probabilities"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.config is None:
+        if args.out is not None:
+            raise UserError("--out needs a dataset; name its YAML with --config")
+        show(Grammar(dict.fromkeys(MODES, 1.0)), args.show, seed=1)
+        return
+    source = dict(dataset.load(args.config)["source"])
+    kind = source.pop("kind")
+    if kind != "grammar":
+        raise UserError(f"{args.config}: source.kind is {kind!r}; natlab grammar needs 'grammar'")
+    recipe = Recipe(**source)
+    if args.show is not None:
+        show(Grammar(recipe.modes), args.show, recipe.seed)
+        return
+    with folder_aside(args.out) as folder:
+        generate(recipe, folder)

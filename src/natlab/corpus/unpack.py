@@ -1,0 +1,68 @@
+"""Members of an archive (zip, tar, tgz, …) as files of a folder, and nothing outside that folder."""
+
+import posixpath
+import shutil
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from natlab.corpus.text import DAMAGED
+from natlab.errors import UserError
+
+
+def unpack(archive: str | Path, folder: str | Path, members: Iterable[str]) -> dict[str, Path]:
+    """Write the named members of ``archive`` under ``folder``; returns {member: its file}.
+
+    Only regular files are ever written, and no link is followed. The whole archive is refused when any entry is named,
+    or any link points, outside the folder. Raises UserError for that, for a damaged archive, and for a member that is
+    not there.
+    """
+    wanted = set(members)
+    found: dict[str, Path] = {}
+    try:
+        for name, target, file in _entries(Path(archive)):
+            if _leaves(name) or _leaves(target):
+                raise UserError(f"{archive}: entry {name!r} points outside its folder; do not trust this archive")
+            member = posixpath.normpath(name)
+            if member in wanted and file is not None:
+                found[member] = Path(folder) / member
+                found[member].parent.mkdir(parents=True, exist_ok=True)
+                with file, open(found[member], "wb") as out:
+                    shutil.copyfileobj(file, out)
+    except FileNotFoundError:
+        raise UserError(f"{archive}: no such file; fetch it first") from None
+    except (*DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's, not the archive's
+        raise UserError(f"{archive}: damaged or truncated archive ({error}); delete it and fetch it again") from None
+    if missing := sorted(wanted - found.keys()):
+        raise UserError(f"{archive}: has no file {', '.join(missing)}; correct the member's name in the dataset file")
+    return found
+
+
+def _leaves(name: str) -> bool:
+    normal = posixpath.normpath(name.replace("\\", "/"))
+    return normal.startswith("/") or normal == ".." or normal.startswith("../") or normal[1:2] == ":"
+
+
+def _entries(archive: Path) -> Iterator[tuple[str, str, IO[bytes] | None]]:
+    """(name, what a link points to, its open bytes or None) of every entry, in one pass; both paths from the archive's
+    root, the second one its own name unless it is a link."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as opened:
+            for info in opened.infolist():
+                if stat.S_ISLNK(info.external_attr >> 16):
+                    link = opened.read(info).decode("utf-8", "replace")
+                    yield info.filename, posixpath.join(posixpath.dirname(info.filename), link), None
+                else:
+                    yield info.filename, info.filename, None if info.is_dir() else opened.open(info)
+    else:
+        with tarfile.open(archive) as opened:
+            for info in opened:
+                target = info.linkname if info.islnk() else info.name
+                if info.issym():
+                    target = posixpath.join(posixpath.dirname(info.name), info.linkname)
+                yield info.name, target, opened.extractfile(info) if info.isreg() else None

@@ -1,0 +1,48 @@
+"""From a model and source sentences to tokens."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from natlab.decoding import argmax, beam
+from natlab.models.transformer import Seq2Seq
+
+
+def batches(lengths: list[int], max_tokens: int, max_sentences: int | None = None) -> Iterator[list[int]]:
+    """Indices of sentences grouped by length, longest first, so that a batch padded to its longest holds at most
+    ``max_tokens`` (one sentence may be longer) and at most ``max_sentences``."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        width = lengths[batch[0]] if batch else lengths[index]
+        if batch and (width * (len(batch) + 1) > max_tokens or len(batch) == max_sentences):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def pad_right(sentences: list[Tensor], pad: int) -> Tensor:
+    """Sentences of different length as one [B, L] tensor, padded on the right."""
+    return torch.nn.utils.rnn.pad_sequence(sentences, batch_first=True, padding_value=pad)
+
+
+def decode(model: Seq2Seq, source: Tensor, decoding: dict) -> list[Tensor]:
+    """The best target, without eos, of each source sentence [B, S] under a decoding of ``config/systems.yaml``:
+    ``{kind: beam, beam, length_penalty}`` or ``{kind: argmax, candidates, length_factor, deduplicate}``."""
+    options = {key: value for key, value in decoding.items() if key != "kind"}
+    return {"beam": beam.search, "argmax": argmax.decode}[decoding["kind"]](model, source, **options)
+
+
+@torch.inference_mode()
+def translate(
+    model: Seq2Seq, sources: list[Tensor], decoding: dict, max_tokens: int = 6000, max_sentences: int | None = None
+) -> list[Tensor]:
+    """Targets of all ``sources`` (each [S], ending in eos), in their order, decoded in batches of similar length."""
+    targets: list[Tensor] = [None] * len(sources)
+    for batch in batches([len(source) for source in sources], max_tokens, max_sentences):
+        padded = pad_right([sources[i] for i in batch], model.config.pad).to(model.device)
+        for index, target in zip(batch, decode(model, padded, decoding), strict=True):
+            targets[index] = target.cpu()
+    return targets

@@ -1,0 +1,115 @@
+"""Beam search for autoregressive Transformers, incremental, over batches that shrink as sentences finish."""
+
+import torch
+from torch import Tensor
+
+from natlab.models.transformer import Transformer
+
+
+@torch.inference_mode()
+def search(
+    model: Transformer,
+    source_tokens: Tensor,
+    beam: int = 5,
+    length_penalty: float = 1.0,
+    longest: tuple[float, int] = (1.0, 50),
+) -> list[Tensor]:
+    """The best target, without eos, of each source sentence [B, S].
+
+    A hypothesis scores its log-probability divided by its length (eos counted) to the power ``length_penalty``. A
+    sentence is done when ``beam`` hypotheses have ended among its ``beam`` best continuations (the rule of fairseq's
+    generator), or at ``longest`` = (a, b): a S + b tokens. beam 1 is greedy search.
+    """
+    config, device = model.config, source_tokens.device
+    source = model.encoder(source_tokens)
+    memories = source.memories(model.layers)
+    mask = source.mask
+    sentences, limit = len(source_tokens), int(longest[0] * source_tokens.shape[1] + longest[1])
+    limits = (longest[0] * source.lengths + longest[1]).long()
+    head = config.d_model // config.heads
+
+    alive = torch.arange(sentences, device=device)  # the sentence each row belongs to
+    tokens = torch.full((sentences, beam, limit + 1), config.eos, device=device)
+    scores = torch.full((sentences, beam), -torch.inf, device=device)
+    scores[:, 0] = 0  # all hypotheses begin alike: only the first may be continued
+    caches = [
+        torch.empty(2, sentences * beam, config.heads, 0, head, dtype=source.encoded.dtype, device=device)
+        for _ in model.layers
+    ]
+    ended = torch.zeros(sentences, dtype=torch.long, device=device)
+    best_score = torch.full((sentences,), -torch.inf, device=device)
+    best_tokens = torch.full((sentences, limit + 1), config.eos, device=device)
+    best_length = torch.zeros(sentences, dtype=torch.long, device=device)
+
+    for at in range(limit + 1):
+        rows = len(alive)
+        if at == caches[0].shape[3]:
+            caches = [_longer(cache, 2 * at + 16) for cache in caches]
+        x = model.embedding.scaled(tokens[:, :, at]) + model.embedding.position(at, at + 1)
+        x = x.to(source.encoded.dtype)
+        for layer, cache, memory in zip(model.layers, caches, memories, strict=True):
+            x = layer.step(x, cache, at, memory, mask)
+        logits = model.logits(x)
+        logits[:, :, config.pad] = -torch.inf
+        last = at >= limits[alive]
+        if last.any():  # the longest allowed: only eos may follow
+            eos = logits[:, :, config.eos].clone()
+            normaliser = logits.logsumexp(2)
+            logits[last] = -torch.inf
+            logits[:, :, config.eos] = eos
+        else:
+            normaliser = logits.logsumexp(2)
+        # the 2K best continuations hold at least K that do not end
+        width = min(2 * beam, logits.shape[2])
+        top, words = logits.topk(width, dim=2)
+        total = (scores[:, :, None] + (top - normaliser[:, :, None])).flatten(1)
+        total, order = total.topk(2 * beam, dim=1)
+        parents = order // width
+        words = words.flatten(1).gather(1, order)
+        ends = words.eq(config.eos) & total.isfinite()
+
+        # ended hypotheses count while they are among the K best
+        finished = ends[:, :beam]
+        if finished.any():
+            normalised = torch.where(finished, total[:, :beam] / (at + 1) ** length_penalty, -torch.inf)
+            # a sentence keeps its first K ended ones, best first within a step
+            rank = finished.cumsum(1) + ended[alive][:, None]
+            normalised = normalised.masked_fill(rank > beam, -torch.inf)
+            score, which = normalised.max(1)
+            better = score > best_score[alive]
+            winners = alive[better]
+            best_score[winners] = score[better]
+            best_length[winners] = at
+            best_tokens[winners] = tokens[better, parents[better, which[better]]]
+            ended[alive] += finished.sum(1)
+
+        # the K best that go on
+        keep = (total.masked_fill(ends, -torch.inf)).topk(beam, dim=1).indices
+        going = (ended[alive] < beam) & ~last
+        if not going.any():
+            break
+        parents, words = parents.gather(1, keep)[going], words.gather(1, keep)[going]
+        scores = total.masked_fill(ends, -torch.inf).gather(1, keep)[going]
+        hypotheses = (torch.arange(rows, device=device)[going, None] * beam + parents).flatten()
+        tokens = tokens.flatten(0, 1)[hypotheses].view(-1, beam, limit + 1)
+        if at < limit:
+            tokens[:, :, at + 1] = words
+        caches = [_reordered(cache, hypotheses, at + 1) for cache in caches]
+        if not going.all():
+            alive = alive[going]
+            memories = [memory[:, going] for memory in memories]
+            mask = None if mask is None else mask[going]
+    lengths = best_length.tolist()
+    return [row[1 : length + 1] for row, length in zip(best_tokens, lengths, strict=True)]
+
+
+def _longer(cache: Tensor, positions: int) -> Tensor:
+    """A cache [2, N, heads, T, d / heads] with room for ``positions`` more."""
+    return torch.cat([cache, cache.new_empty(*cache.shape[:3], positions, cache.shape[4])], dim=3)
+
+
+def _reordered(cache: Tensor, rows: Tensor, filled: int) -> Tensor:
+    """The cache of the hypotheses ``rows``; only the ``filled`` positions are copied."""
+    new = cache.new_empty(2, len(rows), *cache.shape[2:])
+    new[:, :, :, :filled] = cache[:, :, :, :filled].index_select(1, rows)
+    return new

@@ -1,0 +1,1 @@
+"""From translations to numbers: metrics are functions of (hypotheses, references), not of a system."""

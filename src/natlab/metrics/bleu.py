@@ -1,0 +1,59 @@
+"""BLEU and chrF of a corpus: functions of (hypotheses, references), by sacreBLEU.
+
+``references`` is a list of streams: the r-th reference of every hypothesis. An empty line in a further stream says that
+the sentence has no further reference there. Scores are percentages (0 to 100).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from sacrebleu.metrics import BLEU, CHRF
+from sacremoses import MosesDetokenizer
+
+# Languages written without spaces between words, and sacreBLEU's tokeniser for each.
+UNSPACED = {"zh": "zh"}
+
+
+def sacrebleu(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], language: str, lowercase: bool = False
+) -> dict:
+    """sacreBLEU (Post 2018) of detokenised text: {"value", "unit", "signature"}; 13a, or zh for Chinese."""
+    metric = BLEU(lowercase=lowercase, tokenize=UNSPACED.get(language, "13a"))
+    return _scored(metric, hypotheses, references, "BLEU")
+
+
+def tokenised_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict:
+    """The papers' tokenised BLEU: both sides are whitespace-tokenised already and taken as they are.
+
+    Equals Moses' multi-bleu.perl: case as given, no smoothing. For Chinese the tokens are jieba's words.
+    """
+    metric = BLEU(tokenize="none", smooth_method="none", force=True)
+    return _scored(metric, hypotheses, references, "BLEU")
+
+
+def chrf(hypotheses: Sequence[str], references: Sequence[Sequence[str]], lowercase: bool = False) -> dict:
+    """chrF2 (Popović 2015) of detokenised text."""
+    return _scored(CHRF(lowercase=lowercase), hypotheses, references, "chrF")
+
+
+def detokenised(sentences: Iterable[str], language: str) -> list[str]:
+    """Whitespace-tokenised sentences, without XML escapes, as plain text: Moses' rules; Chinese words run together."""
+    if language in UNSPACED:
+        return [_joined(line.split()) for line in sentences]
+    moses = MosesDetokenizer(lang=language)
+    return [moses.detokenize(line.split(), unescape=False) for line in sentences]
+
+
+def _joined(tokens: list[str]) -> str:
+    """Tokens without spaces, but for one between two Latin words or numbers, which would run into each other."""
+    text = ""
+    for token in tokens:
+        space = text and text[-1].isascii() and text[-1].isalnum() and token[0].isascii() and token[0].isalnum()
+        text += f" {token}" if space else token
+    return text
+
+
+def _scored(metric: BLEU | CHRF, hypotheses: Sequence[str], references: Sequence[Sequence[str]], unit: str) -> dict:
+    first, *further = references
+    streams = [list(first), *([line or None for line in stream] for stream in further)]
+    score = metric.corpus_score(list(hypotheses), streams)
+    return {"value": score.score, "unit": unit, "signature": str(metric.get_signature())}

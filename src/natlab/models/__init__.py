@@ -1,0 +1,1 @@
+"""Models in plain torch; `natlab.training` puts them under fairseq's trainer."""

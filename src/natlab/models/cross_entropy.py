@@ -1,0 +1,60 @@
+"""The output layer and its loss in one, without ever holding the [tokens, vocabulary] logits."""
+
+import torch
+from torch import Tensor
+
+ROWS = 512  # tokens whose logits are held at once: large enough for the matrix product, small enough for the cache
+
+
+def _log_normaliser(logits: Tensor, probabilities: Tensor) -> Tensor:
+    """log sum exp of logits [R, V] from their softmax: with p_max = exp(z_max - lse), lse = z_max - log p_max."""
+    return logits.amax(1).float() - probabilities.amax(1).log()
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, hidden: Tensor, weight: Tensor, target: Tensor, smoothing: float):
+        tokens, vocabulary = len(hidden), len(weight)
+        projection = weight.to(hidden.dtype)
+        spread = smoothing / (vocabulary - 1)
+        nll = hidden.new_empty(tokens, dtype=torch.float32)
+        loss = torch.empty_like(nll)
+        needs_grad = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        grad_hidden = torch.empty_like(hidden) if needs_grad else None
+        grad_weight = torch.zeros_like(weight) if needs_grad else None
+        for start in range(0, tokens, ROWS):
+            rows = slice(start, start + ROWS)
+            h, t = hidden[rows], target[rows, None]
+            logits = h @ projection.t()
+            probabilities = torch.softmax(logits, dim=1, dtype=torch.float32)
+            normaliser = _log_normaliser(logits, probabilities)
+            nll[rows] = normaliser - logits.gather(1, t)[:, 0].float()
+            loss[rows] = nll[rows]
+            if smoothing:
+                from_all = vocabulary * normaliser - logits.sum(1, dtype=torch.float32)
+                loss[rows] = (1 - smoothing - spread) * nll[rows] + spread * from_all
+            if needs_grad:
+                if smoothing:
+                    probabilities -= spread
+                probabilities.scatter_add_(1, t, probabilities.new_full(t.shape, smoothing + spread - 1))
+                delta = probabilities.to(hidden.dtype)
+                torch.mm(delta, projection, out=grad_hidden[rows])
+                grad_weight += delta.t() @ h
+        ctx.save_for_backward(grad_hidden, grad_weight)
+        ctx.mark_non_differentiable(nll)
+        return loss.sum(), nll
+
+    @staticmethod
+    def backward(ctx, grad_loss: Tensor, _):
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return grad_hidden * grad_loss.to(grad_hidden.dtype), grad_weight * grad_loss, None, None
+
+
+def linear_cross_entropy(hidden: Tensor, weight: Tensor, target: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Label-smoothed cross-entropy of ``softmax(hidden @ weight.T)``, in nats.
+
+    hidden: [N, d], float32 or bfloat16; weight: [V, d], float32; target: [N], int64. The target's share is
+    1 - smoothing, the rest is spread evenly over the other V - 1 words (as fairseq's label_smoothed_cross_entropy).
+    Returns the loss summed over the N tokens (differentiable once) and the unsmoothed negative log-likelihoods [N], float32.
+    """
+    return _LinearCrossEntropy.apply(hidden, weight, target, smoothing)

@@ -1,0 +1,40 @@
+"""Models as files: published whole, with all that is needed to build them again, loaded weights-only."""
+
+from pathlib import Path
+
+import torch
+
+from natlab.errors import UserError
+from natlab.files import written_aside
+from natlab.models.nat import NonAutoregressiveTransformer
+from natlab.models.transformer import Config, Seq2Seq, Transformer
+
+
+def build(description: dict) -> Seq2Seq:
+    """A model with fresh parameters from its ``architecture``, the fields of `Config` and, for a NAT, its ``canvas``."""
+    rest = dict(description)
+    architecture = rest.pop("architecture")
+    if architecture == "nat":
+        canvas = rest.pop("canvas")
+        return NonAutoregressiveTransformer(Config(**rest), canvas)
+    return Transformer(Config(**rest))
+
+
+def publish(path: str | Path, model: Seq2Seq, provenance: dict) -> None:
+    """Write a model's parameters, description and provenance; the file appears only when it is whole."""
+    with written_aside(path, "wb") as file:
+        torch.save(
+            {"description": model.description(), "parameters": model.state_dict(), "provenance": provenance}, file
+        )
+
+
+def load(path: str | Path, device: str | torch.device = "cpu", precision: str = "fp32") -> tuple[Seq2Seq, dict]:
+    """A published model, ready to decode in ``precision``, and its provenance. UserError where the file is not one."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        model = build(saved["description"])
+        model.load_state_dict(saved["parameters"])
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise UserError(f"{path}: not a whole natlab model ({type(error).__name__}); delete it and train again") from error
+    model.encoder.precision = precision
+    return model.eval().to(device), saved["provenance"]

@@ -1,0 +1,127 @@
+"""The Transformer: the encoder both architectures share, and the autoregressive model (the teacher)."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from natlab.models.cross_entropy import linear_cross_entropy
+from natlab.models.layers import DecoderLayer, Dropout, Embedding, EncoderLayer, attention_mask
+
+
+@dataclass(frozen=True)
+class Config:
+    """What determines a model's parameters. Symbols are the vocabularies' ids (fairseq's: 0 bos, 1 pad, 2 eos, 3 unk)."""
+
+    d_model: int
+    d_hidden: int
+    encoder_layers: int
+    decoder_layers: int
+    heads: int
+    dropout: float
+    source_vocabulary: int
+    target_vocabulary: int
+    joint_vocabulary: bool
+    precision: str = "fp32"  # in training. bf16: matrix products and activations in bfloat16, parameters in float32
+    bos: int = 0
+    pad: int = 1
+    eos: int = 2
+
+
+@dataclass
+class Source:
+    """An encoded batch of source sentences.
+
+    embedded: [B, S, d] token embeddings without positions; encoded: [B, S, d]; padding: [B, S], True where padded;
+    mask: the same for attention, or None; lengths: [B], the end-of-sentence symbol counted.
+    """
+
+    embedded: Tensor
+    encoded: Tensor
+    padding: Tensor
+    mask: Tensor | None
+    lengths: Tensor
+
+    def memories(self, layers: nn.ModuleList) -> list[Tensor]:
+        """For each decoder layer, keys and values [2, B, heads, S, d / heads]."""
+        return [layer.cross.memory(self.encoded) for layer in layers]
+
+
+class Encoder(nn.Module):
+    """Embeddings and the encoder's layers."""
+
+    def __init__(self, config: Config, embedding: Embedding):
+        super().__init__()
+        self.config = config
+        self.precision = config.precision
+        self.embedding = embedding
+        self.dropout = Dropout(config.dropout)
+        self.layers = nn.ModuleList(
+            EncoderLayer(config.d_model, config.d_hidden, config.heads, config.dropout)
+            for _ in range(config.encoder_layers)
+        )
+
+    def forward(self, tokens: Tensor) -> Source:
+        """Encode tokens [B, S], padded on the right, each sentence ending in eos."""
+        padding = tokens.eq(self.config.pad)
+        embedded = self.embedding.scaled(tokens)
+        x = self.dropout(embedded + self.embedding.position(0, tokens.shape[1]))
+        if self.precision == "bf16":
+            x = x.bfloat16()
+        mask = attention_mask(padding, x.dtype)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return Source(embedded, x, padding, mask, (~padding).sum(1))
+
+
+class Seq2Seq(nn.Module):
+    """What both architectures share: embeddings, an encoder, decoder layers and an output layer tied to the embeddings."""
+
+    architecture: str
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        source = Embedding(config.source_vocabulary, config.d_model, config.pad)
+        self.encoder = Encoder(config, source)
+        self.embedding = (
+            source if config.joint_vocabulary else Embedding(config.target_vocabulary, config.d_model, config.pad)
+        )
+        self.dropout = Dropout(config.dropout)
+        self.layers = nn.ModuleList(
+            DecoderLayer(config.d_model, config.d_hidden, config.heads, config.dropout)
+            for _ in range(config.decoder_layers)
+        )
+
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.weight.device
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores over the target vocabulary, [..., V], in float32, of decoder states [..., d]."""
+        return F.linear(hidden, self.embedding.weight.to(hidden.dtype)).float()
+
+    def token_loss(self, hidden: Tensor, target: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+        """Loss (a sum, in nats) and negative log-likelihoods [N] of target [N] under decoder states [N, d]."""
+        return linear_cross_entropy(hidden, self.embedding.weight, target, smoothing)
+
+    def description(self) -> dict:
+        """What `natlab.models.load` needs to build this model again."""
+        return {"architecture": self.architecture, **asdict(self.config)}
+
+
+class Transformer(Seq2Seq):
+    """The autoregressive Transformer (Vaswani et al. 2017)."""
+
+    architecture = "transformer"
+
+    def forward(self, source_tokens: Tensor, previous: Tensor) -> Tensor:
+        """Decoder states [B, T, d] under teacher forcing: ``previous`` [B, T] begins with eos and is padded on the right."""
+        source = self.encoder(source_tokens)
+        x = self.embedding.scaled(previous) + self.embedding.position(0, previous.shape[1])
+        x = self.dropout(x).to(source.encoded.dtype)
+        for layer, memory in zip(self.layers, source.memories(self.layers), strict=True):
+            # padding is on the right, so no position that counts looks at it
+            x = layer(x, memory, source.mask, None, causal=True)
+        return x

@@ -1,0 +1,1 @@
+"""Proxy inputs Z: which target tokens the decoder sees in training."""

@@ -1,0 +1,15 @@
+"""Vanilla proxy input (MPLE, appendix E.5)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from natlab.proxy.interface import Prediction
+
+
+@dataclass
+class Vanilla:
+    """Reveals nothing: Z is the same function of the source, Z*, in training and in decoding."""
+
+    def __call__(self, target: Tensor, prediction: Prediction) -> None:
+        return None

@@ -1,0 +1,1 @@
+"""Proxy targets T: what the decoder is trained to predict."""

@@ -1,0 +1,18 @@
+"""Sequence-level knowledge distillation (Kim and Rush 2016; MPLE, appendix E.2)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from natlab.proxy.interface import Prediction
+
+
+@dataclass
+class Kd:
+    """T is what a teacher's beam search makes of the source; the workflow puts it in the reference's place beforehand."""
+
+    distilled: ClassVar[bool] = True
+
+    def __call__(self, reference: Tensor, prediction: Prediction) -> Tensor:
+        return reference

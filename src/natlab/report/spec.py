@@ -1,0 +1,46 @@
+"""A table's spec and a run's file, read and held to their schemas in ``workflow/schemas``."""
+
+from pathlib import Path
+
+from natlab.errors import UserError
+from natlab.schema import known, read_yaml, validate
+
+SCHEMAS = Path(__file__).resolve().parents[3] / "workflow" / "schemas"
+
+
+def load(path: str | Path) -> dict:
+    """The table spec in ``path``. UserError names the file, the key and what is allowed there."""
+    spec = read_yaml(path)
+    validate(spec, SCHEMAS / "table.schema.yaml", str(path))
+    _check_columns(str(path), spec)
+    return spec
+
+
+def load_run(path: str | Path) -> dict:
+    """The run's file in ``path``; whether what it names exists is ``natlab check``'s concern."""
+    run = read_yaml(path)
+    validate(run, SCHEMAS / "run.schema.yaml", str(path))
+    return run
+
+
+def _check_columns(path: str, spec: dict) -> None:
+    """What a schema cannot say: keys are unique, and whatever refers to a column refers to one that is there."""
+    keys = [column["key"] for column in spec["columns"]]
+    printed = [column["key"] for column in spec["columns"] if not column.get("measured_only")]
+    for column in spec["columns"]:
+        where = f"columns.{column['key']}"
+        if keys.count(column["key"]) > 1:
+            raise UserError(f"{path}: {where}: the key stands twice; every column needs its own")
+        kinds = [kind for kind in ("cell", "minus", "divide") if kind in column]
+        if len(kinds) > 1:
+            raise UserError(f"{path}: {where}: has {' and '.join(kinds)}; give one of them")
+        for kind in ("minus", "divide"):
+            for key in column.get(kind, ()):
+                known(path, f"{where}.{kind}", key, keys)
+    for number, row in enumerate(spec["rows"]):
+        for key in row.get("published", ()):
+            known(path, f"rows.{number}.published", key, printed)
+        for key in row.get("reference", ()):
+            known(path, f"rows.{number}.reference", key, keys)
+        if row.get("ours") and "published" in row:
+            raise UserError(f"{path}: rows.{number}: a row of ours has no published values; drop ours or published")

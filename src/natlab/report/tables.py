@@ -1,0 +1,399 @@
+"""Tables: published values beside measured ones, as CSV, Markdown and LaTeX. The verb ``table``.
+
+A cell's measured value is the mean over the run's seeds with the sample standard deviation; its difference is measured
+less published. What nothing measured stays empty: published values never stand in for measured ones.
+"""
+
+import argparse
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+from natlab.errors import UserError
+from natlab.files import read_json, written_aside
+from natlab.report import cells as resolve
+from natlab.report import spec as specs
+
+EMPTY = "–"
+CSV_FIELDS = (
+    "table line row group column unit published measured std difference n_seeds seeds dataset scale system decoding"
+    " split metric sentences signature"
+).split()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell as shown: the paper's value, ours, and where ours comes from.
+
+    ``published``: number, text (shown, not compared) or None. ``measured``: mean over ``seeds``, None when nothing was
+    measured; ``std``: sample standard deviation, None with fewer than two seeds and for what no seed changes.
+    """
+
+    published: float | str | None = None
+    measured: float | None = None
+    std: float | None = None
+    seeds: tuple[int, ...] = ()
+    dataset: str = ""
+    system: str = ""
+    decoding: str = ""
+    split: str = ""
+    metric: str = ""
+    sentences: int | None = None
+    signature: str = ""
+
+    @property
+    def difference(self) -> float | None:
+        """Measured less published, None unless both are numbers."""
+        if self.measured is None or not isinstance(self.published, int | float):
+            return None
+        return self.measured - self.published
+
+
+@dataclass(frozen=True)
+class Table:
+    """A spec, the run that fills it, and its entries by (row number, column key)."""
+
+    spec: dict
+    run: dict
+    entries: dict[tuple[int, str], Entry]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Values by seed; ``fixed`` ones do not depend on it."""
+
+    by_seed: dict[int, float]
+    fixed: bool = False
+    sentences: int | None = None
+    signature: str = ""
+
+
+def build(spec: dict, run: dict, measurements: str | Path, corpora: str | Path) -> Table:
+    """Fill ``spec`` with what ``run`` measured below ``measurements`` (and the exact values below ``corpora``)."""
+    asked = {(cell.row, cell.column): cell for cell in resolve.cells(spec, run)}
+    entries = {}
+    for number, row in enumerate(spec["rows"]):
+        measured = {
+            column["key"]: _read(asked[number, column["key"]], run, Path(measurements), Path(corpora))
+            for column in spec["columns"]
+            if (number, column["key"]) in asked
+        }
+        for column in spec["columns"]:
+            key = column["key"]
+            if "minus" in column or "divide" in column:
+                measured[key] = _derive(column, measured, run)
+            published = row.get("published", {}).get(key)
+            entries[number, key] = _entry(published, measured.get(key), asked.get((number, key)))
+    return Table(spec, run, entries)
+
+
+def _read(cell: resolve.Cell, run: dict, measurements: Path, corpora: Path) -> _Measured | None:
+    """What the run's seeds measured for one cell; None when no file holds it."""
+    if cell.dataset is None:
+        return None
+    if cell.metric.startswith(resolve.EXACT):
+        path = corpora / cell.dataset / "text" / "exact.json"
+        value = read_json(path).get(cell.metric.removeprefix(resolve.EXACT)) if path.exists() else None
+        return None if value is None else _Measured(dict.fromkeys(run["seeds"], value), fixed=True)
+    by_seed, last = {}, {}
+    for seed in run["seeds"]:
+        paths = [measurements / source for source in resolve.sources(cell, run["scale"], seed)]
+        if not all(path.exists() for path in paths):
+            continue
+        files = [read_json(path) for path in paths]
+        if cell.metric == resolve.CONDITIONAL_TC:
+            by_seed[seed] = conditional_tc(*(file["values"] for file in files))
+            last = {"sentences": files[0].get("sentences")}
+            continue
+        metric = f"{cell.metric}/{cell.decoding}" if cell.metric in resolve.LATENCY_METRICS else cell.metric
+        value = files[0]["values"].get(metric)
+        if value is not None:
+            by_seed[seed] = value["value"]
+            last = {"sentences": files[0].get("sentences"), "signature": value.get("signature", "")}
+    return _Measured(by_seed, **last) if by_seed else None
+
+
+def conditional_tc(at: dict, nat: dict) -> float:
+    """The V-entropy estimate of C, bits per target token (MPLE, appendix B), from two models' values on raw data.
+
+    C = [NAT's bits for the tokens given the length + its bits for the length] - AT's bits, end of sentence included.
+    """
+    return nat["loss_raw"]["value"] + nat["length_raw"]["value"] - at["loss_raw"]["value"]
+
+
+def _derive(column: dict, measured: dict[str, _Measured | None], run: dict) -> _Measured | None:
+    """``minus`` or ``divide`` of two columns of one row, over the seeds that both have."""
+    left, right = (measured.get(key) for key in column.get("minus", column.get("divide")))
+    if left is None or right is None:
+        return None
+    by_seed = {}
+    for seed in run["seeds"]:
+        if seed in left.by_seed and seed in right.by_seed:
+            a, b = left.by_seed[seed], right.by_seed[seed]
+            if "minus" in column:
+                by_seed[seed] = a - b
+            elif b != 0:
+                by_seed[seed] = a / b
+    return _Measured(by_seed, fixed=left.fixed and right.fixed, sentences=left.sentences) if by_seed else None
+
+
+def _entry(published: float | str | None, measured: _Measured | None, cell: resolve.Cell | None) -> Entry:
+    if measured is None:
+        return Entry(published=published)
+    values = list(measured.by_seed.values())
+    source = {}
+    if cell is not None:
+        system = cell.system or " and ".join(cell.systems.values())
+        source = {"dataset": cell.dataset, "system": system, "decoding": cell.decoding or "", "metric": cell.metric}
+        if not measured.fixed:
+            source["split"] = cell.split
+    return Entry(
+        published=published,
+        measured=mean(values),
+        std=stdev(values) if len(values) > 1 and not measured.fixed else None,
+        seeds=() if measured.fixed else tuple(measured.by_seed),
+        sentences=measured.sentences,
+        signature=measured.signature,
+        **source,
+    )
+
+
+def write_csv(table: Table, path: str | Path) -> None:
+    """One line a cell, tidy; numbers unrounded, empty where there is none."""
+    spec = table.spec
+    with written_aside(path) as file:
+        writer = csv.DictWriter(file, CSV_FIELDS, lineterminator="\n")
+        writer.writeheader()
+        for (number, key), entry in table.entries.items():
+            column = next(column for column in spec["columns"] if column["key"] == key)
+            row = spec["rows"][number]
+            line = {
+                "table": spec["table"],
+                "line": number + 1,
+                "row": row["label"],
+                "group": row.get("group", ""),
+                "column": key,
+                "unit": column.get("unit", ""),
+                "n_seeds": len(entry.seeds) if entry.seeds else "",
+                "seeds": " ".join(map(str, entry.seeds)),
+                "scale": table.run["scale"] if entry.measured is not None else "",
+            }
+            for name in CSV_FIELDS:
+                if name not in line:
+                    value = getattr(entry, name)
+                    line[name] = "" if value is None else value
+            writer.writerow(line)
+
+
+def read_csv(path: str | Path, spec: dict, run: dict) -> Table:
+    """The table that ``write_csv`` wrote from ``spec`` and ``run``. UserError when the CSV is of another spec."""
+    entries = {}
+    with open(path, encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            number, key = int(line["line"]) - 1, line["column"]
+            published = spec["rows"][number].get("published", {}).get(key) if number < len(spec["rows"]) else None
+            if line["published"] != ("" if published is None else str(published)):
+                raise UserError(f"{path}: line {number + 1}, {key}: not of this spec; write the table again")
+            entries[number, key] = Entry(
+                published=published,
+                measured=float(line["measured"]) if line["measured"] else None,
+                std=float(line["std"]) if line["std"] else None,
+                seeds=tuple(int(seed) for seed in line["seeds"].split()),
+                sentences=int(line["sentences"]) if line["sentences"] else None,
+                **{name: line[name] for name in ("dataset", "system", "decoding", "split", "metric", "signature")},
+            )
+    if list(entries) != [(n, column["key"]) for n in range(len(spec["rows"])) for column in spec["columns"]]:
+        raise UserError(f"{path}: its cells are not those of {spec['table']}; write the table again")
+    return Table(spec, run, entries)
+
+
+def number(value: float | str | None, digits: int = 2, signed: bool = False) -> str:
+    """A value as text with a true minus sign; the dash for None; a text as it is."""
+    if value is None:
+        return EMPTY
+    if isinstance(value, str):
+        return value
+    if not math.isfinite(value):
+        return str(value)
+    shown = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    return shown.replace("-", "−")
+
+
+def measured_text(row: dict, column: dict, entry: Entry, run: dict) -> str:
+    """Mean ± standard deviation; with the number of seeds where some of the run's are missing; the dash for nothing."""
+    if column.get("descriptive"):
+        return ""
+    if column["key"] in row.get("reference", ()):
+        return "ref."
+    text = number(entry.measured, column.get("digits", 2))
+    if entry.std is not None:
+        text += f" ± {number(entry.std, column.get('digits', 2))}"
+    if entry.seeds and len(entry.seeds) < len(run["seeds"]):
+        text += f" (n={len(entry.seeds)})"
+    return text
+
+
+def head(column: dict) -> str:
+    """A column's label with its unit."""
+    unit = column.get("unit")
+    return column["label"] if unit in (None, "BLEU", "x") else f"{column['label']} ({unit})"
+
+
+def lines(table: Table) -> list[tuple[dict, str, list[str]]]:
+    """The body as (row, kind, texts by column), kind being published, measured or difference.
+
+    A row of ours has no published line, a quoted one that alone; the difference line stands where there is one.
+    """
+    body = []
+    for n, row in enumerate(table.spec["rows"]):
+        entries = [(column, table.entries[n, column["key"]]) for column in table.spec["columns"]]
+        if not row.get("ours"):
+            body.append((row, "published", [_published(c, e) for c, e in entries]))
+        if row.get("quoted"):
+            continue
+        body.append((row, "measured", [measured_text(row, c, e, table.run) for c, e in entries]))
+        if any(e.difference is not None for _, e in entries):
+            body.append((row, "difference", [_difference(c, e) for c, e in entries]))
+    return body
+
+
+def _published(column: dict, entry: Entry) -> str:
+    return "" if column.get("measured_only") else number(entry.published, column.get("digits", 2))
+
+
+def _difference(column: dict, entry: Entry) -> str:
+    return "" if entry.difference is None else number(entry.difference, column.get("digits", 2), signed=True)
+
+
+def notes(table: Table) -> list[str]:
+    """What stands below a table: run, scale, seeds, datasets, and what is not the paper's."""
+    spec, run = table.spec, table.run
+    seeds = ("seeds " if len(run["seeds"]) > 1 else "seed ") + ", ".join(map(str, run["seeds"]))
+    spread = "; mean ± sample standard deviation over seeds" if len(run["seeds"]) > 1 else ""
+    asked = resolve.cells(spec, run)
+    corpora = dict.fromkeys(cell.corpus for cell in asked)
+    stands = [f"{run['corpora'].get(corpus, 'nothing')} for {corpus}" for corpus in corpora]
+    text = [
+        f"Measured: run {run['run']}, scale {run['scale']}, {seeds}{spread}.",
+        f"Difference: measured less published. {EMPTY}: nothing measured.",
+    ]
+    if stands:
+        text.append(f"Datasets: {', '.join(stands)}.")
+    if any(run["corpora"].get(corpus, corpus) != corpus for corpus in corpora):
+        text.append("Where another dataset stands for the paper's, a difference is not one of reproduction.")
+    for column in spec["columns"]:
+        if "note" in column:
+            only = " (not in the paper)" if column.get("measured_only") else ""
+            text.append(f"{column['label']}{only}: {column['note']}.")
+    if any(row.get("ours") for row in spec["rows"]):
+        text.append("Rows marked * are not in the paper's table.")
+    if any(row.get("reference") for row in spec["rows"]):
+        text.append("ref.: what the column's values are relative to.")
+    return text
+
+
+def label(row: dict) -> str:
+    """A row's label, marked when the paper has no such row."""
+    return f"{row['label']} *" if row.get("ours") else row["label"]
+
+
+def standing(row: dict, run: dict) -> str:
+    """The dataset that stands for a row's own corpus, "" when that is the corpus itself or the row has none."""
+    corpus = row.get("cell", {}).get("corpus")
+    dataset = run["corpora"].get(corpus, corpus)
+    return "" if dataset == corpus else dataset
+
+
+def row_head(row: dict, kind: str, run: dict) -> str:
+    """The first column of a line: the row's label at its first line, what stands for its corpus at the measured one."""
+    if kind == "published" or row.get("ours"):
+        return label(row)
+    return standing(row, run) if kind == "measured" else ""
+
+
+def markdown(table: Table) -> str:
+    """The table as padded Markdown, so that the text itself can be read in a terminal."""
+    spec = table.spec
+    grid = [["", "", *(head(column) for column in spec["columns"])]]
+    for row, kind, texts in lines(table):
+        grid.append([row_head(row, kind, table.run), kind, *texts])
+    grid = [[text.replace("|", "\\|") for text in line] for line in grid]
+    widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
+    padded = [
+        [t.ljust(w) if i < 2 else t.rjust(w) for i, (t, w) in enumerate(zip(g, widths, strict=True))] for g in grid
+    ]
+    aligned = [f"| {' | '.join(texts)} |" for texts in padded]
+    rule = "|" + "|".join("-" * (w + 2) if i < 2 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
+    below = "\n".join(f"- {note}" for note in notes(table))
+    title = f"## {spec['table']}: {spec['title']}\n\n{spec['paper']}. {spec.get('caption', '')}".rstrip()
+    return f"{title}\n\n" + "\n".join([aligned[0], rule, *aligned[1:]]) + f"\n\n{below}\n"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "–": "--", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "≈": r"$\approx$", "†": r"$\dagger$", "§": r"\S{}",
+    "Δ": r"$\Delta$", "λ": r"$\lambda$", "τ": r"$\tau$", "β": r"$\beta$", "ï": r"\"{\i}",
+}  # fmt: skip
+
+
+def latex_escaped(text: str) -> str:
+    """Plain text as LaTeX text."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def latex(table: Table) -> str:
+    """The table as a LaTeX ``table`` environment for ``\\input``; the document needs ``\\usepackage{booktabs}``."""
+    spec = table.spec
+    heads = [column.get("latex", latex_escaped(column["label"])) for column in spec["columns"]]
+    units = [latex_escaped(column.get("unit", "")) for column in spec["columns"]]
+    body, before = [], None
+    for row, kind, texts in lines(table):
+        if row is not before and before is not None:
+            body.append(r"\midrule" if row.get("group") != before.get("group") else r"\addlinespace[1pt]")
+        cells = [row_head(row, kind, table.run), kind, *texts]
+        body.append(" & ".join(latex_escaped(text) for text in cells) + r" \\")
+        before = row
+    caption = f"{spec['title']}. {spec['paper']}, {spec['table']}. {spec.get('caption', '')}".rstrip()
+    return "\n".join(
+        [
+            r"% Needs \usepackage{booktabs}.",
+            r"\begin{table}",
+            r"\centering\scriptsize\setlength{\tabcolsep}{2.5pt}",
+            rf"\caption{{{latex_escaped(caption)}}}",
+            # Centred even where it is wider than the text.
+            rf"\makebox[\linewidth]{{\begin{{tabular}}{{ll{'r' * len(heads)}}}",
+            r"\toprule",
+            " & ".join(["", "", *heads]) + r" \\",
+            " & ".join(["", "", *units]) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            r"\par\smallskip\begin{minipage}{\linewidth}\scriptsize",
+            " ".join(latex_escaped(note) for note in notes(table)),
+            r"\end{minipage}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb ``table``."""
+    parser.add_argument("--table", required=True, help="the table's spec, config/papers/<paper>/<table>.yaml")
+    parser.add_argument("--run", dest="run_file", required=True, help="the run's file, config/runs/<run>.yaml")
+    parser.add_argument("--measurements", required=True, help="the folder of measurements, results/measurements")
+    parser.add_argument("--corpora", required=True, help="the folder of corpora (exact values), results/corpora")
+    parser.add_argument("--out", required=True, help="where to write, less the endings .csv, .md and .tex")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write ``OUT.csv``, ``OUT.md`` and ``OUT.tex``."""
+    table = build(specs.load(args.table), specs.load_run(args.run_file), args.measurements, args.corpora)
+    write_csv(table, f"{args.out}.csv")
+    for ending, text in (("md", markdown(table)), ("tex", latex(table))):
+        with written_aside(f"{args.out}.{ending}") as file:
+            file.write(text)

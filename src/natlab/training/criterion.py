@@ -1,0 +1,61 @@
+"""The criterion: `natlab.training.objective` in fairseq's terms."""
+
+from dataclasses import dataclass
+from math import log
+
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+
+from natlab.training.objective import batch_loss
+
+
+@dataclass
+class NatlabCriterionConfig(FairseqDataclass):
+    """Nothing: the task's spec says it all."""
+
+
+@register_criterion("natlab", dataclass=NatlabCriterionConfig)
+class NatlabCriterion(FairseqCriterion):
+    """Sums over a batch, with the number of predicted tokens as sample size: accumulated gradients weigh tokens alike."""
+
+    def __init__(self, task):
+        super().__init__(task)
+        self.spec, self.proxies = task.spec, task.proxies
+
+    def forward(self, model, sample, reduce=True):
+        training = self.spec["training"]
+        loss = batch_loss(
+            model.net,
+            sample["net_input"]["src_tokens"],
+            sample["target"],
+            self.proxies,
+            progress=min(1.0, model.updates / training["updates"]),
+            smoothing=training["label_smoothing"] if model.training else 0.0,
+        )
+        logging = {
+            "loss": loss.loss.detach(),
+            "nll": loss.nll,
+            "length_nll": loss.length_nll,
+            "ntokens": loss.tokens,
+            "nsentences": len(sample["target"]),
+            "sample_size": loss.predicted,
+        }
+        return loss.loss, loss.predicted, logging
+
+    @staticmethod
+    def reduce_metrics(logging_outputs):
+        total = {
+            key: sum(float(output[key]) for output in logging_outputs if key in output)
+            for key in ("loss", "nll", "length_nll", "ntokens", "sample_size")
+        }
+        metrics.log_scalar("loss", total["loss"] / max(1, total["sample_size"]) / log(2), total["sample_size"], round=3)
+        metrics.log_scalar("nll_loss", total["nll"] / max(1, total["ntokens"]) / log(2), total["ntokens"], round=3)
+        length = total["length_nll"] / max(1, total["ntokens"]) / log(2)
+        metrics.log_scalar("length_loss", length, total["ntokens"], round=3)
+
+    @staticmethod
+    def logging_outputs_can_be_summed():
+        return True
+
+

@@ -1,0 +1,45 @@
+"""Adam as fairseq's, by torch's fused implementation."""
+
+from dataclasses import dataclass, field
+
+import torch
+from fairseq.dataclass import FairseqDataclass
+from fairseq.optim import FairseqOptimizer, register_optimizer
+from omegaconf import II
+
+
+@dataclass
+class NatlabAdamConfig(FairseqDataclass):
+    """Adam with decoupled weight decay; betas and epsilon of Vaswani et al. 2017 (section 5.3)."""
+
+    weight_decay: float = field(default=0.0, metadata={"help": "decoupled weight decay"})
+    lr: list[float] = II("optimization.lr")
+
+
+@register_optimizer("natlab_adam", dataclass=NatlabAdamConfig)
+class NatlabAdam(FairseqOptimizer):
+    """One kernel for all parameters instead of a Python loop over them, for the step, the scaling and the norm."""
+
+    def __init__(self, cfg: NatlabAdamConfig, params):
+        super().__init__(cfg)
+        self._optimizer = torch.optim.AdamW(list(params), fused=True, **self.optimizer_config)
+
+    @property
+    def optimizer_config(self):
+        return {"lr": self.cfg.lr[0], "betas": (0.9, 0.98), "eps": 1e-9, "weight_decay": self.cfg.weight_decay}
+
+    def _gradients(self):
+        return [parameter.grad for parameter in self.params if parameter.grad is not None]
+
+    def multiply_grads(self, c):
+        torch._foreach_mul_(self._gradients(), float(c))
+
+    def clip_grad_norm(self, max_norm, aggregate_norm_fn=None):
+        """Scale the gradients to a norm of at most ``max_norm`` (0: leave them); returns the norm before that."""
+        gradients = self._gradients()
+        norm = torch.stack(torch._foreach_norm(gradients)).norm()
+        if aggregate_norm_fn is not None:
+            norm = aggregate_norm_fn(norm)
+        if max_norm > 0:
+            torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1))
+        return norm

@@ -1,0 +1,111 @@
+"""The task: fairseq data, our spec, and BLEU on the validation set while training."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sacrebleu
+from fairseq.data import Dictionary
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from fairseq.tasks import FairseqTask, register_task
+from fairseq.tasks.translation import load_langpair_dataset
+
+from natlab.decoding import decode
+from natlab.files import read_json
+from natlab.proxy import registry
+from natlab.training.objective import Proxies
+
+LONGEST = 1022  # tokens a sentence may have in training
+
+
+def proxies(spec: dict) -> Proxies | None:
+    """The proxy target and input a spec names; None for an autoregressive model."""
+    if spec["architecture"] == "transformer":
+        return None
+    made = {}
+    for kind in ("target", "input"):
+        options = {key: value for key, value in spec[kind].items() if key not in ("name", "teacher")}
+        made[kind] = registry.load(kind + "s", spec[kind]["name"], **options)
+    return Proxies(**made)
+
+
+def load_pairs(data: str | Path, split: str, source_dictionary: Dictionary, target_dictionary: Dictionary):
+    """A split of a fairseq data folder; sources end in eos and everything is padded on the right."""
+    return load_langpair_dataset(
+        str(data), split, "src", source_dictionary, "tgt", target_dictionary,
+        combine=False, dataset_impl="mmap", upsample_primary=1, left_pad_source=False, left_pad_target=False,
+        max_source_positions=LONGEST, max_target_positions=LONGEST, shuffle=True,
+    )  # fmt: skip
+
+
+def dictionaries(data: str | Path) -> tuple[Dictionary, Dictionary]:
+    """The source and target dictionaries of a fairseq data folder."""
+    return Dictionary.load(f"{data}/dict.src.txt"), Dictionary.load(f"{data}/dict.tgt.txt")
+
+
+def joined(dictionary: Dictionary, tokens) -> str:
+    """Tokens as text, subwords put together again."""
+    return dictionary.string(tokens, bpe_symbol="@@ ", extra_symbols_to_ignore={dictionary.pad()})
+
+
+@dataclass
+class NatlabTaskConfig(FairseqDataclass):
+    """Where the data and the spec lie."""
+
+    data: str = field(default="", metadata={"help": "fairseq data folder"})
+    spec: str = field(default="", metadata={"help": "JSON file with the resolved training spec"})
+
+
+@register_task("natlab", dataclass=NatlabTaskConfig)
+class NatlabTask(FairseqTask):
+    """Translation for both architectures."""
+
+    def __init__(self, cfg: NatlabTaskConfig):
+        super().__init__(cfg)
+        self.spec = read_json(cfg.spec)
+        self.proxies = proxies(self.spec)
+        self.source, self.target = dictionaries(cfg.data)
+
+    @property
+    def source_dictionary(self):
+        return self.source
+
+    @property
+    def target_dictionary(self):
+        return self.target
+
+    def max_positions(self):
+        return LONGEST, LONGEST
+
+    def load_dataset(self, split, **kwargs):
+        self.datasets[split] = load_pairs(self.cfg.data, split, self.source, self.target)
+
+    def valid_step(self, sample, model, criterion):
+        """Besides the loss, count what BLEU needs: greedy or argmax translations against the validation targets."""
+        loss, sample_size, logging = super().valid_step(sample, model, criterion)
+        decoding = {"kind": "argmax"} if model.net.architecture == "nat" else {"kind": "beam", "beam": 1}
+        translations = decode(model.net, sample["net_input"]["src_tokens"], decoding)
+        bleu = sacrebleu.corpus_bleu(
+            [joined(self.target, tokens) for tokens in translations],
+            [[joined(self.target, tokens) for tokens in sample["target"]]],
+            tokenize="none",
+            force=True,
+        )
+        # fairseq adds these up over batches and processes; BLEU is worked out from the sums
+        counts = [*bleu.counts, *bleu.totals, bleu.sys_len, bleu.ref_len]
+        logging.update({f"bleu_{i}": count for i, count in enumerate(counts)})
+        return loss, sample_size, logging
+
+    def reduce_metrics(self, logging_outputs, criterion):
+        super().reduce_metrics(logging_outputs, criterion)
+        if not any("bleu_0" in output for output in logging_outputs):
+            return
+        for i in range(10):
+            metrics.log_scalar_sum(f"_bleu_{i}", sum(int(output.get(f"bleu_{i}", 0)) for output in logging_outputs))
+
+        def bleu(meters):
+            sums = [int(meters[f"_bleu_{i}"].sum) for i in range(10)]
+            score = sacrebleu.BLEU.compute_bleu(sums[:4], sums[4:8], sums[8], sums[9], smooth_method="exp")
+            return round(score.score, 2)
+
+        metrics.log_derived("bleu", bleu)

@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from natlab.corpus import dataset
+from natlab.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / dataset.SCHEMA
+SHIPPED = sorted((ROOT / dataset.FOLDER).glob("*.yaml"))
+FILE = {"url": "https://example.org/a.txt", "sha256": "unverified"}
+PARALLEL = {
+    "source": {
+        "kind": "parallel",
+        "files": {"a": FILE, "b": {**FILE, "url": "https://example.org/b.tgz"}},
+        "splits": {
+            "train": [{"en": "a", "de": "b:x/y.de"}],
+            "valid": {"every": 10},
+            "test": [{"en": "a", "de": "a"}],
+        },
+    },
+    "languages": {"src": "en", "tgt": "de"},
+    "clean": {"max_length": 100, "max_ratio": None, "deduplicate": True},
+    "tokenise": "moses",
+    "lowercase": False,
+    "bpe": {"joint": False, "merges": 100},
+    "licence": "none",
+}
+
+
+def write(folder, name, content):
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def load(path):
+    return dataset.load(path, SCHEMA)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_dataset_is_valid_and_complete(path):
+    loaded = load(path)
+    assert {"source", "languages", "clean", "tokenise", "lowercase", "bpe", "licence"} <= loaded.keys()
+
+
+def test_shipped_datasets_agree_on_checksums():
+    addresses = dataset.downloads(ROOT / dataset.FOLDER)
+    assert "www.statmt.org/wmt14/test-full.tgz" in addresses
+
+
+def test_reversed_swaps_languages_only(tmp_path):
+    base = load(write(tmp_path, "ende", PARALLEL))
+    deen = load(write(tmp_path, "deen", {"source": {"kind": "reversed", "base": "ende"}, "length_penalty": 0.7}))
+    assert deen == base | {"languages": {"src": "de", "tgt": "en"}, "length_penalty": 0.7}
+
+
+def test_noise_has_target_language_on_both_sides_and_joint_bpe(tmp_path):
+    write(tmp_path, "ende", PARALLEL)
+    source = {"kind": "noise", "base": "ende", "replace": 0.5, "drop": 0.1, "seed": 1, "unit": "bpe"}
+    noise = load(write(tmp_path, "noise", {"source": source}))
+    assert noise["source"] == source
+    assert noise["languages"] == {"src": "de", "tgt": "de"}
+    assert noise["bpe"] == {"joint": True, "merges": 100}
+    with pytest.raises(UserError, match="twice.yaml: source.base: noise is of kind noise; allowed kinds: parallel"):
+        load(write(tmp_path, "twice", {"source": {**source, "base": "noise"}}))
+
+
+def changed(**changes):
+    return {**PARALLEL, **changes}
+
+
+def source(**changes):
+    return changed(source={**PARALLEL["source"], **changes})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (changed(lowercased=True), r"unknown key lowercased; allowed keys: source, languages, clean"),
+        (changed(tokenise="spacy"), r"tokenise: 'spacy' is not allowed; allowed: moses, jieba, none"),
+        (changed(bpe={"joint": True}), r"bpe: key merges is missing"),
+        ({key: value for key, value in PARALLEL.items() if key != "licence"}, r"key licence is missing"),
+        (changed(source={"kind": "noise", "base": "none"}), r"not allowed; allowed: source, length_penalty"),
+        ({"source": {"kind": "reversed", "base": "none"}}, r"source.base: unknown name 'none'; allowed: bad"),
+        (source(kind="web"), r"source.kind: 'web' is not allowed; allowed: parallel, tatoeba, grammar, noise"),
+        (source(files={"a": {**FILE, "sha256": "12"}}), r"source.files.a.sha256: '12' does not match"),
+        (source(files={"a": {**FILE, "url": "a.txt"}}), r"source.files.a.url: 'a.txt' does not match"),
+        (source(files={"a": FILE}), r"source.splits.train.0.de: unknown name 'b'; allowed: a"),
+        (
+            changed(languages={"src": "en", "tgt": "ro"}),
+            r"source.splits.train.0: names the sides en, de; allowed: en, ro",
+        ),
+    ],
+)
+def test_bad_file_names_file_key_and_allowed_values(tmp_path, content, message):
+    with pytest.raises(UserError, match=r"bad\.yaml: " + message):
+        load(write(tmp_path, "bad", content))
+
+
+def test_datasets_that_disagree_about_a_checksum(tmp_path):
+    write(tmp_path, "one", PARALLEL)
+    write(tmp_path, "two", source(files={"a": {**FILE, "sha256": "0" * 64}, "b": PARALLEL["source"]["files"]["b"]}))
+    with pytest.raises(UserError, match=r"two.yaml: source.files.a.sha256: another dataset gives unverified"):
+        dataset.downloads(tmp_path)

@@ -1,0 +1,181 @@
+import gzip
+import json
+import tarfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from natlab.corpus.dataset import address
+from natlab.corpus.extract import extract
+from natlab.corpus.tatoeba import split
+from natlab.errors import UserError
+
+LINES = {"en": ["a b", "c", "d e"], "de": ["A B", "C", "D E"]}
+ALL = [{"en": "en", "de": "de"}]
+
+
+class Corpus:
+    """A dataset whose files are written where fetching would put them."""
+
+    def __init__(self, folder):
+        self.downloads, self.out = folder / "downloads", folder / "text"
+        self.files = {}
+        for name, lines in LINES.items():
+            self.add(name, "".join(f"{line}\n" for line in lines).encode(), f"{name}.txt")
+
+    def add(self, name, content, file):
+        self.files[name] = {"url": f"https://example.org/data/{file}", "sha256": "unverified"}
+        path = self.downloads / address(self.files[name]["url"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def extract(self, src="en", tgt="de", **splits):
+        source = {"kind": "parallel", "files": self.files, "splits": {"train": ALL, "valid": ALL, "test": ALL} | splits}
+        return self.run(source, src, tgt)
+
+    def run(self, source, src, tgt):
+        extract({"source": source, "languages": {"src": src, "tgt": tgt}}, self.downloads, self.out)
+        return {path.name: path.read_text().splitlines() for path in self.out.iterdir() if path.suffix != ".json"}
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return Corpus(tmp_path)
+
+
+def test_plain_files(corpus):
+    text = corpus.extract()
+    assert sorted(text) == [f"{split}.{side}" for split in ("test", "train", "valid") for side in ("src", "tgt")]
+    assert text["train.src"] == LINES["en"] and text["train.tgt"] == LINES["de"]
+    assert corpus.extract("de", "en")["train.src"] == LINES["de"]
+    assert json.loads((corpus.out / "stats.json").read_text())["splits"]["train"] == {"pairs_out": 3}
+
+
+def test_parts_follow_one_another(corpus):
+    assert corpus.extract(train=ALL * 2)["train.tgt"] == LINES["de"] * 2
+
+
+def test_every_nth_training_pair_is_held_out(corpus):
+    text = corpus.extract(valid={"every": 2})
+    assert text["train.src"] == ["a b", "d e"] and text["valid.tgt"] == ["C"]
+
+
+def test_gzip_segments_and_ted_in_an_archive(corpus, tmp_path):
+    corpus.add("zipped", gzip.compress(b"one\ntwo\n"), "en.gz")
+    contents = {
+        "test.sgm": b'<srcset>\n<doc>\n<seg id="1"> R&amp;D </seg>\n<seg id="2">x</seg>\n</doc>\n',
+        "train.tags.de-en.de": b"<url>http</url>\n<title>Titel</title>\n<keywords>k</keywords>\nSatz\n",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    with tarfile.open(tmp_path / "a.tgz", "w:gz") as archive:
+        for name in contents:
+            archive.add(tmp_path / name, f"x/{name}")
+    corpus.add("archive", (tmp_path / "a.tgz").read_bytes(), "archive.tgz")
+    text = corpus.extract(
+        valid=[{"en": "zipped", "de": "archive:x/test.sgm"}],
+        test=[{"en": "zipped", "de": "archive:x/train.tags.de-en.de"}],
+    )
+    assert text["valid.src"] == ["one", "two"] and text["valid.tgt"] == ["R&D", "x"]
+    assert text["test.tgt"] == ["Titel", "Satz"]
+
+
+def test_windows_line_ends_byte_order_mark_and_line_separator(corpus):
+    corpus.add("en", "\ufeffa\u2028b\r\nc\r\nd\r\n".encode(), "en.txt")
+    assert corpus.extract()["train.src"] == ["a b", "c", "d"]
+
+
+def bad_gzip():
+    return gzip.compress(bytes(range(65, 91)) * 1000 + b"\n")[:-20]
+
+
+@pytest.mark.parametrize(
+    ("content", "file", "message"),
+    [
+        (b"a\nb\n", "en.txt", r"sides of different length, in lines: .*en.txt 2, .*de.txt 3"),
+        (b"a\nb\nc\nd\ne\n", "en.txt", r"sides of different length, in lines: .*en.txt 5, .*de.txt 3"),
+        (b"a\nb\xff\nc\n", "en.txt", r"en.txt: line 2 is not UTF-8"),
+        (b"", "en.txt", r"en.txt: empty file"),
+        (bad_gzip(), "en.gz", r"en.gz: damaged or truncated"),
+        (b"not gzip\n", "en.gz", r"en.gz: damaged or truncated"),
+    ],
+)
+def test_bad_input_is_refused_and_nothing_is_left(corpus, content, file, message):
+    corpus.add("en", content, file)
+    with pytest.raises(UserError, match=message):
+        corpus.extract()
+    assert not corpus.out.exists() and [path.name for path in corpus.out.parent.iterdir()] == ["downloads"]
+
+
+def test_failure_keeps_the_earlier_text(corpus):
+    corpus.extract()
+    corpus.add("en", b"", "en.txt")
+    with pytest.raises(UserError):
+        corpus.extract()
+    assert (corpus.out / "train.src").read_text().splitlines() == LINES["en"]
+
+
+def test_missing_file(corpus):
+    (corpus.downloads / "example.org/data/de.txt").unlink()
+    with pytest.raises(UserError, match="de.txt: no such file"):
+        corpus.extract()
+
+
+TABLE = """\
+Go.\tGeh.\tCC-BY 2.0
+Go.\tGeht.\tCC-BY 2.0
+Go!\tGeh!\tCC-BY 2.0
+Go.\tGeh.\tCC-BY 2.0
+I see.\tIch sehe.
+Stop.\tHalt.
+Wait.\tHalt!
+Wait.\tWarte.
+Run.\tLauf.
+"""
+
+
+def tatoeba(corpus, src, tgt, **sizes):
+    corpus.add("pairs", TABLE.encode(), "deu.txt")
+    return corpus.run({"kind": "tatoeba", "files": corpus.files, "table": "pairs", "seed": 1, **sizes}, src, tgt)
+
+
+def test_tatoeba_keeps_references_in_files_of_their_own(corpus):
+    text = tatoeba(corpus, "en", "de", valid=2, test=2)
+    for name in ("valid", "test"):
+        assert len(set(text[f"{name}.src"])) == len(text[f"{name}.src"])
+        assert all(len(lines) == len(text[f"{name}.src"]) for file, lines in text.items() if file.startswith(name))
+    found = {
+        (src, reference)
+        for name in ("valid", "test")
+        for file in text
+        if file.startswith(name) and not file.endswith("src")
+        for src, reference in zip(text[f"{name}.src"], text[file], strict=True)
+        if reference
+    } | set(zip(text["train.src"], text["train.tgt"], strict=True))
+    assert found <= {tuple(line.split("\t")[:2]) for line in TABLE.splitlines()}
+    assert tatoeba(corpus, "de", "en", valid=1, test=1)["train.tgt"]
+
+
+def test_tatoeba_bad_table(corpus):
+    corpus.add("pairs", b"Go.\tGeh.\nGo\n", "deu.txt")
+    source = {"kind": "tatoeba", "files": corpus.files, "table": "pairs", "seed": 1, "valid": 1, "test": 1}
+    with pytest.raises(UserError, match="line 2 is not 'English <tab> other language'"):
+        corpus.run(source, "en", "de")
+    corpus.add("pairs", b"Go.\tGeh.\nStop.\tHalt.\n", "deu.txt")
+    with pytest.raises(UserError, match=r"holding out 1 \+ 1 sentences leaves none"):
+        corpus.run(source, "en", "de")
+
+
+SENTENCE = st.text("ab.! ", min_size=1, max_size=3)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(SENTENCE, SENTENCE), max_size=40), st.integers(0, 4), st.integers(0, 4), st.integers(0, 3))
+def test_tatoeba_split_shares_no_sentence(pairs, valid, test, seed):
+    splits, dropped = split(pairs, valid, test, seed)
+    assert dropped + sum(map(len, splits.values())) == len(pairs)
+    for column in (0, 1):
+        used = [{"".join(filter(str.isalnum, row[column])) or row[column] for row in rows} for rows in splits.values()]
+        assert sum(map(len, used)) == len(set.union(*used))

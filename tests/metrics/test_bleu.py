@@ -1,0 +1,86 @@
+"""BLEU and chrF against values computed by hand."""
+
+import math
+
+import pytest
+
+from natlab.metrics import bleu
+
+
+def test_tokenised_bleu_by_hand():
+    # n-gram precisions 4/5, 3/4, 2/3, 1/2; equal lengths, so no brevity penalty: (1/5) ** (1/4).
+    score = bleu.tokenised_bleu(["a b c d e"], [["a b c d f"]])
+    assert score["value"] == pytest.approx(100 * 0.2**0.25)
+    assert score["unit"] == "BLEU"
+    assert "tok:none" in score["signature"] and "smooth:none" in score["signature"]
+
+
+def test_tokenised_bleu_penalises_brevity():
+    score = bleu.tokenised_bleu(["a b c d"], [["a b c d e f"]])
+    assert score["value"] == pytest.approx(100 * math.exp(1 - 6 / 4))
+
+
+def test_tokenised_bleu_is_of_the_corpus_not_a_mean_over_sentences():
+    # Counts are summed first: 9/10, 7/8, 5/6, 3/4.
+    score = bleu.tokenised_bleu(["a b c d e", "a b c d e"], [["a b c d f", "a b c d e"]])
+    assert score["value"] == pytest.approx(100 * (9 / 10 * 7 / 8 * 5 / 6 * 3 / 4) ** 0.25)
+
+
+def test_tokenised_bleu_takes_tokens_and_case_as_they_are():
+    assert bleu.tokenised_bleu(["Das Auto ist da ."], [["das Auto ist da ."]])["value"] < 100
+    assert bleu.tokenised_bleu(["das Auto ist da."], [["das Auto ist da ."]])["value"] == 0
+
+
+def test_a_missing_four_gram_makes_unsmoothed_bleu_zero_and_smoothed_bleu_small():
+    assert bleu.tokenised_bleu(["a b c x e"], [["a b c d e"]])["value"] == 0
+    assert 0 < bleu.sacrebleu(["a b c x e"], [["a b c d e"]], "de")["value"] < 60
+
+
+def test_sacrebleu_tokenises_and_minds_case_unless_told():
+    hypothesis, reference = ["das Auto, das er kauft."], ["Das Auto, das er kauft."]
+    assert bleu.sacrebleu(hypothesis, [reference], "de")["value"] < 100
+    lowercased = bleu.sacrebleu(hypothesis, [reference], "de", lowercase=True)
+    assert lowercased["value"] == pytest.approx(100)
+    assert "case:lc" in lowercased["signature"] and "tok:13a" in lowercased["signature"]
+
+
+def test_chinese_is_scored_by_characters():
+    score = bleu.sacrebleu(["我喜欢读书"], [["我喜欢看书"]], "zh")
+    assert "tok:zh" in score["signature"]
+    # Characters: 4/5 matching, bigrams 2/4, trigrams 1/3; no 4-gram, smoothed to 1/(2·2).
+    assert score["value"] == pytest.approx(100 * (4 / 5 * 2 / 4 * 1 / 3 * 1 / 4) ** 0.25)
+
+
+def test_a_further_reference_counts_where_there_is_one():
+    hypotheses, first = ["a b c d f", "a b c d f"], ["a b c d e", "a b c d e"]
+    single = bleu.sacrebleu(hypotheses, [first], "de")["value"]
+    one_more = bleu.sacrebleu(hypotheses, [first, ["a b c d f", ""]], "de")
+    both_more = bleu.sacrebleu(hypotheses, [first, ["a b c d f", "a b c d f"]], "de")["value"]
+    assert single < one_more["value"] < both_more == pytest.approx(100)
+    assert "nrefs:var" in one_more["signature"]
+
+
+def test_an_empty_further_reference_changes_nothing():
+    hypotheses, first = ["a b c d f", "a b"], ["a b c d e", "a b c"]
+    alone = bleu.sacrebleu(hypotheses, [first], "de")["value"]
+    assert bleu.sacrebleu(hypotheses, [first, ["", ""]], "de")["value"] == alone
+
+
+def test_chrf_by_hand():
+    # Characters "ab" against "ac": unigrams 1/2 both ways; bigrams 0/1. F2 averages precision and recall over orders.
+    assert bleu.chrf(["ab"], [["ac"]])["value"] == pytest.approx(100 * (0.5 + 0) / 2)
+    assert bleu.chrf(["Auto"], [["auto"]], lowercase=True)["value"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("language", "tokens", "text"),
+    [
+        ("de", "Heute kauft der Mann , der da ist , ein Auto .", "Heute kauft der Mann, der da ist, ein Auto."),
+        ("en", "it 's a man 's ( old ) car .", "it's a man's (old) car."),
+        ("zh", "我 在 New York 读 了 3 本 书 。", "我在New York读了3本书。"),
+        ("de", "A &amp; B .", "A &amp; B."),
+        ("de", "", ""),
+    ],
+)
+def test_detokenised(language, tokens, text):
+    assert bleu.detokenised([tokens], language) == [text]

@@ -1,0 +1,128 @@
+"""The verb `measure` on a small folder of translations."""
+
+import argparse
+import json
+
+import pytest
+import yaml
+
+from natlab.errors import UserError
+from natlab.files import read_json, write_json
+from natlab.metrics import measure
+
+DATASET = {
+    "source": {"kind": "parallel", "files": {"all": {"url": "https://example.org/all.txt", "sha256": "unverified"}}},
+    "languages": {"src": "en", "tgt": "de"},
+    "clean": {"max_length": 250, "max_ratio": None, "deduplicate": False},
+    "tokenise": "moses",
+    "lowercase": True,
+    "bpe": {"joint": True, "merges": 10},
+    "licence": "none",
+}
+DATASET["source"]["splits"] = {split: [{"en": "all", "de": "all"}] for split in ("train", "valid", "test")}
+LOSSES = {
+    name: {"value": 2.5, "unit": "bits/token", "tokens": 12, "sentences": 3}
+    for name in ("loss_raw", "length_raw", "loss", "length")
+}
+IDENTITY = {"dataset": "small", "scale": "demo", "system": "vanilla_raw", "seed": 2}
+
+
+def write(path, *sentences):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{sentence}\n" for sentence in sentences), encoding="utf-8")
+
+
+@pytest.fixture
+def args(tmp_path):
+    translations, corpus = tmp_path / "translations", tmp_path / "corpus"
+    write(translations / "argmax.test.txt", "der mann kauft kauft ein auto .", "er geht heute nach hause .")
+    write(corpus / "text/test.tgt", "Der Mann kauft ein Auto.", "Er geht heute nach Hause.")
+    write(corpus / "tok/test.tgt", "der mann kauft ein auto .", "er geht heute nach hause .")
+    write_json(translations / "losses.json", LOSSES)
+    write_json(translations / "provenance.json", {"fingerprint": "abc", "device": "cpu", "commit": "old"})
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET))
+    return argparse.Namespace(
+        translations=str(translations),
+        corpus=str(corpus),
+        dataset_config=str(tmp_path / "small.yaml"),
+        identity=IDENTITY,
+        out=str(tmp_path / "measurements"),
+    )
+
+
+@pytest.fixture
+def folders(tmp_path, args):
+    return tmp_path / "translations", tmp_path / "corpus", tmp_path / "measurements"
+
+
+def test_one_file_a_translation_and_one_of_losses(args, folders):
+    measure.run(args)
+    out = folders[2]
+    assert sorted(path.name for path in out.iterdir()) == ["argmax.test.json", "loss.json"]
+    found = read_json(out / "argmax.test.json")
+    assert {key: found[key] for key in IDENTITY} == IDENTITY
+    assert (found["decoding"], found["split"], found["sentences"]) == ("argmax", "test", 2)
+    assert set(found["values"]) == {"bleu", "bleu_tok", "chrf", "repetition"}
+    assert found["values"]["repetition"]["value"] == pytest.approx(100 / 13)
+    assert "case:lc" in found["values"]["bleu"]["signature"]
+    # n-grams in the hypotheses 13, 11, 9, 7; in the reference too 12, 10, 7, 4; the longer side is the hypothesis.
+    expected = 100 * (12 / 13 * 10 / 11 * 7 / 9 * 4 / 7) ** 0.25
+    assert found["values"]["bleu_tok"]["value"] == pytest.approx(expected)
+    assert found["values"]["bleu"]["value"] == pytest.approx(expected)
+    losses = read_json(out / "loss.json")
+    assert losses["decoding"] is None and losses["split"] == "valid" and losses["sentences"] == 3
+    assert losses["values"] == LOSSES
+
+
+def test_provenance_has_the_models_fingerprint_and_todays_code(args, folders):
+    measure.run(args)
+    found = read_json(folders[2] / "argmax.test.json")["provenance"]
+    assert found["fingerprint"] == "abc" and found["device"] == "cpu" and found["commit"] != "old"
+    assert {"python", "sacrebleu", "natlab"} <= set(found["packages"])
+
+
+def test_further_references_are_used_in_bleu_multi(args, folders):
+    write(folders[1] / "text/test.ref1", "Der Mann kauft kauft ein Auto.", "")
+    measure.run(args)
+    values = read_json(folders[2] / "argmax.test.json")["values"]
+    assert values["bleu_multi"]["value"] == pytest.approx(100)
+    assert values["bleu"]["value"] < 90
+
+
+def test_untokenised_corpora_are_not_detokenised(args, tmp_path):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET | {"tokenise": "none"}))
+    write(tmp_path / "corpus/text/test.tgt", "der mann kauft kauft ein auto .", "er geht heute nach hause .")
+    measure.run(args)
+    assert read_json(tmp_path / "measurements/argmax.test.json")["values"]["chrf"]["value"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize("reference", ["text/test.tgt", "tok/test.tgt", "text/test.ref1"])
+def test_line_counts_must_agree(args, folders, reference):
+    write(folders[1] / reference, "nur ein Satz")
+    with pytest.raises(UserError, match=r"argmax.test.txt: 2 lines, but .* has 1"):
+        measure.run(args)
+    assert not folders[2].exists()
+
+
+@pytest.mark.parametrize("missing", ["translations/losses.json", "translations/provenance.json", "corpus/tok/test.tgt"])
+def test_missing_files_are_named(args, tmp_path, missing):
+    (tmp_path / missing).unlink()
+    with pytest.raises(UserError, match=missing.rpartition("/")[2]):
+        measure.run(args)
+    assert not (tmp_path / "measurements").exists()
+
+
+def test_a_failure_keeps_the_measurements_there_were(args, folders):
+    measure.run(args)
+    before = read_json(folders[2] / "argmax.test.json")
+    write(folders[0] / "argmax.test.txt", "nur ein satz")
+    with pytest.raises(UserError):
+        measure.run(args)
+    assert read_json(folders[2] / "argmax.test.json") == before
+
+
+def test_the_identity_is_json_on_the_command_line():
+    parser = argparse.ArgumentParser()
+    measure.add_arguments(parser)
+    given = ["--translations", "t", "--corpus", "c", "--dataset-config", "d", "--out", "o"]
+    assert parser.parse_args([*given, "--identity", json.dumps(IDENTITY)]).identity == IDENTITY

@@ -1,0 +1,311 @@
+"""Tables from measurements: means, deviations, differences, and cells that stay empty."""
+
+import argparse
+import re
+import shutil
+import subprocess
+from statistics import stdev
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from natlab.errors import UserError
+from natlab.files import write_json
+from natlab.report import cells, tables
+
+RUN = {
+    "run": "small",
+    "scale": "demo",
+    "seeds": [1, 2, 3],
+    "corpora": {"wmt14_ende": "grammar_ende", "own": "own"},
+    "tables": ["p/table1"],
+}
+SYSTEMS = {"at": "transformer", "nat": "vanilla_raw"}
+SPEC = {
+    "table": "Table 1",
+    "paper": "MPLE: a paper (Somebody 2022)",
+    "title": "Gaps & such",
+    "caption": "100 % of it.",
+    "cell": {"split": "test"},
+    "columns": [
+        {"key": "c", "label": "C", "unit": "bits/token", "cell": {"metric": "conditional_tc", "systems": SYSTEMS}},
+        {
+            "key": "c_exact",
+            "label": "exact C",
+            "measured_only": True,
+            "note": "by enumeration",
+            "cell": {"metric": "exact/conditional_tc"},
+        },
+        {"key": "ratio", "label": "ratio", "measured_only": True, "note": "their ratio", "divide": ["c", "c_exact"]},
+        {"key": "gap", "label": "ΔBLEU", "unit": "BLEU", "minus": ["at", "nat"]},
+        {
+            "key": "at",
+            "label": "BLEU AT",
+            "unit": "BLEU",
+            "cell": {"metric": "bleu_tok", "system": "transformer", "decoding": "beam5"},
+        },
+        {
+            "key": "nat",
+            "label": "BLEU NAT",
+            "unit": "BLEU",
+            "cell": {"metric": "bleu_tok", "system": "vanilla_raw", "decoding": "argmax"},
+        },
+    ],
+    "rows": [
+        {
+            "label": "WMT14",
+            "cell": {"corpus": "wmt14_ende"},
+            "published": {"c": 2.5, "gap": 15.32, "at": 27.11, "nat": 11.79},
+        },
+        {
+            "label": "elsewhere",
+            "cell": {"corpus": "wmt16"},
+            "published": {"c": 2.2, "gap": 9.98, "at": 33.7, "nat": 23.72},
+        },
+        {"label": "own", "cell": {"corpus": "own"}, "ours": True},
+    ],
+}
+AT, NAT = {1: 30.0, 2: 31.0, 3: 33.0}, {1: 20.0, 2: 20.5, 3: 21.0}
+
+
+def measurement(folder, dataset, system, seed, name, values, **more):
+    path = folder / dataset / "demo" / system / f"seed{seed}" / f"{name}.json"
+    write_json(path, {"sentences": 1000, "values": values} | more)
+
+
+def bleu(value):
+    return {"bleu_tok": {"value": value, "unit": "BLEU", "signature": "nrefs:1|tok:none"}}
+
+
+def bits(raw, length):
+    return {"loss_raw": {"value": raw, "unit": "bits/token"}, "length_raw": {"value": length, "unit": "bits/token"}}
+
+
+@pytest.fixture
+def results(tmp_path):
+    for seed in RUN["seeds"]:
+        measurement(tmp_path / "m", "grammar_ende", "transformer", seed, "beam5.test", bleu(AT[seed]))
+        measurement(tmp_path / "m", "grammar_ende", "vanilla_raw", seed, "argmax.test", bleu(NAT[seed]))
+        measurement(tmp_path / "m", "grammar_ende", "transformer", seed, "loss", bits(2.0, 0.0))
+        measurement(tmp_path / "m", "grammar_ende", "vanilla_raw", seed, "loss", bits(3.0 + seed / 10, 0.5))
+    write_json(tmp_path / "c/grammar_ende/text/exact.json", {"conditional_tc": 1.25})
+    return tmp_path
+
+
+def built(results, spec=SPEC, run=RUN):
+    return tables.build(spec, run, results / "m", results / "c")
+
+
+def test_mean_and_sample_deviation_over_seeds(results):
+    entry = built(results).entries[0, "at"]
+    assert entry.measured == pytest.approx(94 / 3) and entry.std == pytest.approx(stdev(AT.values()))
+    assert entry.seeds == (1, 2, 3) and entry.sentences == 1000 and entry.signature == "nrefs:1|tok:none"
+    assert (entry.dataset, entry.system, entry.decoding) == ("grammar_ende", "transformer", "beam5")
+
+
+def test_difference_is_measured_less_published(results):
+    found = built(results).entries
+    assert found[0, "at"].difference == pytest.approx(94 / 3 - 27.11) and found[0, "at"].difference > 0
+    assert found[0, "c"].difference == pytest.approx(1.7 - 2.5) and found[0, "c"].difference < 0
+    assert found[0, "c_exact"].difference is None
+
+
+def test_conditional_tc_is_nat_with_its_length_less_at(results):
+    entry = built(results).entries[0, "c"]
+    assert entry.measured == pytest.approx((1.6 + 1.7 + 1.8) / 3) and entry.std == pytest.approx(0.1)
+    assert entry.system == "transformer and vanilla_raw"
+
+
+def test_derived_columns_are_taken_seed_by_seed(results):
+    found = built(results).entries
+    gaps = [AT[seed] - NAT[seed] for seed in RUN["seeds"]]
+    assert found[0, "gap"].measured == pytest.approx(sum(gaps) / 3)
+    assert found[0, "gap"].std == pytest.approx(stdev(gaps))
+    assert found[0, "ratio"].measured == pytest.approx(1.7 / 1.25)
+
+
+def test_exact_values_have_no_seeds_and_no_deviation(results):
+    entry = built(results).entries[0, "c_exact"]
+    assert (entry.measured, entry.std, entry.seeds) == (1.25, None, ())
+
+
+def test_a_ratio_to_zero_stays_empty(results):
+    write_json(results / "c/grammar_ende/text/exact.json", {"conditional_tc": 0.0})
+    found = built(results).entries
+    assert found[0, "c_exact"].measured == 0 and found[0, "ratio"].measured is None
+
+
+def test_missing_seeds_are_said(results):
+    shutil.rmtree(results / "m/grammar_ende/demo/transformer/seed2")
+    table = built(results)
+    assert table.entries[0, "at"].seeds == table.entries[0, "gap"].seeds == (1, 3)
+    assert "31.50 ± 2.12 (n=2)" in tables.markdown(table)
+
+
+def test_one_seed_has_no_deviation(results):
+    table = built(results, run=RUN | {"seeds": [2]})
+    assert table.entries[0, "at"].std is None
+    text = tables.markdown(table)
+    assert "±" not in text and "seed 2." in text
+
+
+def test_a_metric_the_measurement_lacks_stays_empty(results):
+    measurement(results / "m", "grammar_ende", "transformer", 1, "beam5.test", {"bleu": {"value": 1.0, "unit": "BLEU"}})
+    assert built(results).entries[0, "at"].seeds == (2, 3)
+
+
+def test_latency_is_read_by_decoding(tmp_path):
+    spec = {
+        "rows": [{"label": "x", "cell": {"system": "glat_kd", "decoding": "lpd3", "corpus": "own"}}],
+        "columns": [{"key": "speed", "label": "speed", "cell": {"metric": "speedup"}}],
+    }
+    values = {f"speedup/{name}": {"value": value, "unit": "x"} for name, value in (("argmax", 6.0), ("lpd3", 5.5))}
+    write_json(tmp_path / "m/own/demo/glat_kd/seed1.latency.json", {"values": values, "sentences": 100})
+    assert built(tmp_path, spec).entries[0, "speed"].measured == 5.5
+
+
+def test_unmeasured_rows_are_dashes_in_every_format(results):
+    table = built(results)
+    for row in (1, 2):
+        assert all(table.entries[row, column["key"]].measured is None for column in SPEC["columns"])
+    measured = [line for line in tables.markdown(table).splitlines() if "| measured" in line]
+    assert len(measured) == 3 and all(line.count("–") == len(SPEC["columns"]) for line in measured[1:])
+    assert tables.latex(table).count(r"measured" + " & --" * len(SPEC["columns"])) == 2
+
+
+@given(
+    st.lists(st.floats(-60, 60).filter(lambda value: abs(value) > 0.01), min_size=4, max_size=4),
+    st.sets(st.sampled_from(["at", "nat"]), max_size=1),
+)
+def test_a_published_value_never_stands_as_measured(tmp_path_factory, published, measured):
+    """Whatever the paper prints, a cell without its measurement file has no measured value, nor a difference."""
+    folder = tmp_path_factory.mktemp("results")
+    row = {
+        "label": "x",
+        "cell": {"corpus": "own"},
+        "published": dict(zip(("c", "gap", "at", "nat"), published, strict=True)),
+    }
+    spec = SPEC | {"rows": [row]}
+    for key in measured:
+        system, name = {"at": ("transformer", "beam5.test"), "nat": ("vanilla_raw", "argmax.test")}[key]
+        measurement(folder / "m", "own", system, 1, name, bleu(1234.5))
+    table = built(folder, spec)
+    for column in SPEC["columns"]:
+        entry = table.entries[0, column["key"]]
+        assert entry.measured == (1234.5 if column["key"] in measured else None)
+        assert (entry.difference is None) == (column["key"] not in measured)
+    (line,) = [line for line in tables.markdown(table).splitlines() if "| measured" in line]
+    shown = set(re.findall(r"[−\d.]+", line))
+    assert shown <= {"1234.50", "1"}  # (n=1): one of three seeds
+
+
+def test_csv_round_trip(results, tmp_path):
+    table = built(results)
+    tables.write_csv(table, tmp_path / "t.csv")
+    back = tables.read_csv(tmp_path / "t.csv", SPEC, RUN)
+    assert back.entries == table.entries
+    assert tables.markdown(back) == tables.markdown(table) and tables.latex(back) == tables.latex(table)
+
+
+def test_csv_has_one_line_a_cell_and_says_where_from(results, tmp_path):
+    tables.write_csv(built(results), tmp_path / "t.csv")
+    head, *body = (tmp_path / "t.csv").read_text().splitlines()
+    assert len(body) == len(SPEC["rows"]) * len(SPEC["columns"])
+    for (
+        field
+    ) in "table row column unit published measured std difference seeds dataset scale sentences n_seeds".split():
+        assert field in head.split(",")
+    assert sum("grammar_ende,demo" in line for line in body) == 4
+
+
+def test_a_csv_of_another_spec_is_refused(results, tmp_path):
+    tables.write_csv(built(results), tmp_path / "t.csv")
+    other = yaml.safe_load(yaml.safe_dump(SPEC))
+    other["rows"][0]["published"]["c"] = 9.9
+    with pytest.raises(UserError, match="not of this spec"):
+        tables.read_csv(tmp_path / "t.csv", other, RUN)
+    with pytest.raises(UserError, match="cells are not those"):
+        tables.read_csv(tmp_path / "t.csv", SPEC | {"rows": [*SPEC["rows"], {"label": "z"}]}, RUN)
+
+
+def test_notes_state_scale_seeds_datasets_and_what_is_ours(results):
+    text = tables.markdown(built(results))
+    assert "scale demo, seeds 1, 2, 3" in text
+    assert "grammar_ende for wmt14_ende, nothing for wmt16, own for own" in text
+    assert "exact C (not in the paper): by enumeration." in text and "own *" in text
+
+
+def test_references_and_descriptions_are_not_measured(tmp_path):
+    spec = SPEC | {
+        "columns": [
+            {"key": "iters", "label": "# iters", "digits": 0, "descriptive": True},
+            {"key": "speed", "label": "speed", "cell": {"metric": "speedup", "corpus": "own", "decoding": "beam5"}},
+        ],
+        "rows": [
+            {"label": "AT", "cell": {"system": "t"}, "reference": ["speed"], "published": {"iters": "L", "speed": 1.0}},
+            {"label": "old", "quoted": True, "published": {"iters": 4, "speed": 3.0}},
+        ],
+    }
+    table = built(tmp_path, spec)
+    body = [[text for text in texts] for _, _, texts in tables.lines(table)]
+    assert body == [["L", "1.00"], ["", "ref."], ["4", "3.00"]]
+
+
+@given(st.text(alphabet=st.sampled_from("ab \\&%$#_{}~^<>–−±×≈†§Δλτβ"), max_size=30))
+def test_latex_escapes_every_special_character(text):
+    bare = tables.latex_escaped(text)
+    for kept in (
+        r"\textbackslash{}",
+        r"\textasciitilde{}",
+        r"\textasciicircum{}",
+        r"\textless{}",
+        r"\textgreater{}",
+        r"\S{}",
+    ):
+        bare = bare.replace(kept, "")
+    bare = re.sub(r"\$(-|\\[a-zA-Z]+)\$", "", bare)
+    assert not re.search(r"(?<!\\)[&%$#_{}~^<>]", bare)
+    assert bare.isascii()
+
+
+def test_latex_is_a_booktabs_table_with_as_many_cells_in_each_line(results):
+    text = tables.latex(built(results))
+    inside = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
+    lines = [line for line in inside.splitlines() if line.endswith(r"\\")]
+    assert {len(re.findall(r"(?<!\\)&", line)) for line in lines} == {len(SPEC["columns"]) + 1}
+    assert text.count(r"\begin{") == text.count(r"\end{") and r"Gaps \& such" in text and r"100 \% of it" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(results, tmp_path):
+    (tmp_path / "table.tex").write_text(tables.latex(built(results)))
+    (tmp_path / "doc.tex").write_text(
+        r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table}\end{document}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "doc.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_the_verb_writes_three_files(results, tmp_path):
+    (tmp_path / "table1.yaml").write_text(yaml.safe_dump(SPEC))
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(RUN))
+    parser = argparse.ArgumentParser()
+    tables.add_arguments(parser)
+    given = f"--table {tmp_path}/table1.yaml --run {tmp_path}/run.yaml --measurements {results}/m --corpora {results}/c"
+    tables.run(parser.parse_args([*given.split(), "--out", f"{tmp_path}/out/p.table1"]))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["p.table1.csv", "p.table1.md", "p.table1.tex"]
+    assert "31.33 ± 1.53" in (tmp_path / "out/p.table1.md").read_text()
+
+
+def test_every_source_of_a_cell_is_read(results):
+    """Taking away any file that `sources` names empties a cell's seed: tables read these and no others."""
+    for cell in cells.cells(SPEC, RUN):
+        for source in cells.sources(cell, "demo", 1):
+            path = results / "m" / source
+            if path.exists():
+                path.rename(path.with_suffix(".away"))
+                assert 1 not in built(results).entries[cell.row, cell.column].seeds
+                path.with_suffix(".away").rename(path)

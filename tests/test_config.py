@@ -1,0 +1,303 @@
+"""The configuration: every shipped run is valid, what is wrong is refused in one line, and what a run resolves to."""
+
+import argparse
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from natlab import config
+from natlab.errors import UserError
+from natlab.proxy import registry
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RUNS = ["config/config.yaml", *sorted(str(p.relative_to(REPOSITORY)) for p in REPOSITORY.glob("config/runs/*.yaml"))]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of the configuration and its schemas that a test may spoil."""
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    shutil.copytree(REPOSITORY / "workflow" / "schemas", tmp_path / "workflow" / "schemas")
+    return tmp_path
+
+
+def edit(project: Path, file: str, change) -> None:
+    """Apply ``change`` to the value of a YAML file."""
+    path = project / file
+    value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(value)
+    path.write_text(yaml.safe_dump(value), encoding="utf-8")
+
+
+def load(project: Path, run: str = "config/config.yaml") -> config.Run:
+    settings = yaml.safe_load((project / run).read_text(encoding="utf-8"))
+    return config.load(settings, run, project)
+
+
+def refused(project: Path, file: str, change, *mentions: str) -> None:
+    """The changed file makes loading fail with one line that names the file and all of ``mentions``."""
+    edit(project, file, change)
+    with pytest.raises(UserError) as caught:
+        load(project)
+    message = str(caught.value)
+    assert "\n" not in message
+    for mention in (file, *mentions):
+        assert mention in message
+
+
+def row(name: str, **changes):
+    """A change of a system's row."""
+    return lambda value: value["systems"].setdefault(name, {}).update(changes)
+
+
+# ---- what is shipped
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_shipped_run_is_valid_and_measures_something(run):
+    loaded = load(REPOSITORY, run)
+    assert loaded.models
+    assert set(loaded.datasets) == set(loaded.settings["corpora"].values())
+
+
+@pytest.mark.parametrize("name", ["run", "scale", "sizes", "systems"])
+def test_schemas_describe_every_key(name):
+    schema = yaml.safe_load((REPOSITORY / f"workflow/schemas/{name}.schema.yaml").read_text(encoding="utf-8"))
+    assert list(keys(schema))
+    for key, value in keys(schema):
+        assert "description" in value or "const" in value, key
+
+
+def keys(schema):
+    """(key, its schema) of all properties within a schema."""
+    if isinstance(schema, list):
+        schema = dict(enumerate(schema))
+    if isinstance(schema, dict):
+        for part, value in schema.items():
+            if part == "properties":
+                yield from value.items()
+            yield from keys(value)
+
+
+def test_configuration_needs_neither_torch_nor_fairseq():
+    program = "import sys, natlab.config; sys.exit(any(name in sys.modules for name in ('torch', 'fairseq')))"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_papers_scale_is_appendix_g():
+    run = load(REPOSITORY, "config/runs/wmt14_ende.yaml")
+    training = run.spec("wmt14_ende", "vanilla_kd", 1)["training"]
+    assert training["batch_tokens"] * training["update_freq"] == 65536
+    assert (training["updates"], training["lr"], training["warmup"]) == (300_000, 5e-4, 10_000)
+    assert (training["dropout"], training["weight_decay"], training["label_smoothing"]) == (0.1, 0.01, 0.1)
+    teacher = run.spec("wmt14_ende", "transformer", 1)["training"]
+    assert (teacher["updates"], teacher["dropout"]) == (100_000, 0.3)
+    zhen = load(REPOSITORY, "config/runs/wmt17_zhen.yaml")
+    assert zhen.spec("wmt17_zhen", "transformer", 1)["training"]["updates"] == 300_000
+
+
+# ---- what a run resolves to
+
+
+def test_spec_of_teacher_and_student():
+    run = load(REPOSITORY)
+    teacher, student = run.spec("grammar_ende", "transformer", 1), run.spec("grammar_ende", "glat_kd", 2)
+    assert "input" not in teacher and "canvas" not in teacher
+    assert teacher["target"] == {"name": "raw"}
+    assert student["target"] == {"name": "kd", "teacher": "transformer"}
+    assert student["input"] == {"name": "glat"}
+    assert (student["dataset"], student["scale"], student["system"], student["seed"]) == (
+        "grammar_ende",
+        "demo",
+        "glat_kd",
+        2,
+    )
+    assert "size" not in student["training"] and student["training"]["dropout"] is not None
+    assert set(student["size"]) == {"d_model", "d_hidden", "encoder_layers", "decoder_layers", "heads"}
+
+
+def test_a_system_overrides_its_scale(project):
+    edit(
+        project,
+        "config/systems.yaml",
+        row("glat_kd", size="big", training={"lr": 0.1}, input={"name": "glat", "start": 0.7}, canvas="mask"),
+    )
+    run = load(project)
+    spec, other = run.spec("grammar_ende", "glat_kd", 1), run.spec("grammar_ende", "vanilla_kd", 1)
+    assert spec["training"]["lr"] == 0.1 and other["training"]["lr"] != 0.1
+    assert spec["size"]["d_model"] == 1024 and other["size"]["d_model"] != 1024
+    assert spec["input"] == {"name": "glat", "start": 0.7}
+    assert (spec["canvas"], other["canvas"]) == ("mask", "copy")
+
+
+def test_decodings_carry_the_datasets_lengths(project):
+    edit(project, "config/datasets/grammar_ende.yaml", lambda d: d.update(length_penalty=0.6, length_factor=1.05))
+    run = load(project)
+    assert run.decoding("grammar_ende", "beam5") == {"kind": "beam", "beam": 5, "length_penalty": 0.6}
+    lpd = {"kind": "argmax", "candidates": 3, "length_factor": 1.05, "deduplicate": True}
+    assert run.decoding("grammar_ende", "lpd3") == lpd
+
+
+def test_the_tables_decide_what_is_built(project):
+    edit(project, "config/config.yaml", lambda r: r.update(tables=["mple/table1"], seeds=[3, 4]))
+    run = load(project)
+    assert {model.system for model in run.models} == {"transformer", "vanilla_raw"}
+    assert {model.dataset for model in run.models} == set(run.datasets)
+    assert {model.seed for model in run.models} == {3, 4}
+    assert set(run.decodings_of("grammar_ende", "transformer")) == {"beam5"}
+    assert run.timed_decodings_of("grammar_ende", "vanilla_raw") == {}
+    assert "grammar_ende/demo/vanilla_raw/seed4/loss.json" in run.sources("mple/table1")
+    assert run.exact_datasets("mple/table1") == ["grammar_ende", "grammar_ende_mild"]
+
+
+def test_a_run_can_build_some_systems_only(project):
+    edit(project, "config/config.yaml", lambda r: r.update(systems=["vanilla_kd"], tables=["mple/table2"]))
+    assert {model.system for model in load(project).models} == {"vanilla_kd"}
+
+
+def test_overrides_replace_and_a_config_file_stands_alone(project):
+    overridden = config.from_snakemake({"scale": "small_gpu", "seeds": ["1", "2"]}, [], project)
+    assert overridden.settings["scale"] == "small_gpu" and overridden.settings["seeds"] == [1, 2]
+    assert overridden.name == "demo"
+    settings = yaml.safe_load((project / "config/runs/multi30k_tiny.yaml").read_text(encoding="utf-8"))
+    alone = config.from_snakemake(settings, ["config/runs/multi30k_tiny.yaml"], project)
+    assert set(alone.datasets) == {"multi30k_ende"}
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "mentions"),
+    [
+        ("config/config.yaml", lambda r: r.update(sede=1), ["sede", "allowed", "seeds"]),
+        ("config/config.yaml", lambda r: r.pop("scale"), ["scale"]),
+        ("config/config.yaml", lambda r: r.update(scale="huge"), ["huge", "allowed", "paper"]),
+        ("config/config.yaml", lambda r: r.update(seeds=[]), ["seeds"]),
+        ("config/config.yaml", lambda r: r.update(seeds=["one"]), ["seeds.0", "one"]),
+        ("config/config.yaml", lambda r: r.update(tables=["mple/table99"]), ["mple/table99", "mple/table1"]),
+        ("config/config.yaml", lambda r: r.update(systems=["glat"]), ["systems", "'glat'", "glat_kd"]),
+        ("config/config.yaml", lambda r: r["corpora"].update(wmt14_ende="nowhere"), ["nowhere", "grammar_ende"]),
+        ("config/config.yaml", lambda r: r["corpora"].update(wmt99="grammar_ende"), ["wmt99", "wmt14_ende"]),
+        (
+            "config/config.yaml",
+            lambda r: r.update(corpora={"synthetic_a": "grammar_ende"}),
+            ["mple/table2", "empty", "wmt14_ende"],
+        ),
+        ("config/scales/demo.yaml", lambda s: s["student"].update(updatez=1), ["student", "updatez", "updates"]),
+        ("config/scales/demo.yaml", lambda s: s["student"].pop("lr"), ["student", "lr"]),
+        ("config/scales/demo.yaml", lambda s: s["student"].update(lr="5e-4"), ["student.lr", "number"]),
+        ("config/scales/demo.yaml", lambda s: s["teacher"].update(size="giant"), ["teacher.size", "giant", "tiny"]),
+        ("config/scales/demo.yaml", lambda s: s["teacher"].update(precision="int8"), ["int8", "fp32"]),
+        ("config/sizes.yaml", lambda s: s["tiny"].update(heads=3), ["tiny.heads"]),
+        ("config/sizes.yaml", lambda s: s["tiny"].update(width=3), ["tiny", "width", "d_model"]),
+        ("config/systems.yaml", row("glat_kd", target="kdd"), ["glat_kd.target", "kdd", "allowed", "raw"]),
+        ("config/systems.yaml", row("glat_kd", input="glad"), ["glat_kd.input", "glad", "vanilla"]),
+        ("config/systems.yaml", row("glat_kd", input={"name": "glat", "begin": 1}), ["begin", "start"]),
+        ("config/systems.yaml", row("glat_kd", training={"updatez": 1}), ["glat_kd.training", "updatez", "updates"]),
+        ("config/systems.yaml", row("glat_kd", training={"size": "tiny"}), ["glat_kd.size"]),
+        ("config/systems.yaml", row("glat_kd", size="giant"), ["giant", "tiny"]),
+        ("config/systems.yaml", row("glat_kd", architecture="rnn"), ["rnn", "transformer", "nat"]),
+        (
+            "config/systems.yaml",
+            lambda s: s["systems"]["glat_kd"].pop("teacher"),
+            ["glat_kd", "teacher", "transformer"],
+        ),
+        ("config/systems.yaml", row("glat_kd", teacher="teech"), ["glat_kd.teacher", "teech", "transformer"]),
+        ("config/systems.yaml", row("glat_kd", teacher="vanilla_raw"), ["autoregressive", "transformer"]),
+        ("config/systems.yaml", row("glat_raw", teacher="transformer"), ["glat_raw.teacher", "raw"]),
+        ("config/systems.yaml", row("transformer", input="vanilla"), ["transformer.input"]),
+        ("config/systems.yaml", lambda s: s["systems"]["glat_raw"].pop("input"), ["glat_raw", "input", "vanilla"]),
+        ("config/systems.yaml", lambda s: s.update(reference="glat_kd"), ["reference", "transformer"]),
+        ("config/systems.yaml", lambda s: s["decodings"]["argmax"].update(beam=5), ["argmax", "beam", "candidates"]),
+        ("config/systems.yaml", lambda s: s["decodings"]["beam5"].update(kind="sample"), ["sample", "argmax"]),
+        (
+            "config/papers/mple/table1.yaml",
+            lambda t: t["columns"][-2]["cell"].update(decoding="beam5"),
+            ["vanilla_raw", "beam5", "argmax"],
+        ),
+        (
+            "config/papers/mple/table1.yaml",
+            lambda t: t["columns"][-3]["cell"].update(decoding="argmax"),
+            ["transformer", "argmax", "beam5"],
+        ),
+        ("config/papers/mple/table2.yaml", lambda t: t["rows"][0]["cell"].update(system="mle"), ["mle", "vanilla_raw"]),
+    ],
+)
+def test_what_is_wrong_is_refused_in_one_line(project, file, change, mentions):
+    refused(project, file, change, *mentions)
+
+
+def test_yaml_that_is_none_is_refused(project):
+    (project / "config/systems.yaml").write_text("systems: [", encoding="utf-8")
+    with pytest.raises(UserError, match="config/systems.yaml: not YAML"):
+        load(project)
+
+
+CHECKED = ["config/config.yaml", "config/systems.yaml", "config/sizes.yaml", "config/scales/demo.yaml"]
+OPEN = {("corpora",), ("decodings",), ("systems",)}  # mappings from names of a person's choice
+
+
+def mappings(value, path=()):
+    """The paths of all mappings within a value whose keys are fixed."""
+    if isinstance(value, dict):
+        if path not in OPEN:
+            yield path
+        for key, inner in value.items():
+            yield from mappings(inner, (*path, key))
+
+
+PLACES = [
+    (file, path)
+    for file in CHECKED
+    for path in mappings(yaml.safe_load((REPOSITORY / file).read_text(encoding="utf-8")))
+    if not (file == "config/sizes.yaml" and path == ())
+]
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.sampled_from(PLACES), key=st.from_regex(r"[a-z]{1,6}_[xyz]{2}", fullmatch=True))
+def test_an_unknown_key_is_refused_wherever_it_stands(tmp_path_factory, place, key):
+    project = tmp_path_factory.mktemp("project")
+    shutil.copytree(REPOSITORY / "config", project / "config")
+    shutil.copytree(REPOSITORY / "workflow" / "schemas", project / "workflow" / "schemas")
+    file, path = place
+
+    def insert(value):
+        for part in path:
+            value = value[part]
+        value[key] = 1
+
+    refused(project, file, insert, key, "allowed")
+
+
+# ---- proxies are read without being imported
+
+
+def test_registry_reads_names_and_options():
+    assert {"raw", "kd"} <= set(registry.names("targets"))
+    assert {"vanilla", "glat"} <= set(registry.names("inputs"))
+    options = registry.options("inputs", "glat")
+    assert (options["start"], options["end"]) == (0.5, 0.3)
+    assert registry.distilled("kd") and not registry.distilled("raw")
+
+
+def test_registry_loads_what_it_reads():
+    glat = registry.load("inputs", "glat", start=0.9)
+    assert glat.start == 0.9
+    assert registry.options("inputs", "glat").keys() == vars(glat).keys()
+    with pytest.raises(KeyError):
+        registry.load("inputs", "nothing")
+
+
+def test_check_says_what_a_run_builds(capsys, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    config.run(argparse.Namespace(run="config/config.yaml"))
+    said = capsys.readouterr().out
+    assert "mple/table1" in said and "transformer (grammar_ende)" in said

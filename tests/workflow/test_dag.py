@@ -1,0 +1,89 @@
+"""The real rules with a stand-in for `natlab`: the order of the street, and what each verb is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+RUNS = sorted((Path(__file__).resolve().parents[2] / "config/runs").glob("*.yaml"))
+
+
+def test_the_street_is_walked_in_order(built):
+    verbs = [call[0] for call in built.first_calls]
+    trained = {
+        built.option(call, "--out").split("/")[4]: number
+        for number, call in enumerate(built.first_calls)
+        if call[0] == "train"
+    }
+    assert set(trained) == {"transformer", "vanilla_raw", "vanilla_kd"}
+    distilled = [number for number, verb in enumerate(verbs) if verb == "distil"]
+    merged = verbs.index("merge-distilled")
+    assert verbs.index("binarise") < min(trained.values())
+    assert trained["transformer"] < min(distilled) and max(distilled) < merged < trained["vanilla_kd"]
+    for call in built.first_calls:
+        if call[0] == "measure":
+            assert verbs.index("translate") < built.first_calls.index(call) < verbs.index("table")
+    assert verbs[-1] == "report"
+    assert verbs.count("table") == 2 and verbs.count("translate") == verbs.count("measure") == 3
+    # only the students' speed is measured, against the reference
+    timed = [call for call in built.first_calls if call[0] == "latency"]
+    assert {built.option(call, "--model").split("/")[4] for call in timed} == {"vanilla_raw", "vanilla_kd"}
+    assert {built.option(call, "--reference").split("/")[4] for call in timed} == {"transformer"}
+
+
+def test_each_verb_is_told_its_slice(built):
+    by_system = {built.spec(call)["system"]: call for call in built.first_calls if call[0] == "train"}
+    kd = built.spec(by_system["vanilla_kd"])
+    assert kd["target"] == {"name": "kd", "teacher": "transformer"} and kd["input"] == {"name": "vanilla"}
+    assert kd["seed"] == 1 and kd["scale"] == "demo"
+    distilled = "results/distilled/grammar_ende/demo/transformer/seed1/bin"
+    assert built.option(by_system["vanilla_kd"], "--data") == distilled
+    assert built.option(by_system["vanilla_raw"], "--data") == "results/corpora/grammar_ende/bin"
+    translated = {
+        built.option(call, "--model").split("/")[4]: call for call in built.first_calls if call[0] == "translate"
+    }
+    assert built.option(translated["vanilla_kd"], "--proxy-data") == distilled
+    assert "--proxy-data" not in translated["vanilla_raw"]
+    decodings = json.loads(" ".join(translated["transformer"]).split("--decodings ")[1].split(" --splits")[0])
+    assert set(decodings) == {"beam5", "greedy"}
+    merge = next(call for call in built.first_calls if call[0] == "merge-distilled")
+    shards = merge[merge.index("--shards-train") + 1 : merge.index("--shards-valid")]
+    assert [Path(shard).name for shard in shards] == ["train.1of2.txt", "train.2of2.txt"]
+
+
+def test_finished_work_is_not_done_again(project):
+    result = project.snakemake()
+    assert result.returncode == 0 and "Nothing to be done" in result.stdout, result.stdout
+    assert project.calls() == []
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda path: path.stem)
+def test_every_shipped_run_is_planned_without_data(fresh, run):
+    result = fresh.snakemake("--dry-run", "--quiet", "rules", "--configfile", f"config/runs/{run.name}")
+    assert result.returncode == 0, result.stdout
+    assert "train" in result.stdout
+    assert fresh.calls() == [] and not (fresh.root / "results").exists()
+
+
+def test_the_default_run_is_the_demo_and_can_be_overridden(fresh):
+    result = fresh.snakemake("--dry-run", "--config", "seeds=[7]", "corpora={wmt14_ende: grammar_ende_plain}")
+    assert result.returncode == 0, result.stdout
+    assert "reports/demo/report.html" in result.stdout
+    assert "results/models/grammar_ende_plain/demo/glat_kd/seed7/model.pt" in result.stdout
+    assert "grammar_ende_mild" not in result.stdout and "/seed1/" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "complaint"),
+    [
+        ("config/config.yaml", "scale: demo", "scale: demi", "config/config.yaml: scale: unknown name 'demi'"),
+        ("config/systems.yaml", "teacher: transformer, ", "", "systems.vanilla_kd: key teacher is missing"),
+    ],
+)
+def test_a_bad_configuration_is_one_line_and_starts_nothing(fresh, file, old, new, complaint):
+    fresh.edit(file, old, new)
+    result = fresh.snakemake()
+    assert result.returncode != 0
+    said = [line for line in result.stdout.splitlines() if not line.startswith("Using")]
+    assert len(said) == 1 and complaint in said[0] and "allowed: " in said[0], result.stdout
+    assert fresh.calls() == [] and not (fresh.root / "results").exists()

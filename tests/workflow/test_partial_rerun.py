@@ -1,0 +1,55 @@
+"""Partial reruns: an edit reruns what rests on it and nothing else."""
+
+
+def reran(project) -> dict[str, set[str]]:
+    """{verb: what it made} of a run after an edit; tables and reports by their file's name, the rest by system."""
+    result = project.snakemake()
+    assert result.returncode == 0, result.stdout
+    made = {}
+    for call in project.calls():
+        parts = project.option(call, "--out").split("/")
+        made.setdefault(call[0], set()).add(parts[-1] if parts[0] == "reports" else parts[4])
+    return made
+
+
+def test_editing_a_systems_row_reruns_that_system_its_measurements_and_tables(project):
+    project.edit(
+        "config/systems.yaml", "target: raw, input: vanilla}", "target: raw, input: vanilla, training: {lr: 0.1}}"
+    )
+    made = reran(project)
+    for verb in ("train", "translate", "measure", "latency"):
+        assert made.pop(verb) == {"vanilla_raw"}
+    assert made == {"table": {"mple.table2", "mple.table4"}, "report": {"report.html"}}
+
+
+def test_editing_a_row_of_no_table_reruns_nothing(project):
+    project.edit("config/systems.yaml", "target: raw, size: big", "target: raw, size: small")
+    assert reran(project) == {}
+
+
+def test_editing_a_decoding_retrains_nothing(project):
+    project.edit("config/systems.yaml", "argmax: {kind: argmax}", "argmax: {kind: argmax, deduplicate: true}")
+    made = reran(project)
+    assert "train" not in made and "distil" not in made
+    assert made["translate"] == made["measure"] == {"vanilla_raw", "vanilla_kd"}
+
+
+def test_touching_a_tables_spec_reruns_the_table_only(project):
+    project.edit("config/papers/mple/table2.yaml", "\ncolumns:", "\n# edited\ncolumns:")
+    assert reran(project) == {"table": {"mple.table2"}, "report": {"report.html"}}
+
+
+def test_unrelated_edits_rerun_nothing(project):
+    project.edit("README.md", "natlab", "natlab!")
+    project.edit("config/systems.yaml", "# autoregressive", "# Autoregressive")
+    # modules that nothing of this run rests on, a proxy that none of its systems has, and new files
+    for module in ("cli", "config", "corpus/unpack", "proxy/inputs/glat"):
+        project.edit(f"src/natlab/{module}.py", '"""', '"""Edited. ')
+    (project.root / "src/natlab/proxy/targets/new.py").write_text('"""New."""\n', encoding="utf-8")
+    (project.root / "src/natlab/tracking.py").write_text('"""New."""\n', encoding="utf-8")
+    assert reran(project) == {}
+
+
+def test_editing_the_code_of_a_proxy_retrains_its_systems(project):
+    project.edit("src/natlab/proxy/targets/kd.py", '"""', '"""Edited. ')
+    assert reran(project)["train"] == {"vanilla_kd"}

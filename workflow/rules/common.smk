@@ -1,0 +1,85 @@
+# The run, validated before any rule is read; what wildcards can be; helpers that turn names into files.
+import json
+import sys
+from pathlib import Path
+
+import natlab.config
+from natlab.errors import UserError
+
+try:
+    RUN = natlab.config.from_snakemake(config, workflow.overwrite_configfiles)
+except UserError as error:
+    sys.exit(f"natlab: {error}")
+
+SCALE = RUN.settings["scale"]
+REPORTS = f"reports/{RUN.name}"
+# Tables as their files are named: <paper>.<table>.
+TABLES = [".".join(table.split("/")) for table in RUN.tables]
+
+
+wildcard_constraints:
+    dataset="[A-Za-z0-9_]+",
+    scale=SCALE,
+    system="|".join(RUN.systems),
+    teacher="|".join(RUN.systems),
+    seed=r"\d+",
+    shard=r"\d+",
+    shards=r"\d+",
+    split="train|valid|test",
+    paper="[a-z0-9]+",
+    table="[a-z0-9_]+",
+
+
+def code(*patterns):
+    """The code that determines an output: the files of src/natlab that the patterns match."""
+    return sorted(str(path) for pattern in patterns for path in Path("src/natlab").glob(pattern))
+
+
+MODEL_CODE = code("compat.py", "models/*.py", "decoding/*.py")
+
+
+def compact(value):
+    """One line of JSON with sorted keys: the same configuration is the same parameter, however it is written."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def training_spec(wildcards):
+    """The specification of the model that the wildcards name."""
+    return RUN.spec(wildcards.dataset, wildcards.system, int(wildcards.seed))
+
+
+def proxy_code(wildcards):
+    """The code of a system's own proxies: a new proxy beside them changes no other system."""
+    spec = training_spec(wildcards)
+    own = [f"proxy/{kind}s/{spec[kind]['name']}.py" for kind in ("target", "input") if kind in spec]
+    return code("proxy/*.py", *own)
+
+
+def distilled(wildcards):
+    """The corpus that a system's teacher distils for it; nothing for a system without a teacher."""
+    teacher = RUN.teacher(wildcards.system)
+    if teacher is None:
+        return []
+    return f"results/distilled/{wildcards.dataset}/{wildcards.scale}/{teacher}/seed{wildcards.seed}/bin"
+
+
+def shards(split, count):
+    """All shards of a distilled split, in order; they are numbered from 1."""
+    return expand(
+        "results/distilled/{{dataset}}/{{scale}}/{{teacher}}/seed{{seed}}/shards/{split}.{shard}of{count}.txt",
+        split=split,
+        shard=range(1, count + 1),
+        count=count,
+    )
+
+
+def measurements(*tables):
+    """What the tables' cells read: a folder of measurements a model, one file a latency."""
+    sources = {source for table in tables for source in RUN.sources(table)}
+    found = {source if source.endswith(".latency.json") else str(Path(source).parent) for source in sources}
+    return sorted(f"results/measurements/{path}" for path in found)
+
+
+def exact(table):
+    """The corpora whose exact values a table shows beside the measured ones."""
+    return expand("results/corpora/{dataset}/text", dataset=RUN.exact_datasets(table))

@@ -1,0 +1,67 @@
+# Models become translations, translations become measurements; latency is measured on a quiet machine.
+
+
+rule translate:
+    input:
+        model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
+        data="results/corpora/{dataset}/bin",
+        distilled=distilled,
+        code=MODEL_CODE,
+    output:
+        directory("results/translations/{dataset}/{scale}/{system}/seed{seed}"),
+    log:
+        "results/logs/translate/{dataset}/{scale}/{system}/seed{seed}.log",
+    threads: RUN.scale["threads"]
+    resources:
+        gpu=RUN.scale["gpus"],
+    params:
+        decodings=lambda wildcards: compact(RUN.decodings_of(wildcards.dataset, wildcards.system)),
+        splits=lambda wildcards: RUN.splits_of(wildcards.dataset, wildcards.system),
+        proxy_data=lambda wildcards, input: f"--proxy-data {input.distilled}" if input.distilled else "",
+    shell:
+        "OMP_NUM_THREADS={threads} natlab translate --model {input.model} --data {input.data} {params.proxy_data}"
+        " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"
+
+
+rule measure:
+    input:
+        translations="results/translations/{dataset}/{scale}/{system}/seed{seed}",
+        text="results/corpora/{dataset}/text",
+        tokenised="results/corpora/{dataset}/tok",
+        dataset="config/datasets/{dataset}.yaml",
+        code=code("metrics/*.py"),
+    output:
+        directory("results/measurements/{dataset}/{scale}/{system}/seed{seed}"),
+    log:
+        "results/logs/measure/{dataset}/{scale}/{system}/seed{seed}.log",
+    params:
+        identity=lambda wildcards: compact({**wildcards, "seed": int(wildcards.seed)}),
+        corpus=lambda wildcards, input: Path(input.text).parent,
+    shell:
+        "natlab measure --translations {input.translations} --corpus {params.corpus}"
+        " --dataset-config {input.dataset} --identity {params.identity:q} --out {output} &> {log}"
+
+
+rule latency:
+    input:
+        model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
+        reference=f"results/models/{{dataset}}/{{scale}}/{RUN.reference}/seed{{seed}}/model.pt",
+        data="results/corpora/{dataset}/bin",
+        code=MODEL_CODE,
+    output:
+        "results/measurements/{dataset}/{scale}/{system}/seed{seed}.latency.json",
+    log:
+        "results/logs/latency/{dataset}/{scale}/{system}/seed{seed}.log",
+    # All cores are reserved, so that no other job disturbs the clock; the models use as many as elsewhere.
+    threads: workflow.cores
+    resources:
+        gpu=RUN.scale["gpus"],
+    params:
+        decodings=lambda wildcards: compact(RUN.timed_decodings_of(wildcards.dataset, wildcards.system)),
+        sentences=RUN.scale["latency"]["sentences"],
+        warmup=RUN.scale["latency"]["warmup"],
+        threads=RUN.scale["threads"],
+    shell:
+        "OMP_NUM_THREADS={params.threads} natlab latency --model {input.model} --reference {input.reference}"
+        " --data {input.data} --decodings {params.decodings:q} --sentences {params.sentences}"
+        " --warmup {params.warmup} --out {output} &> {log}"

@@ -1,0 +1,23 @@
+# ONE rule trains every system, teachers and students: what differs is its row in config/systems.yaml.
+
+
+rule train:
+    input:
+        data=lambda wildcards: distilled(wildcards) or f"results/corpora/{wildcards.dataset}/bin",
+        code=MODEL_CODE + code("training/**/*.py"),
+        proxies=proxy_code,
+    output:
+        model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
+        curve="results/models/{dataset}/{scale}/{system}/seed{seed}/curve.jsonl",
+    log:
+        "results/logs/train/{dataset}/{scale}/{system}/seed{seed}.log",
+    threads: RUN.scale["threads"]
+    resources:
+        gpu=RUN.scale["gpus"],
+    params:
+        spec=lambda wildcards: compact(training_spec(wildcards)),
+        # Not an output: Snakemake deletes the outputs of a failed job, and a retry resumes from this folder.
+        checkpoints="results/checkpoints/{dataset}/{scale}/{system}/seed{seed}",
+    shell:
+        "OMP_NUM_THREADS={threads} natlab train --spec {params.spec:q} --data {input.data}"
+        " --checkpoints {params.checkpoints} --out {output.model} &> {log}"

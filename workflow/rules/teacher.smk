@@ -1,0 +1,37 @@
+# Teachers decode their training side in shards, each a job of its own; the shards merge, in order, into a corpus.
+
+
+rule distil:
+    input:
+        model="results/models/{dataset}/{scale}/{teacher}/seed{seed}/model.pt",
+        data="results/corpora/{dataset}/bin",
+        code=MODEL_CODE,
+    output:
+        "results/distilled/{dataset}/{scale}/{teacher}/seed{seed}/shards/{split}.{shard}of{shards}.txt",
+    log:
+        "results/logs/distil/{dataset}/{scale}/{teacher}/seed{seed}/{split}.{shard}of{shards}.log",
+    threads: RUN.scale["threads"]
+    resources:
+        gpu=RUN.scale["gpus"],
+    params:
+        beam=RUN.scale["distil"]["beam"],
+        batch_tokens=RUN.scale["distil"]["batch_tokens"],
+        length_penalty=lambda wildcards: RUN.length_penalty(wildcards.dataset),
+    shell:
+        "OMP_NUM_THREADS={threads} natlab distil --model {input.model} --data {input.data} --split {wildcards.split}"
+        " --shard {wildcards.shard} --shards {wildcards.shards} --beam {params.beam}"
+        " --batch-tokens {params.batch_tokens} --length-penalty {params.length_penalty} --out {output} &> {log}"
+
+
+rule merge_distilled:
+    input:
+        data="results/corpora/{dataset}/bin",
+        train=shards("train", RUN.scale["distil"]["shards"]),
+        valid=shards("valid", 1),
+    output:
+        directory("results/distilled/{dataset}/{scale}/{teacher}/seed{seed}/bin"),
+    log:
+        "results/logs/merge_distilled/{dataset}/{scale}/{teacher}/seed{seed}.log",
+    shell:
+        "natlab merge-distilled --data {input.data} --shards-train {input.train} --shards-valid {input.valid}"
+        " --out {output} &> {log}"

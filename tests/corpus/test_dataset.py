@@ -31,7 +31,7 @@ PARALLEL = {
 
 def write(folder, name, content):
     path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return path
 
 
@@ -82,7 +82,10 @@ def source(**changes):
         (changed(tokenise="spacy"), r"tokenise: 'spacy' is not allowed; allowed: moses, jieba, none"),
         (changed(bpe={"joint": True}), r"bpe: key merges is missing"),
         ({key: value for key, value in PARALLEL.items() if key != "licence"}, r"key licence is missing"),
-        (changed(source={"kind": "noise", "base": "none"}), r"not allowed; allowed: source, length_penalty"),
+        (
+            changed(source={"kind": "reversed", "base": "none"}),
+            r"'languages' is not allowed; allowed: source, length_penal",
+        ),
         ({"source": {"kind": "reversed", "base": "none"}}, r"source.base: unknown name 'none'; allowed: bad"),
         (source(kind="web"), r"source.kind: 'web' is not allowed; allowed: parallel, tatoeba, grammar, noise"),
         (source(files={"a": {**FILE, "sha256": "12"}}), r"source.files.a.sha256: '12' does not match"),

@@ -123,17 +123,8 @@ def test_missing_file(corpus):
         corpus.extract()
 
 
-TABLE = """\
-Go.\tGeh.\tCC-BY 2.0
-Go.\tGeht.\tCC-BY 2.0
-Go!\tGeh!\tCC-BY 2.0
-Go.\tGeh.\tCC-BY 2.0
-I see.\tIch sehe.
-Stop.\tHalt.
-Wait.\tHalt!
-Wait.\tWarte.
-Run.\tLauf.
-"""
+# ten English sentences of two translations each, one pair twice, and a sentence with one translation only
+TABLE = "".join(f"E{i}.\tD{i}{end}.\tCC-BY\n" for i in range(10) for end in "ab") + "E0.\tD0a.\nOne.\tEins.\n"
 
 
 def tatoeba(corpus, src, tgt, **sizes):
@@ -141,21 +132,23 @@ def tatoeba(corpus, src, tgt, **sizes):
     return corpus.run({"kind": "tatoeba", "files": corpus.files, "table": "pairs", "seed": 1, **sizes}, src, tgt)
 
 
-def test_tatoeba_keeps_references_in_files_of_their_own(corpus):
-    text = tatoeba(corpus, "en", "de", valid=2, test=2)
-    for name in ("valid", "test"):
-        assert len(set(text[f"{name}.src"])) == len(text[f"{name}.src"])
-        assert all(len(lines) == len(text[f"{name}.src"]) for file, lines in text.items() if file.startswith(name))
-    found = {
-        (src, reference)
-        for name in ("valid", "test")
-        for file in text
-        if file.startswith(name) and not file.endswith("src")
-        for src, reference in zip(text[f"{name}.src"], text[file], strict=True)
-        if reference
-    } | set(zip(text["train.src"], text["train.tgt"], strict=True))
-    assert found <= {tuple(line.split("\t")[:2]) for line in TABLE.splitlines()}
-    assert tatoeba(corpus, "de", "en", valid=1, test=1)["train.tgt"]
+def test_tatoeba_holds_out_sources_with_all_their_translations(corpus):
+    text = tatoeba(corpus, "en", "de", valid=3, test=7)
+    columns = {split: [text[f"{split}.{end}"] for end in ("src", "tgt", "ref1")] for split in ("valid", "test")}
+    rows = [row for split in columns.values() for row in zip(*split, strict=True)]
+    assert len(columns["test"][0]) == 7 and len(set(rows)) == 10
+    for src, tgt, reference in rows:
+        assert (src, tgt, reference) in {
+            (f"E{src[1:-1]}.", f"D{src[1:-1]}a.", f"D{src[1:-1]}b."),
+            ("One.", "Eins.", ""),
+        }
+    assert len(text["train.src"]) == len(text["train.tgt"]) == 21 - sum(1 + bool(row[2]) for row in rows)
+
+
+def test_tatoeba_in_the_other_direction(corpus):
+    text = tatoeba(corpus, "de", "en", valid=3, test=7)
+    assert "test.ref1" not in text  # every German sentence has one translation
+    assert {line[0] for line in text["train.src"]} <= {"D", "E"} and len(text["test.src"]) in (13, 14)
 
 
 def test_tatoeba_bad_table(corpus):

@@ -50,19 +50,17 @@ def search(
         for layer, cache, memory in zip(model.layers, caches, memories, strict=True):
             x = layer.step(x, cache, at, memory, mask)
         logits = model.logits(x)
+        normaliser = logits.logsumexp(2, keepdim=True)
         logits[:, :, config.pad] = -torch.inf
         last = at >= limits[alive]
         if last.any():  # the longest allowed: only eos may follow
-            eos = logits[:, :, config.eos].clone()
-            normaliser = logits.logsumexp(2)
+            eos = logits[last][:, :, config.eos]
             logits[last] = -torch.inf
-            logits[:, :, config.eos] = eos
-        else:
-            normaliser = logits.logsumexp(2)
+            logits[last, :, config.eos] = eos
         # the 2K best continuations hold at least K that do not end
         width = min(2 * beam, logits.shape[2])
         top, words = logits.topk(width, dim=2)
-        total = (scores[:, :, None] + (top - normaliser[:, :, None])).flatten(1)
+        total = (scores[:, :, None] + (top - normaliser)).flatten(1)
         total, order = total.topk(2 * beam, dim=1)
         parents = order // width
         words = words.flatten(1).gather(1, order)

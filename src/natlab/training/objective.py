@@ -8,6 +8,7 @@ from torch import Tensor
 
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Seq2Seq, Transformer
+from natlab.proxy import registry
 from natlab.proxy.interface import Prediction, ProxyInput, ProxyTarget
 
 LENGTH_WEIGHT = 0.1  # of the length prediction's loss in the training loss, as in fairseq's and GLAT's NATs
@@ -36,6 +37,17 @@ class Proxies:
     target: ProxyTarget
     input: ProxyInput
 
+    @classmethod
+    def of(cls, spec: dict) -> "Proxies | None":
+        """Those a training spec names; None for an autoregressive model."""
+        if spec["architecture"] == "transformer":
+            return None
+        made = {}
+        for kind in ("target", "input"):
+            options = {key: value for key, value in spec[kind].items() if key not in ("name", "teacher")}
+            made[kind] = registry.load(kind + "s", spec[kind]["name"], **options)
+        return cls(**made)
+
 
 def autoregressive_loss(model: Transformer, source: Tensor, target: Tensor, smoothing: float = 0.0) -> Loss:
     """Teacher-forced cross-entropy. source [B, S], target [B, T]: both end in eos and are padded on the right."""
@@ -62,6 +74,7 @@ def non_autoregressive_loss(
     config = model.config
     reference = target.masked_fill(target.eq(config.eos), config.pad)[:, :-1]
     lengths = reference.ne(config.pad).sum(1)
+    reference = reference[:, : int(lengths.max())]
     encoded = model.encoder(source)
     memories = encoded.memories(model.layers)
     length_nll = F.cross_entropy(model.length_logits(encoded), model.length_class(encoded, lengths), reduction="none")

@@ -12,21 +12,9 @@ from fairseq.tasks.translation import load_langpair_dataset
 
 from natlab.decoding import decode
 from natlab.files import read_json
-from natlab.proxy import registry
 from natlab.training.objective import Proxies
 
 LONGEST = 1022  # tokens a sentence may have in training
-
-
-def proxies(spec: dict) -> Proxies | None:
-    """The proxy target and input a spec names; None for an autoregressive model."""
-    if spec["architecture"] == "transformer":
-        return None
-    made = {}
-    for kind in ("target", "input"):
-        options = {key: value for key, value in spec[kind].items() if key not in ("name", "teacher")}
-        made[kind] = registry.load(kind + "s", spec[kind]["name"], **options)
-    return Proxies(**made)
 
 
 def load_pairs(data: str | Path, split: str, source_dictionary: Dictionary, target_dictionary: Dictionary):
@@ -63,7 +51,7 @@ class NatlabTask(FairseqTask):
     def __init__(self, cfg: NatlabTaskConfig):
         super().__init__(cfg)
         self.spec = read_json(cfg.spec)
-        self.proxies = proxies(self.spec)
+        self.proxies = Proxies.of(self.spec)
         self.source, self.target = dictionaries(cfg.data)
 
     @property

@@ -14,7 +14,9 @@ from natlab.errors import UserError
 from natlab.files import sha256, write_json
 
 ROOM = Path(__file__).parents[1]
-CODE = ("compat.py", "models", "proxy", "training", "decoding")  # what determines a model besides its spec and data
+# What determines a model besides its spec and data. Validation BLEU, which chooses checkpoints, decodes.
+CODE = ("compat.py", "models/*.py", "proxy/**/*.py", "training/**/*.py", "decoding/__init__.py", "decoding/argmax.py",
+        "decoding/beam.py")  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def fingerprint(spec: dict, data: str | Path) -> str:
     """What determines a model, as a hash: its spec, its data's checksums, the code that trains it, torch's version."""
-    code = [file for name in CODE for file in ([ROOM / name] if name.endswith(".py") else sorted((ROOM / name).rglob("*.py")))]
+    code = sorted(file for pattern in CODE for file in ROOM.glob(pattern))
     inputs = sorted(file for file in Path(data).iterdir() if file.suffix in {".bin", ".idx", ".txt"})
     parts = {
         "spec": spec,

@@ -1,0 +1,32 @@
+"""`natlab distil`: what a teacher makes of one shard of a split's sources."""
+
+import argparse
+
+from natlab.files import written_aside
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, help="the teacher's model.pt")
+    parser.add_argument("--data", required=True, help="fairseq data folder")
+    parser.add_argument("--split", required=True)
+    parser.add_argument("--shard", type=int, required=True, help="which shard, from 1")
+    parser.add_argument("--shards", type=int, required=True, help="how many shards there are")
+    parser.add_argument("--beam", type=int, default=5)
+    parser.add_argument("--batch-tokens", type=int, default=6000, help="source tokens in a batch, padding counted")
+    parser.add_argument("--length-penalty", type=float, default=1.0)
+    parser.add_argument("--out", required=True, help="subword text, one line a source of the shard, in order")
+
+
+def run(args: argparse.Namespace) -> None:
+    from natlab.decoding import translate
+    from natlab.decoding.data import Data, device
+    from natlab.models.load import load
+
+    model, _ = load(args.model, device())
+    data = Data(args.data)
+    sources = data.sources(args.split)
+    first, end = ((args.shard - 1 + k) * len(sources) // args.shards for k in (0, 1))
+    decoding = {"kind": "beam", "beam": args.beam, "length_penalty": args.length_penalty}
+    targets = translate(model, [sources[i] for i in range(first, end)], decoding, args.batch_tokens)
+    with written_aside(args.out) as file:
+        file.writelines(data.target.string(target) + "\n" for target in targets)

@@ -1,0 +1,83 @@
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from natlab.corpus import bpe
+from natlab.errors import UserError
+
+WORDS = ["low", "lower", "lowest", "newer", "newest", "wide", "wider"]
+CODES = "#version: 0.2\nl o\nlo w</w>\n"
+
+
+@pytest.fixture
+def tok(tmp_path):
+    folder = tmp_path / "tok"
+    folder.mkdir()
+    for side, words in (("src", WORDS), ("tgt", [word[::-1] for word in WORDS])):
+        for split in ("train", "valid", "test"):
+            (folder / f"{split}.{side}").write_text("".join(f"{' '.join(words)} {word}\n" for word in words))
+    return folder
+
+
+def encode(tok, out, joint, merges=10, threads=1):
+    bpe.encode({"bpe": {"joint": joint, "merges": merges}}, tok, out, threads)
+    return {path.name: path.read_text() for path in out.iterdir()}
+
+
+def test_joint_codes_are_shared_and_separate_ones_are_not(tok, tmp_path):
+    joint, separate = encode(tok, tmp_path / "joint", True), encode(tok, tmp_path / "separate", False)
+    assert joint["codes.src"] == joint["codes.tgt"] != separate["codes.src"] != separate["codes.tgt"]
+    assert len(joint["codes.src"].splitlines()) == 11  # a version line and 10 merges
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_words_come_back(tok, tmp_path, joint):
+    files = encode(tok, tmp_path / "bpe", joint)
+    for name in ("train.src", "test.tgt"):
+        assert "@@ " in files[name]
+        assert [bpe.joined(line) for line in files[name].splitlines()] == (tok / name).read_text().splitlines()
+    stats = json.loads(files["stats.json"])["splits"]["train"]
+    assert stats["pairs_in"] == stats["pairs_out"] == 7
+    assert stats["tokens"]["src"] == len(files["train.src"].split())
+
+
+def test_second_corpus_under_the_same_name_has_its_own_codes(tok, tmp_path):
+    first = encode(tok, tmp_path / "bpe", True, merges=2)
+    assert encode(tok, tmp_path / "bpe", True, merges=20)["train.src"] != first["train.src"]
+
+
+def test_workers_change_nothing(tok, tmp_path):
+    assert encode(tok, tmp_path / "one", True) == encode(tok, tmp_path / "two", True, threads=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("#version: 0.2\nl o\nlow\n", "line 3: 'low' is not two symbols"),
+        ("l o w\n", "line 1: 'l o w' is not two symbols"),
+        ("", "empty file"),
+    ],
+)
+def test_malformed_code_file(tmp_path, content, message):
+    (tmp_path / "codes").write_text(content)
+    with pytest.raises(UserError, match=message):
+        bpe.load_codes(tmp_path / "codes")
+
+
+def test_missing_code_file(tmp_path):
+    with pytest.raises(UserError, match="codes: no such file"):
+        bpe.load_codes(tmp_path / "codes")
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("lowner", min_size=1, max_size=8), max_size=6))
+def test_joined_undoes_encoding(tmp_path_factory, words):
+    codes = tmp_path_factory.getbasetemp() / "codes"
+    codes.write_text(CODES)
+    assert bpe.joined(bpe.load_codes(codes).segment(" ".join(words))) == " ".join(words)
+
+
+def test_a_word_that_is_cut_off_is_joined_too():
+    assert bpe.joined("new@@ er lo@@") == "newer lo"

@@ -1,0 +1,43 @@
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from natlab.corpus.tokenise import tokeniser
+
+
+@pytest.mark.parametrize(
+    ("scheme", "language", "line", "tokens"),
+    [
+        ("moses", "en", "Don't stop, it's 5,300.50!", "Don 't stop , it 's 5,300.50 !"),
+        ("moses", "de", "„Das ist z. B. gut“, sagte er.", '" Das ist z. B. gut " , sagte er .'),
+        ("moses", "en", 'R&D <b> [x] | "y"', 'R & D < b > [ x ] | " y "'),
+        ("moses", "ro", "Aşa e, nu-i aşa?", "Aşa e , nu-i aşa ?"),
+        ("jieba", "zh", "我来到北京清华大学。", "我 来到 北京 清华大学 。"),
+        ("jieba", "en", "He came.", "He came ."),
+        ("none", "en", " Don't  stop. ", "Don't stop."),
+    ],
+)
+def test_examples(scheme, language, line, tokens):
+    assert tokeniser(scheme, language, False)(line) == tokens
+
+
+def test_lowercase_and_nfc():
+    decomposed = unicodedata.normalize("NFD", "Ärzte")
+    assert decomposed != "Ärzte"
+    assert tokeniser("moses", "de", True)(decomposed) == "ärzte"
+    assert tokeniser("none", "de", False)(decomposed) == "Ärzte"
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40), st.sampled_from(["moses", "jieba", "none"]), st.sampled_from(["en", "de", "zh"]))
+def test_tokens_are_one_line_of_single_spaces(line, scheme, language):
+    tokens = tokeniser(scheme, language, False)(line)
+    assert tokens == " ".join(tokens.split())
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("abcdeä", min_size=1, max_size=6), max_size=8))
+def test_words_stay_words(words):
+    assert tokeniser("moses", "de", False)(" ".join(words)).split() == words

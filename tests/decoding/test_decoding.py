@@ -1,0 +1,156 @@
+"""Both decoders against exhaustive search, and translations against the batch they are made in."""
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from natlab.decoding import argmax, batches, beam, pad_right, translate
+from natlab.models.nat import LARGEST_DIFFERENCE, NonAutoregressiveTransformer
+from natlab.models.transformer import Config, Transformer
+from tests.fairseq_twin import fairseq_twin
+
+WORDS = (4, 5, 6)
+
+
+def model_of(cls, seed, vocabulary=7, dim=16):
+    """A random model whose predictions are far from uniform."""
+    torch.manual_seed(seed)
+    model = cls(Config(dim, 32, 2, 2, 4, 0.0, vocabulary, vocabulary, True)).eval()
+    for parameter in model.parameters():
+        if parameter.dim() > 1:  # a large bias would make all predictions alike
+            parameter.data += 0.3 * torch.randn_like(parameter)
+    return model
+
+
+def log_probability(model, source, target):
+    """Log-probability of target + eos by teacher forcing."""
+    tokens = torch.tensor([[*target, 2]])
+    previous = torch.tensor([[2, *target]])
+    return model.logits(model(source, previous)).log_softmax(2)[0, torch.arange(tokens.shape[1]), tokens[0]].sum().item()
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wide_beam_finds_what_exhaustive_search_finds(seed, penalty):
+    model, source, longest = model_of(Transformer, seed), torch.tensor([[4, 5, 2]]), 3
+    vocabulary = [0, 3, *WORDS]
+    with torch.no_grad():
+        best = max(
+            (log_probability(model, source, target) / (length + 1) ** penalty, target)
+            for length in range(longest + 1)
+            for target in itertools.product(vocabulary, repeat=length)
+        )
+    found = beam.search(model, source, beam=200, length_penalty=penalty, longest=(0, longest))[0]
+    assert tuple(found.tolist()) == best[1]
+
+
+def test_greedy_is_the_likeliest_continuation_at_each_step():
+    model, source = model_of(Transformer, 5), torch.tensor([[4, 6, 5, 2]])
+    target = []
+    with torch.no_grad():
+        while len(target) < 20:
+            logits = model.logits(model(source, torch.tensor([[2, *target]])))[0, -1]
+            logits[1] = -torch.inf
+            word = int(logits.argmax())
+            if word == 2:
+                break
+            target.append(word)
+    assert beam.search(model, source, beam=1, longest=(0, 20))[0].tolist() == target
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_beam_search_agrees_with_fairseqs_generator(width):
+    model = model_of(Transformer, 3, vocabulary=24)
+    theirs, dictionary = fairseq_twin(model)
+    from fairseq.sequence_generator import SequenceGenerator
+
+    source = random_sources(12, 8, len(dictionary), seed=4)
+    padded = pad_right(source, 1)
+    generator = SequenceGenerator([theirs], dictionary, beam_size=width, max_len_a=1, max_len_b=10, len_penalty=0.8)
+    sample = {"net_input": {"src_tokens": padded, "src_lengths": padded.ne(1).sum(1), "prev_output_tokens": padded}}
+    expected = [hypotheses[0]["tokens"].tolist() for hypotheses in generator.generate([theirs], sample)]
+    # fairseq's limit is that of the longest source in the batch, ours each sentence's own
+    limit = (0.0, padded.shape[1] + 10)
+    found = beam.search(model, padded, beam=width, length_penalty=0.8, longest=limit)
+    assert [[*target.tolist(), 2] for target in found] == expected
+
+
+def random_sources(count, longest, vocabulary, seed):
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(1, longest + 1, (count,), generator=generator).tolist()
+    return [torch.tensor([*torch.randint(4, vocabulary, (n,), generator=generator).tolist(), 2]) for n in lengths]
+
+
+@pytest.mark.parametrize(
+    "cls, decoding",
+    [
+        (Transformer, {"kind": "beam", "beam": 1}),
+        (Transformer, {"kind": "beam", "beam": 5}),
+        (NonAutoregressiveTransformer, {"kind": "argmax"}),
+        (NonAutoregressiveTransformer, {"kind": "argmax", "candidates": 3, "deduplicate": True}),
+        (NonAutoregressiveTransformer, {"kind": "argmax", "length_factor": 1.1}),
+    ],
+)
+def test_a_translation_does_not_depend_on_its_batch(cls, decoding):
+    model = model_of(cls, 1, vocabulary=30)
+    sources = random_sources(130, 12, 30, seed=2)
+    one, seven, many = (
+        [target.tolist() for target in translate(model, sources, decoding, 10**6, size)] for size in (1, 7, 128)
+    )
+    assert one == seven == many
+    assert len({tuple(target) for target in one}) > 10  # not all the same
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 100), st.one_of(st.none(), st.integers(1, 9)))
+def test_batches_hold_each_sentence_once_within_the_limits(lengths, max_tokens, max_sentences):
+    made = list(batches(lengths, max_tokens, max_sentences))
+    assert sorted(i for batch in made for i in batch) == list(range(len(lengths)))
+    for batch in made:
+        assert len(batch) == 1 or max(lengths[i] for i in batch) * len(batch) <= max_tokens
+        assert max_sentences is None or len(batch) <= max_sentences
+
+
+def test_argmax_takes_the_likeliest_length_and_the_likeliest_token_everywhere():
+    model, source = model_of(NonAutoregressiveTransformer, 2), torch.tensor([[4, 5, 6, 2]])
+    with torch.no_grad():
+        encoded = model.encoder(source)
+        length = max(1, int(model.length_logits(encoded).argmax()) - LARGEST_DIFFERENCE + 3)
+        logits = model.logits(model.decode(encoded, torch.tensor([length])))[0]
+    logits[:, [0, 1, 2]] = -torch.inf
+    best = max(
+        itertools.product([3, *WORDS], repeat=min(length, 4)),
+        key=lambda target: sum(logits[i, word].item() for i, word in enumerate(target)),
+    )
+    assert argmax.decode(model, source)[0].tolist()[:4] == list(best)
+    assert len(argmax.decode(model, source)[0]) == length
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_length_parallel_decoding_keeps_the_candidate_with_the_best_mean_log_probability(seed):
+    model, source = model_of(NonAutoregressiveTransformer, seed), torch.tensor([[4, 5, 6, 5, 2]])
+    with torch.no_grad():
+        encoded = model.encoder(source)
+        lengths = argmax.likely_lengths(model.length_logits(encoded), torch.tensor([4]), 3, 1.0)[0].tolist()
+        scored = []
+        for length in lengths:
+            logits = model.logits(model.decode(encoded, torch.tensor([length])))[0]
+            logits[:, [0, 1, 2]] = -torch.inf
+            logp, tokens = logits.log_softmax(1).max(1)
+            scored.append((logp.mean().item(), tokens.tolist()))
+    assert argmax.decode(model, source, candidates=3)[0].tolist() == max(scored)[1]
+
+
+def test_lengths_are_the_likeliest_scaled_and_never_below_one():
+    logits = torch.full((1, 256), -9.0)
+    logits[0, LARGEST_DIFFERENCE + 2], logits[0, LARGEST_DIFFERENCE - 20], logits[0, LARGEST_DIFFERENCE] = 3.0, 2.0, 1.0
+    assert argmax.likely_lengths(logits, torch.tensor([8]), 3, 1.0).tolist() == [[10, 1, 8]]
+    assert argmax.likely_lengths(logits, torch.tensor([8]), 1, 1.05).tolist() == [[11]]
+
+
+def test_deduplication_removes_neighbours_only():
+    assert argmax.remove_repeats(torch.tensor([4, 4, 5, 4, 6, 6, 6])).tolist() == [4, 5, 4, 6]
+    assert argmax.remove_repeats(torch.tensor([], dtype=torch.long)).tolist() == []

@@ -40,7 +40,7 @@ def test_a_wide_beam_finds_what_exhaustive_search_finds(seed, penalty):
     with torch.no_grad():
         best = max(
             (log_probability(model, source, target) / (length + 1) ** penalty, target)
-            for length in range(longest + 1)
+            for length in range(1, longest + 1)
             for target in itertools.product(vocabulary, repeat=length)
         )
     found = beam.search(model, source, beam=200, length_penalty=penalty, longest=(0, longest))[0]
@@ -54,8 +54,10 @@ def test_greedy_is_the_likeliest_continuation_at_each_step():
         while len(target) < 20:
             logits = model.logits(model(source, torch.tensor([[2, *target]])))[0, -1]
             logits[1] = -torch.inf
+            if not target:
+                logits[2] = -torch.inf
             word = int(logits.argmax())
-            if word == 2:
+            if word == 2 and target:
                 break
             target.append(word)
     assert beam.search(model, source, beam=1, longest=(0, 20))[0].tolist() == target

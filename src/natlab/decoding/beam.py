@@ -17,8 +17,8 @@ def search(
     """The best target, without eos, of each source sentence [B, S].
 
     A hypothesis scores its log-probability divided by its length (eos counted) to the power ``length_penalty``. A
-    sentence is done when ``beam`` hypotheses have ended among its ``beam`` best continuations (the rule of fairseq's
-    generator), or at ``longest`` = (a, b): a S + b tokens. beam 1 is greedy search.
+    sentence is done when ``beam`` hypotheses have ended among its ``beam`` best continuations (the rules of fairseq's
+    generator, its least length of one token too), or at ``longest`` = (a, b): a S + b tokens. beam 1 is greedy search.
     """
     config, device = model.config, source_tokens.device
     source = model.encoder(source_tokens)
@@ -52,6 +52,8 @@ def search(
         logits = model.logits(x)
         normaliser = logits.logsumexp(2, keepdim=True)
         logits[:, :, config.pad] = -torch.inf
+        if at == 0:
+            logits[:, :, config.eos] = -torch.inf  # at least one token
         last = at >= limits[alive]
         if last.any():  # the longest allowed: only eos may follow
             eos = logits[last][:, :, config.eos]

@@ -11,7 +11,15 @@ import sys
 from natlab.errors import UserError
 
 VERBS = {
-    # verb: (module, what it does)
+    # verb: (module, what it does), along the street
+    "check": ("natlab.config", "validate a run's configuration and say what it would build"),
+    "fetch": ("natlab.corpus.fetch", "fetch one file, from the mirror or its address, and check it"),
+    "extract": ("natlab.corpus.extract", "write a fetched corpus as plain text, split by split"),
+    "grammar": ("natlab.corpus.grammar", "generate the embedded corpus, or show some of its sentences"),
+    "noise": ("natlab.corpus.noise", "make a noise corpus from another corpus' targets"),
+    "clean": ("natlab.corpus.clean", "normalise, tokenise, filter and deduplicate a corpus"),
+    "bpe": ("natlab.corpus.bpe", "learn subwords on a corpus and split it into them"),
+    "binarise": ("natlab.corpus.binarise", "write a corpus as a fairseq data folder"),
     "train": ("natlab.training.train", "train one model from a resolved spec"),
     "distil": ("natlab.decoding.distil", "decode one shard of a corpus side with a teacher"),
     "merge-distilled": ("natlab.corpus.distilled", "put distilled shards together into a fairseq data folder"),
@@ -21,7 +29,6 @@ VERBS = {
     "table": ("natlab.report.tables", "write one table as CSV, Markdown and LaTeX"),
     "report": ("natlab.report.page", "write a run's HTML page and its measurements.csv"),
     "show": ("natlab.report.show", "print a table and where its report lies"),
-    "check": ("natlab.config", "validate a run's configuration"),
 }
 
 

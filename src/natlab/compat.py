@@ -19,9 +19,9 @@ def _version(module) -> tuple[int, int]:
 
 
 def _hashable_dataclass_defaults() -> None:
-    """Python 3.11 refuses unhashable defaults; fairseq's and hydra 1.0.7's configs have dataclass instances as defaults.
+    """Python 3.11 refuses unhashable defaults, and fairseq's and hydra 1.0.7's configs have dataclass instances there.
 
-    `default_factory` would satisfy Python but breaks omegaconf 2.0.6, so the default's class is made hashable by identity.
+    `default_factory` would satisfy Python but breaks omegaconf 2.0.6: the default's class is made hashable by identity.
     """
     original = dataclasses._get_field
 
@@ -38,7 +38,7 @@ def _hashable_dataclass_defaults() -> None:
 
 
 def _allow_checkpoint_classes() -> None:
-    """torch 2.6 loads weights only; fairseq's training checkpoints also hold an `argparse.Namespace`. Allow that class."""
+    """torch 2.6 loads weights only, and fairseq's checkpoints may hold an `argparse.Namespace`: allow that class."""
     torch.serialization.add_safe_globals([argparse.Namespace])
 
 
@@ -52,23 +52,22 @@ def _restore_numpy_aliases() -> None:
 def _disable_encoder_fast_path() -> None:
     """torch 2.0 changed `_transformer_encoder_layer_fwd`: fairseq's encoder dies at inference with "Mask Type should be
     defined". Its layers decide at construction whether they can use it; say no there."""
-    from fairseq.modules import transformer_layer
+    from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 
-    for cls in (transformer_layer.TransformerEncoderLayerBase,):
-        original = cls.__init__
+    original = TransformerEncoderLayerBase.__init__
 
-        @functools.wraps(original)
-        def init(self, *args, _original=original, **kwargs):
-            _original(self, *args, **kwargs)
-            self.can_use_fastpath = False
+    @functools.wraps(original)
+    def init(self, *args, **kwargs):
+        original(self, *args, **kwargs)
+        self.can_use_fastpath = False
 
-        cls.__init__ = init
+    TransformerEncoderLayerBase.__init__ = init
 
 
 @functools.cache
 def apply() -> None:
     """Make fairseq importable and usable; doing it twice does nothing."""
-    if sys.version_info >= (3, 11):
+    if sys.version_info >= (3, 11):  # noqa: UP036 - says which version made it necessary
         _hashable_dataclass_defaults()
     if _version(torch) >= (2, 6):
         _allow_checkpoint_classes()

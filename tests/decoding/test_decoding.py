@@ -4,13 +4,13 @@ import itertools
 
 import pytest
 import torch
+from benchmarks.stock import fairseq_twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natlab.decoding import argmax, batches, beam, pad_right, translate
 from natlab.models.nat import LARGEST_DIFFERENCE, NonAutoregressiveTransformer
 from natlab.models.transformer import Config, Transformer
-from tests.fairseq_twin import fairseq_twin
 
 WORDS = (4, 5, 6)
 
@@ -29,7 +29,9 @@ def log_probability(model, source, target):
     """Log-probability of target + eos by teacher forcing."""
     tokens = torch.tensor([[*target, 2]])
     previous = torch.tensor([[2, *target]])
-    return model.logits(model(source, previous)).log_softmax(2)[0, torch.arange(tokens.shape[1]), tokens[0]].sum().item()
+    return (
+        model.logits(model(source, previous)).log_softmax(2)[0, torch.arange(tokens.shape[1]), tokens[0]].sum().item()
+    )
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
@@ -107,7 +109,9 @@ def test_a_translation_does_not_depend_on_its_batch(cls, decoding):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 100), st.one_of(st.none(), st.integers(1, 9)))
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=60), st.integers(1, 100), st.one_of(st.none(), st.integers(1, 9))
+)
 def test_batches_hold_each_sentence_once_within_the_limits(lengths, max_tokens, max_sentences):
     made = list(batches(lengths, max_tokens, max_sentences))
     assert sorted(i for batch in made for i in batch) == list(range(len(lengths)))

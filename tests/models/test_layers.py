@@ -31,7 +31,9 @@ def test_attention_equals_torchs(batch, targets, sources, seed):
 
 def test_causal_attention_hides_what_comes_later():
     q, k, v = torch.randn(3, 1, 1, 5, 4, dtype=torch.float64)
-    torch.testing.assert_close(attend(q, k, v, None, causal=True), F.scaled_dot_product_attention(q, k, v, is_causal=True))
+    torch.testing.assert_close(
+        attend(q, k, v, None, causal=True), F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    )
 
 
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5])

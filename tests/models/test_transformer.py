@@ -1,5 +1,6 @@
 import pytest
 import torch
+from benchmarks.stock import fairseq_twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,7 +8,6 @@ from natlab.errors import UserError
 from natlab.models.load import build, load, publish
 from natlab.models.nat import NonAutoregressiveTransformer, uniform_copy
 from natlab.models.transformer import Config, Transformer
-from tests.fairseq_twin import fairseq_twin
 
 SMALL = Config(16, 32, 2, 2, 4, 0.1, 13, 13, True)
 
@@ -39,7 +39,9 @@ def test_the_transformer_computes_what_fairseqs_computes():
 
 def test_every_parameter_is_trained():
     for architecture in ("transformer", "nat"):
-        model = build({"architecture": architecture, **vars(SMALL), **({"canvas": "copy"} if architecture == "nat" else {})})
+        model = build(
+            {"architecture": architecture, **vars(SMALL), **({"canvas": "copy"} if architecture == "nat" else {})}
+        )
         source = sentences(4, 6)
         if architecture == "nat":
             encoded = model.encoder(source)

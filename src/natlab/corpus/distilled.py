@@ -62,6 +62,6 @@ def _check_count(data: Path, split: str, shards: list[str], distilled: int) -> N
     sources = int.from_bytes(index.read_bytes()[18:26], "little")  # after magic, version and type code: the count
     if sources != distilled:
         raise UserError(
-            f"{shards[0]} and {len(shards) - 1} more: {distilled} distilled lines for {sources} sources of {data} {split};"
-            " delete the shards and distil again"
+            f"{shards[0]} and {len(shards) - 1} more: {distilled} distilled lines for {sources} sources of"
+            f" {data} {split}; delete the shards and distil again"
         )

@@ -7,7 +7,7 @@ import json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", required=True, help="fairseq data folder of the corpus (raw targets)")
-    parser.add_argument("--proxy-data", help="fairseq data folder with a teacher's targets, for a system trained on them")
+    parser.add_argument("--proxy-data", help="fairseq data folder with the targets of the system's teacher")
     parser.add_argument("--decodings", required=True, type=json.loads, help="JSON: {name: decoding}")
     parser.add_argument("--splits", required=True, nargs="+")
     parser.add_argument("--out", required=True, help="folder for {decoding}.{split}.txt, losses.json, provenance.json")

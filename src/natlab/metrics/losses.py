@@ -13,7 +13,11 @@ from natlab.training.objective import Proxies, batch_loss
 
 @torch.inference_mode()
 def losses(
-    model: Seq2Seq, sources: Sequence[Tensor], targets: Sequence[Tensor], proxies: Proxies | None, max_tokens: int = 6000
+    model: Seq2Seq,
+    sources: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    proxies: Proxies | None,
+    max_tokens: int = 6000,
 ) -> dict[str, dict]:
     """Negative log-likelihood of targets given sources, both [L] ending in eos, without label smoothing or dropout.
 
@@ -21,7 +25,8 @@ def losses(
     NAT's length prediction. A NAT's loss is given the true length, so its ``loss`` + ``length`` compares with an
     autoregressive ``loss``: the difference on raw data is the V-entropy estimate of the conditional total correlation
     C (MPLE, appendix B), which with the length as a variable is sum_i H(y_i | X, M) + H(M | X) - H(Y | X).
-    With a proxy input, tokens it reveals cost nothing and are counted (MPLE, appendix E.6), at the end of its annealing.
+    With a proxy input, tokens it reveals cost nothing and are counted (MPLE, appendix E.6), at the end of its
+    annealing.
     """
     nll = length_nll = 0.0
     tokens = 0

@@ -50,11 +50,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return grad_hidden * grad_loss.to(grad_hidden.dtype), grad_weight * grad_loss, None, None
 
 
-def linear_cross_entropy(hidden: Tensor, weight: Tensor, target: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+def linear_cross_entropy(
+    hidden: Tensor, weight: Tensor, target: Tensor, smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
     """Label-smoothed cross-entropy of ``softmax(hidden @ weight.T)``, in nats.
 
     hidden: [N, d], float32 or bfloat16; weight: [V, d], float32; target: [N], int64. The target's share is
     1 - smoothing, the rest is spread evenly over the other V - 1 words (as fairseq's label_smoothed_cross_entropy).
-    Returns the loss summed over the N tokens (differentiable once) and the unsmoothed negative log-likelihoods [N], float32.
+    Returns the loss summed over the N tokens (differentiable once) and the unsmoothed negative log-likelihoods [N],
+    float32.
     """
     return _LinearCrossEntropy.apply(hidden, weight, target, smoothing)

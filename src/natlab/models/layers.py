@@ -1,8 +1,8 @@
 """The layers of the Transformer (Vaswani et al. 2017), post-norm, batch first, written for speed on CPU and GPU.
 
-They compute what fairseq's layers compute (tests compare the two), with one matrix product for queries, keys and values,
-torch's fused attention, no copy of a weight that is never trained, and dropout whose random numbers are cheap on a CPU.
-Activations keep the dtype they come in with (float32 or bfloat16); parameters are float32 throughout.
+They compute what fairseq's layers compute (tests compare the two), with one matrix product for queries, keys and
+values, no copy of a weight that is never trained, and dropout whose random numbers are cheap
+on a CPU. Activations keep the dtype they come in with (float32 or bfloat16); parameters are float32 throughout.
 """
 
 import math
@@ -18,15 +18,15 @@ class _CpuDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, p: float) -> Tensor:
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        kept = (words.view(torch.int16)[: x.numel()] >= round(p * 65536) - 32768).view(x.shape)
-        ctx.save_for_backward(kept)
-        ctx.scale = 1 / (1 - p)
-        return (x * kept).mul_(ctx.scale)
+        kept = words.view(torch.int16)[: x.numel()] >= round(p * 65536) - 32768
+        mask = kept.view(x.shape).to(x.dtype).mul_(1 / (1 - p))
+        ctx.save_for_backward(mask)
+        return x * mask
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        (kept,) = ctx.saved_tensors
-        return (grad * kept).mul_(ctx.scale), None
+        (mask,) = ctx.saved_tensors
+        return grad * mask, None
 
 
 class Dropout(nn.Module):
@@ -195,16 +195,16 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, memory: Tensor, source_mask: Tensor | None, mask: Tensor | None, causal: bool = False
     ) -> Tensor:
-        """``x`` [B, T, d]; ``memory`` and ``source_mask``: the source's keys, values and mask; ``mask``: the target's."""
+        """``x``: [B, T, d]; ``memory``, ``source_mask``: the source's keys, values and mask; ``mask``: the target's."""
         x = self.attention_norm(x + self.dropout(self.attention(x, mask, causal)))
         return self._after_attention(x, memory, source_mask)
 
     def step(self, x: Tensor, cache: Tensor, at: int, memory: Tensor, source_mask: Tensor | None) -> Tensor:
         """One position of incremental decoding.
 
-        ``x``: [N, K, d], the newest token of K hypotheses of each of N sentences; ``cache``: [2, N * K, heads, T, d / heads],
-        where keys and values of position ``at`` are written; ``memory``: [2, N, heads, S, d / heads], shared by the
-        hypotheses of a sentence, so that it is neither copied nor reordered.
+        ``x``: [N, K, d], the newest token of K hypotheses of each of N sentences; ``cache``: [2, N * K, heads, T, d /
+        heads], where keys and values of position ``at`` are written; ``memory``: [2, N, heads, S, d / heads], shared
+        by the hypotheses of a sentence, so that it is neither copied nor reordered.
         """
         sentences, hypotheses, dim = x.shape
         q, k, v = self.attention.project(x.reshape(sentences * hypotheses, 1, dim))
@@ -224,4 +224,5 @@ def attention_mask(padding: Tensor, dtype: torch.dtype) -> Tensor | None:
     """The additive mask [B, 1, 1, L] of padding [B, L] (True where padded); None where nothing is padded."""
     if not padding.any():
         return None
-    return torch.zeros(padding.shape, dtype=dtype, device=padding.device).masked_fill_(padding, -math.inf)[:, None, None]
+    mask = torch.zeros(padding.shape, dtype=dtype, device=padding.device).masked_fill_(padding, -math.inf)
+    return mask[:, None, None]

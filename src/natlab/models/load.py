@@ -11,7 +11,7 @@ from natlab.models.transformer import Config, Seq2Seq, Transformer
 
 
 def build(description: dict) -> Seq2Seq:
-    """A model with fresh parameters from its ``architecture``, the fields of `Config` and, for a NAT, its ``canvas``."""
+    """A model with fresh parameters from its ``architecture``, the fields of `Config` and, if a NAT, its ``canvas``."""
     rest = dict(description)
     architecture = rest.pop("architecture")
     if architecture == "nat":
@@ -35,6 +35,7 @@ def load(path: str | Path, device: str | torch.device = "cpu", precision: str = 
         model = build(saved["description"])
         model.load_state_dict(saved["parameters"])
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise UserError(f"{path}: not a whole natlab model ({type(error).__name__}); delete it and train again") from error
+        problem = type(error).__name__
+        raise UserError(f"{path}: not a whole natlab model ({problem}); delete it and train again") from error
     model.encoder.precision = precision
     return model.eval().to(device), saved["provenance"]

@@ -1,4 +1,4 @@
-"""The non-autoregressive Transformer with length prediction (Gu et al. 2018; as in Qian et al. 2021, MPLE appendix G)."""
+"""The non-autoregressive Transformer with length prediction (Gu et al. 2018; Qian et al. 2021; MPLE, appendix G)."""
 
 import torch
 from torch import Tensor, nn

@@ -12,7 +12,7 @@ from natlab.models.layers import DecoderLayer, Dropout, Embedding, EncoderLayer,
 
 @dataclass(frozen=True)
 class Config:
-    """What determines a model's parameters. Symbols are the vocabularies' ids (fairseq's: 0 bos, 1 pad, 2 eos, 3 unk)."""
+    """What determines a model's parameters. Special symbols have fairseq's ids: 0 bos, 1 pad, 2 eos, 3 unk."""
 
     d_model: int
     d_hidden: int
@@ -76,7 +76,7 @@ class Encoder(nn.Module):
 
 
 class Seq2Seq(nn.Module):
-    """What both architectures share: embeddings, an encoder, decoder layers and an output layer tied to the embeddings."""
+    """What both architectures share: embeddings, encoder, decoder layers, an output layer tied to the embeddings."""
 
     architecture: str
 
@@ -117,7 +117,7 @@ class Transformer(Seq2Seq):
     architecture = "transformer"
 
     def forward(self, source_tokens: Tensor, previous: Tensor) -> Tensor:
-        """Decoder states [B, T, d] under teacher forcing: ``previous`` [B, T] begins with eos and is padded on the right."""
+        """Decoder states [B, T, d] under teacher forcing: ``previous`` [B, T] begins with eos and is right-padded."""
         source = self.encoder(source_tokens)
         x = self.embedding.scaled(previous) + self.embedding.position(0, previous.shape[1])
         x = self.dropout(x).to(source.encoded.dtype)

@@ -1,5 +1,5 @@
-"""What a proxy target or proxy input is given, and what it returns. One class a file in `targets` and `inputs`; the file's
-name is the name in ``config/systems.yaml``, the class's fields are its options (see `registry`)."""
+"""What a proxy target or proxy input is given, and what it returns. One class a file in `targets` and `inputs`; the
+file's name is the name in ``config/systems.yaml``, the class's fields are its options (see `registry`)."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -17,7 +17,7 @@ class NatlabCriterionConfig(FairseqDataclass):
 
 @register_criterion("natlab", dataclass=NatlabCriterionConfig)
 class NatlabCriterion(FairseqCriterion):
-    """Sums over a batch, with the number of predicted tokens as sample size: accumulated gradients weigh tokens alike."""
+    """Sums over a batch; the sample size is the number of predicted tokens, so accumulation weighs them alike."""
 
     def __init__(self, task):
         super().__init__(task)
@@ -57,5 +57,3 @@ class NatlabCriterion(FairseqCriterion):
     @staticmethod
     def logging_outputs_can_be_summed():
         return True
-
-

@@ -19,8 +19,9 @@ class Loss:
     """Sums over a batch, in nats.
 
     loss: what training minimises, with label smoothing (differentiable); nll: negative log-likelihood of the targets,
-    for an autoregressive model that of eos too; length_nll: of the lengths (0 for an autoregressive model, whose eos says
-    the length); tokens: target tokens, eos not counted; predicted: terms in ``loss``, by which a gradient is to be divided.
+    for an autoregressive model that of eos too; length_nll: of the lengths (0 for an autoregressive model: its eos says
+    the length); tokens: target tokens, eos not counted; predicted: terms in ``loss``, by which a gradient is to be
+    divided.
     """
 
     loss: Tensor

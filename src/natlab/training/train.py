@@ -1,4 +1,4 @@
-"""`natlab train`: one model from a resolved spec, by fairseq's trainer, averaged over its best checkpoints and published."""
+"""`natlab train`: one model from a resolved spec, by fairseq's trainer; its best checkpoints are averaged."""
 
 import argparse
 import hashlib
@@ -22,7 +22,7 @@ CODE = ("compat.py", "models/*.py", "proxy/**/*.py", "training/**/*.py", "decodi
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", required=True, help="the resolved training spec, as JSON")
     parser.add_argument("--data", required=True, help="fairseq data folder with train and valid")
-    parser.add_argument("--checkpoints", required=True, help="folder for checkpoints, one below it for each fingerprint")
+    parser.add_argument("--checkpoints", required=True, help="folder with a folder of checkpoints a fingerprint")
     parser.add_argument("--out", required=True, help="the published model; its training curve is written beside it")
 
 
@@ -34,7 +34,7 @@ def fingerprint(spec: dict, data: str | Path) -> str:
         "spec": spec,
         "data": {file.name: sha256(file) for file in inputs},
         "code": {str(file.relative_to(ROOM)): sha256(file) for file in code},
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -126,4 +126,4 @@ def run(args: argparse.Namespace) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     (out.parent / "curve.jsonl").write_text((folder / "curve.jsonl").read_text(encoding="utf-8"), encoding="utf-8")
     averaged = [checkpoint.name for checkpoint in best]
-    publish(out, model, {"spec": spec, "fingerprint": identity, "averaged": averaged, "torch": torch.__version__})
+    publish(out, model, {"spec": spec, "fingerprint": identity, "averaged": averaged, "torch": str(torch.__version__)})

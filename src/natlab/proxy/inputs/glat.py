@@ -13,9 +13,9 @@ class Glat:
     """Reveals l = λ Σ_i [T_i ≠ argmax P(t_i | X)] target tokens, chosen uniformly among all positions.
 
     λ falls linearly from ``start`` to ``end`` over training. ``count`` says how a number that need not be whole becomes
-    tokens: ``floor`` rounds l down (MPLE gives l, and masks exactly L - l tokens), ``bernoulli`` reveals each position on
-    its own with probability l / L (the released code of GLAT).
-    The prediction is made in training mode (with dropout), as in the released code.
+    tokens: ``floor`` rounds l down (MPLE gives l, and masks exactly L - l tokens), ``bernoulli`` reveals each position
+    on its own with probability l / L (the released code of GLAT). The prediction is made in training mode (with
+    dropout), as in the released code.
     """
 
     start: float = 0.5

@@ -10,7 +10,8 @@ from natlab.proxy.interface import Prediction
 
 @dataclass
 class Kd:
-    """T is what a teacher's beam search makes of the source; the workflow puts it in the reference's place beforehand."""
+    """T is what a teacher's beam search makes of the source; the workflow puts it in the reference's place
+    beforehand."""
 
     distilled: ClassVar[bool] = True
 

@@ -3,19 +3,13 @@
 import argparse
 
 from natlab import compat
-from natlab.models.transformer import Transformer
+from natlab.models.transformer import Config, Transformer
 
 
-def fairseq_twin(ours: Transformer):
-    """(fairseq's model, its dictionary): same shape, same weights, evaluation mode."""
-    compat.apply()
-    from fairseq.data import Dictionary
+def stock_transformer(config: Config, dictionary):
+    """fairseq's Transformer of the same shape, with one vocabulary for both sides, in evaluation mode."""
     from fairseq.models.transformer import TransformerModel, base_architecture
 
-    config = ours.config
-    dictionary = Dictionary()
-    for word in range(config.target_vocabulary - len(dictionary)):
-        dictionary.add_symbol(str(word))
     args = argparse.Namespace(dropout=config.dropout, share_all_embeddings=True)
     for side in ("encoder", "decoder"):
         setattr(args, f"{side}_embed_dim", config.d_model)
@@ -24,7 +18,18 @@ def fairseq_twin(ours: Transformer):
         setattr(args, f"{side}_attention_heads", config.heads)
     base_architecture(args)
     task = argparse.Namespace(source_dictionary=dictionary, target_dictionary=dictionary)
-    theirs = TransformerModel.build_model(args, task).eval()
+    return TransformerModel.build_model(args, task).eval()
+
+
+def fairseq_twin(ours: Transformer):
+    """(fairseq's model, a dictionary for it): the same shape and weights as ``ours``."""
+    compat.apply()
+    from fairseq.data import Dictionary
+
+    dictionary = Dictionary()
+    for word in range(ours.config.target_vocabulary - len(dictionary)):
+        dictionary.add_symbol(str(word))
+    theirs = stock_transformer(ours.config, dictionary)
     into_fairseq(ours, theirs)
     return theirs, dictionary
 
@@ -54,7 +59,9 @@ def into_fairseq(ours: Transformer, theirs) -> None:
             if side == "decoder":
                 cross = layer.cross
                 projections(
-                    f"{at}.encoder_attn", (cross.q.weight, *cross.kv.weight.chunk(2)), (cross.q.bias, *cross.kv.bias.chunk(2))
+                    f"{at}.encoder_attn",
+                    (cross.q.weight, *cross.kv.weight.chunk(2)),
+                    (cross.q.bias, *cross.kv.bias.chunk(2)),
                 )
                 norm(f"{at}.encoder_attn.out_proj", cross.out)
                 norm(f"{at}.encoder_attn_layer_norm", layer.cross_norm)

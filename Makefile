@@ -1,0 +1,45 @@
+# make demo    the demo: MPLE's Table 1 on a generated corpus, then the table and where the report lies
+# make test    the tests
+# make lint    the linters
+# Each makes .venv from requirements.lock first. PYTHON=... names the Python to make it with, CORES=... how many to use.
+
+PYTHON ?= python3.11 python3.12 python3
+CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+
+supported := import sys; sys.exit(sys.implementation.name != "cpython" or sys.version_info[:2] not in ((3, 11), (3, 12)))
+python = $(shell for python in $(PYTHON); do "$$python" -c '$(supported)' 2>/dev/null && echo "$$python" && break; done)
+compiler = $(shell command -v $(CXX) || command -v c++ || command -v g++ || command -v clang++)
+in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+.PHONY: demo test lint
+
+demo: .venv/made
+	$(in_venv) snakemake --cores $(CORES)
+	@$(in_venv) natlab show reports/demo/tables/mple.table1.md
+
+# One thread a worker: the workers take the cores.
+test: .venv/made
+	$(in_venv) OMP_NUM_THREADS=1 pytest -n $(CORES)
+
+# Snakemake's one accepted lint is its wish for conda environments: requirements.lock is the environment of all rules.
+lint: .venv/made
+	$(in_venv) ruff check
+	$(in_venv) ruff format --check
+	$(in_venv) snakefmt --check Snakefile workflow
+	$(in_venv) snakemake --lint 2>&1 | awk ' \
+		{ output = output $$0 "\n" } \
+		/^Lints for/ { linted = 1; item = $$0 } \
+		/^    \* / && !/Specify a conda environment or container/ { print item; print; refused = 1 } \
+		END { if (!linted) printf "%s", output; exit refused || !linted }'
+
+# The last line marks the environment as whole; without it the next make starts afresh. PIP_CONSTRAINT holds for what
+# packages need to be built, too.
+.venv/made: requirements.lock requirements-cuda.lock
+	$(if $(python),,$(error natlab needs CPython 3.11 or 3.12, and none of these is: $(PYTHON); name one with PYTHON=/path/to/python))
+	$(if $(compiler),,$(error natlab needs a C++ compiler to build fairseq, and found none of c++, g++, clang++; install one))
+	@echo "making .venv with $(python) from requirements.lock: some minutes"
+	@"$(python)" -m venv --clear .venv
+	@.venv/bin/pip install -qq --disable-pip-version-check "$$(grep '^pip==' requirements.lock)"
+	@CXX="$(compiler)" PIP_CONSTRAINT=requirements.lock .venv/bin/pip install -qq --requirement requirements.lock
+	@.venv/bin/pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,190 @@
+"""Training and distillation against stock fairseq 0.12.2, on the same batches and sentences, in alternation.
+
+    python -m benchmarks.training train --run config/runs/multi30k_tiny.yaml --dataset multi30k_ende
+    python -m benchmarks.training distil --model results/models/.../transformer/seed1/model.pt --data
+    results/corpora/.../bin
+
+`train`: one epoch of the run's teacher. Both models are stepped by fairseq's own trainer, batch by batch in turn, so a
+machine that slows down slows both; prints tokens/s (target tokens, eos counted, as fairseq counts), their ratio and
+both validation losses (bits a token). Stock is fairseq's Transformer, label-smoothed cross-entropy and Adam with
+nothing but `natlab.compat`. `distil`: beam 5 over the training side's first sentences, in chunks, in turn; prints
+sentences/s, the ratio, and the BLEU of our output against stock's.
+"""
+
+import argparse
+import json
+import logging
+import tempfile
+import time
+from math import log
+from pathlib import Path
+
+import sacrebleu
+import torch
+
+from natlab import compat
+from natlab.files import write_json
+
+
+def trainer(arguments: list[str]):
+    """fairseq's trainer, with its task and data loaded, for a `fairseq-train` command line."""
+    compat.apply()
+    from fairseq import options, tasks
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+    from fairseq.trainer import Trainer
+
+    parser = options.get_training_parser()
+    config = convert_namespace_to_omegaconf(options.parse_args_and_arch(parser, arguments))
+    task = tasks.setup_task(config.task)
+    torch.manual_seed(config.common.seed)
+    model, criterion = task.build_model(config.model), task.build_criterion(config.criterion)
+    for split in ("train", "valid"):
+        task.load_dataset(split)
+    return Trainer(config, task, model, criterion)
+
+
+def stock_arguments(spec: dict, data: str, folder: str) -> list[str]:
+    """The command line of stock `fairseq-train` for the same training."""
+    training, size = spec["training"], spec["size"]
+    arguments = [
+        data, "--task", "translation", "--source-lang", "src", "--target-lang", "tgt", "--arch", "transformer",
+        "--criterion", "label_smoothed_cross_entropy", "--label-smoothing", str(training["label_smoothing"]),
+        "--optimizer", "adam", "--adam-betas", "(0.9, 0.98)", "--adam-eps", "1e-9", "--lr", str(training["lr"]),
+        "--weight-decay", str(training["weight_decay"]), "--clip-norm", str(training["clip_norm"]),
+        "--lr-scheduler", "inverse_sqrt", "--warmup-updates", str(training["warmup"]), "--warmup-init-lr", "1e-7",
+        "--max-tokens", str(training["batch_tokens"]), "--max-update", str(training["updates"]),
+        "--dropout", str(training["dropout"]), "--seed", str(spec["seed"]), "--save-dir", folder, "--cpu",
+        "--num-workers", "0", "--skip-invalid-size-inputs-valid-test",
+    ]  # fmt: skip
+    for side in ("encoder", "decoder"):
+        arguments += [f"--{side}-embed-dim", str(size["d_model"]), f"--{side}-ffn-embed-dim", str(size["d_hidden"])]
+        arguments += [f"--{side}-layers", str(size[f"{side}_layers"])]
+        arguments += [f"--{side}-attention-heads", str(size["heads"])]
+    return arguments + ["--share-all-embeddings"] * spec["joint_vocabulary"]
+
+
+def validation_bits(trained) -> float:
+    """Unsmoothed cross-entropy of the validation targets, eos counted as a token, in bits a token."""
+    nll = tokens = 0.0
+    for sample in trained.get_valid_iterator("valid").next_epoch_itr(shuffle=False):
+        with torch.no_grad():
+            trained.model.eval()
+            _, _, logged = trained.criterion(trained.model, sample)
+        nll += float(logged.get("nll", logged.get("nll_loss")))
+        tokens += sample["ntokens"]
+    return nll / tokens / log(2)
+
+
+def train(args: argparse.Namespace) -> dict:
+    import natlab.config
+    from natlab.training.train import fairseq_arguments
+
+    run = natlab.config.load_file(args.run)
+    spec = run.spec(args.dataset, run.reference, run.settings["seeds"][0])
+    data = f"results/corpora/{args.dataset}/bin"
+    with tempfile.TemporaryDirectory() as folder:
+        write_json(Path(folder) / "spec.json", spec)
+        both = {
+            "stock": trainer(stock_arguments(spec, data, folder)),
+            "natlab": trainer(fairseq_arguments(spec, data, Path(folder))),
+        }
+        seconds = dict.fromkeys(both, 0.0)
+        tokens = updates = 0
+        for trained in both.values():
+            trained.begin_epoch(1)
+        for sample in both["natlab"].get_train_iterator(epoch=1).next_epoch_itr(shuffle=True):
+            if updates == args.updates:
+                break
+            for name, trained in both.items():
+                start = time.perf_counter()
+                trained.train_step([sample])
+                seconds[name] += time.perf_counter() - start
+            tokens += sample["ntokens"]
+            updates += 1
+        bits = {name: validation_bits(trained) for name, trained in both.items()}
+    return {
+        "updates": updates,
+        "tokens_per_second": {name: tokens / spent for name, spent in seconds.items()},
+        "ratio": seconds["stock"] / seconds["natlab"],
+        "validation_bits": bits,
+        "precision": spec["training"]["precision"],
+    }
+
+
+def distil(args: argparse.Namespace) -> dict:
+    from natlab.decoding import translate
+    from natlab.decoding.data import Data
+    from natlab.models.load import load
+
+    model, _ = load(args.model)
+    data = Data(args.data)
+    from fairseq.data import data_utils
+    from fairseq.data.language_pair_dataset import LanguagePairDataset
+    from fairseq.sequence_generator import SequenceGenerator
+
+    from benchmarks.stock import into_fairseq, stock_transformer
+
+    theirs = stock_transformer(model.config, data.target)
+    into_fairseq(model, theirs)
+    generator = SequenceGenerator([theirs], data.target, beam_size=5, max_len_a=1, max_len_b=50)
+    sources = data.sources("train")
+
+    def stock(chunk: range) -> list[str]:
+        chosen = [sources[i] for i in chunk]
+        dataset = LanguagePairDataset(
+            chosen, [len(source) for source in chosen], data.source, left_pad_source=False, shuffle=False
+        )
+        found = {}
+        batches = data_utils.batch_by_size(dataset.ordered_indices(), dataset.num_tokens, max_tokens=args.batch_tokens)
+        for batch in batches:
+            sample = dataset.collater([dataset[i] for i in batch])
+            for i, hypotheses in zip(sample["id"].tolist(), generator.generate([theirs], sample), strict=True):
+                found[i] = data.text(hypotheses[0]["tokens"])
+        return [found[i] for i in range(len(chosen))]
+
+    def ours(chunk: range) -> list[str]:
+        beam5 = {"kind": "beam", "beam": 5}
+        return [data.text(target) for target in translate(model, [sources[i] for i in chunk], beam5, args.batch_tokens)]
+
+    seconds, outputs = {"stock": 0.0, "natlab": 0.0}, {"stock": [], "natlab": []}
+    for first in range(0, args.sentences, args.chunk):
+        chunk = range(first, min(first + args.chunk, args.sentences))
+        for name, decoder in (("stock", stock), ("natlab", ours)):
+            start = time.perf_counter()
+            outputs[name] += decoder(chunk)
+            seconds[name] += time.perf_counter() - start
+    same = sum(a == b for a, b in zip(*outputs.values(), strict=True))
+    return {
+        "sentences": args.sentences,
+        "sentences_per_second": {name: args.sentences / spent for name, spent in seconds.items()},
+        "ratio": seconds["stock"] / seconds["natlab"],
+        "bleu_against_stock": sacrebleu.corpus_bleu(
+            outputs["natlab"], [outputs["stock"]], tokenize="none", force=True
+        ).score,
+        "identical": same / args.sentences,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    training = kinds.add_parser("train")
+    training.add_argument("--run", default="config/runs/multi30k_tiny.yaml")
+    training.add_argument("--dataset", default="multi30k_ende")
+    training.add_argument("--updates", type=int, help="stop after so many; default: one epoch")
+    distillation = kinds.add_parser("distil")
+    distillation.add_argument("--model", required=True)
+    distillation.add_argument("--data", required=True)
+    distillation.add_argument("--sentences", type=int, default=4000)
+    distillation.add_argument("--chunk", type=int, default=1000)
+    distillation.add_argument("--batch-tokens", type=int, default=6000)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    logging.disable(logging.WARNING)
+    result = {"train": train, "distil": distil}[args.kind](args)
+    print(json.dumps({"threads": args.threads, "torch": torch.__version__, **result}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

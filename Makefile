@@ -19,7 +19,7 @@ demo: .venv/made
 
 # One thread a worker: the workers take the cores.
 test: .venv/made
-	$(in_venv) OMP_NUM_THREADS=1 pytest -n $(CORES)
+	$(in_venv) OMP_NUM_THREADS=1 pytest -n $(CORES) --dist loadfile
 
 # Snakemake's one accepted lint is its wish for conda environments: requirements.lock is the environment of all rules.
 lint: .venv/made

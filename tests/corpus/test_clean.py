@@ -55,7 +55,7 @@ def test_filters_can_be_off(tmp_path):
 
 
 def test_workers_change_nothing(tmp_path):
-    pairs = [(f"word{i % 700} number {i}", f"Wort{i % 700}") for i in range(9000)]
+    pairs = [(f"word{i % 700} number {i}", f"Wort{i % 700}") for i in range(4500)]
     results = []
     for threads in (1, 2):
         (tmp_path / str(threads)).mkdir()

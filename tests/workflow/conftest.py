@@ -77,7 +77,7 @@ class Project:
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def copy_of_workflow(root: Path) -> Project:
+def copied(root: Path) -> Project:
     shutil.copy(REPOSITORY / "Snakefile", root)
     for folder in ("workflow", "config", "profiles"):
         shutil.copytree(REPOSITORY / folder, root / folder)
@@ -91,9 +91,15 @@ def copy_of_workflow(root: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
+def copy_of_workflow():
+    """Copies the workflow into a folder: a project in which nothing has run, with the stand-in in ``bin/natlab``."""
+    return copied
+
+
+@pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Project:
     """A project whose small run has been built once; tests copy it. The calls are kept in ``first_calls``."""
-    project = copy_of_workflow(tmp_path_factory.mktemp("workflow"))
+    project = copied(tmp_path_factory.mktemp("workflow"))
     (project.root / "config/config.yaml").write_text(
         "run: small\nscale: demo\nseeds: [1]\ncorpora: {wmt14_ende: grammar_ende}\n"
         "tables: [mple/table2, mple/table4]\nsystems: [transformer, vanilla_raw, vanilla_kd]\n",
@@ -115,4 +121,4 @@ def project(built, tmp_path) -> Project:
 @pytest.fixture
 def fresh(tmp_path) -> Project:
     """A project in which nothing has run."""
-    return copy_of_workflow(tmp_path)
+    return copied(tmp_path)

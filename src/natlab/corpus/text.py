@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from natlab.errors import UserError
 
@@ -27,7 +27,7 @@ BATCH = 2000  # lines a worker takes at a time: some 0.5 s of tokenising, 0.5 MB
 def folder_aside(out: str | Path) -> Iterator[Path]:
     """A folder to fill beside ``out``; it takes the name ``out`` only when the block ends without an error."""
     out = Path(out)
-    aside = out.with_name(f".{out.name}.{os.getpid()}.part")
+    aside = out.with_name(f".{out.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
@@ -38,34 +38,27 @@ def folder_aside(out: str | Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def decoded(file: IO[bytes], name: str | Path) -> Iterator[str]:
-    """The lines of an open binary file without their line ends; only ``\\n`` (or ``\\r\\n``) ends a line.
+def read(path: str | Path) -> Iterator[str]:
+    """The lines of a UTF-8 file, gzipped when its name ends in ``.gz``, without their ends; only ``\\n`` (or ``\\r\\n``)
+    ends a line. A byte order mark at the start is dropped.
 
-    Raises UserError: invalid UTF-8 (with the line's number), a damaged archive, an empty file. A byte order mark at
-    the start is dropped.
+    Raises UserError: no such file, an empty one, invalid UTF-8 (with the line's number), a damaged gzip.
     """
     number = 0
     try:
-        for number, line in enumerate(file, 1):
-            text = line.decode("utf-8").rstrip("\r\n")
-            yield text.removeprefix("\ufeff") if number == 1 else text
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{name}: line {number} is not UTF-8 ({error.reason} at byte {error.start}); convert the file to UTF-8"
-        ) from None
-    except DAMAGED as error:
-        raise UserError(f"{name}: damaged or truncated after line {number} ({error}); fetch it again") from None
-    if not number:
-        raise UserError(f"{name}: empty file; a corpus needs at least one line")
-
-
-def read(path: str | Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, gzipped when its name ends in ``.gz``; errors as ``decoded``, and a missing file."""
-    try:
         with gzip.open(path) if str(path).endswith(".gz") else open(path, "rb") as file:
-            yield from decoded(file, path)
+            for number, line in enumerate(file, 1):
+                text = line.decode("utf-8").rstrip("\r\n")
+                yield text.removeprefix("\ufeff") if number == 1 else text
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; make the step before it first") from None
+    except UnicodeDecodeError as error:
+        where = f"line {number} is not UTF-8 ({error.reason} at byte {error.start})"
+        raise UserError(f"{path}: {where}; convert the file to UTF-8") from None
+    except DAMAGED as error:
+        raise UserError(f"{path}: damaged or truncated after line {number} ({error}); fetch it again") from None
+    if not number:
+        raise UserError(f"{path}: empty file; a corpus needs at least one line")
 
 
 def aligned(sides: dict[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:

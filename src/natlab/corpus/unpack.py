@@ -5,7 +5,8 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -23,14 +24,14 @@ def unpack(archive: str | Path, folder: str | Path, members: Iterable[str]) -> d
     wanted = set(members)
     found: dict[str, Path] = {}
     try:
-        for name, target, file in _entries(Path(archive)):
+        for name, target, opener in _entries(Path(archive)):
             if _leaves(name) or _leaves(target):
                 raise UserError(f"{archive}: entry {name!r} points outside its folder; do not trust this archive")
             member = posixpath.normpath(name)
-            if member in wanted and file is not None:
+            if member in wanted and opener is not None:
                 found[member] = Path(folder) / member
                 found[member].parent.mkdir(parents=True, exist_ok=True)
-                with file, open(found[member], "wb") as out:
+                with opener() as file, open(found[member], "wb") as out:
                     shutil.copyfileobj(file, out)
     except FileNotFoundError:
         raise UserError(f"{archive}: no such file; fetch it first") from None
@@ -48,9 +49,9 @@ def _leaves(name: str) -> bool:
     return normal.startswith("/") or normal == ".." or normal.startswith("../") or normal[1:2] == ":"
 
 
-def _entries(archive: Path) -> Iterator[tuple[str, str, IO[bytes] | None]]:
-    """(name, what a link points to, its open bytes or None) of every entry, in one pass; both paths from the archive's
-    root, the second one its own name unless it is a link."""
+def _entries(archive: Path) -> Iterator[tuple[str, str, Callable[[], IO[bytes]] | None]]:
+    """(name, what a link points to, how to open its bytes) of every entry, in one pass. Both paths are from the archive's
+    root, the second is the first unless the entry is a link; only regular files can be opened."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
@@ -58,11 +59,11 @@ def _entries(archive: Path) -> Iterator[tuple[str, str, IO[bytes] | None]]:
                     link = opened.read(info).decode("utf-8", "replace")
                     yield info.filename, posixpath.join(posixpath.dirname(info.filename), link), None
                 else:
-                    yield info.filename, info.filename, None if info.is_dir() else opened.open(info)
+                    yield info.filename, info.filename, None if info.is_dir() else partial(opened.open, info)
     else:
         with tarfile.open(archive) as opened:
             for info in opened:
                 target = info.linkname if info.islnk() else info.name
                 if info.issym():
                     target = posixpath.join(posixpath.dirname(info.name), info.linkname)
-                yield info.name, target, opened.extractfile(info) if info.isreg() else None
+                yield info.name, target, partial(opened.extractfile, info) if info.isreg() else None

@@ -70,16 +70,16 @@ class CurveWriter(logging.Handler):
 
     def __init__(self, path: Path):
         super().__init__()
-        self.file = open(path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - lives as long as the process
+        self.path = path
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name not in ("train_inner", "valid"):
+        if record.name not in ("train_inner", "valid"):  # fairseq renames its logger to what it reports
             return
-        report = json.loads(record.getMessage())
-        named = {key.split("_", 1)[-1] if key.startswith("valid_") else key: value for key, value in report.items()}
+        report = {key.removeprefix("valid_"): value for key, value in json.loads(record.getMessage()).items()}
         keys = ("num_updates", "loss", "nll_loss", "length_loss", "bleu", "lr", "wps", "train_wall", "wall")
-        kept = {key: float(named[key]) for key in keys if key in named}
-        self.file.write(json.dumps({"subset": "valid" if record.name == "valid" else "train", **kept}) + "\n")
+        kept = {key: float(report[key]) for key in keys if key in report}
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"subset": record.name.removesuffix("_inner"), **kept}) + "\n")
 
 
 def average(checkpoints: list[Path]) -> dict[str, torch.Tensor]:
@@ -90,6 +90,25 @@ def average(checkpoints: list[Path]) -> dict[str, torch.Tensor]:
         for name, value in parameters.items():
             total[name] = total[name] + value.double() if name in total else value.double()
     return {name: (value / len(checkpoints)).float() for name, value in total.items()}
+
+
+def optimise(arguments: list[str], folder: Path) -> None:
+    """Run fairseq's training, from its last checkpoint in ``folder`` if there is one; its reports go to the curve."""
+    import fairseq_cli.train
+    from fairseq import checkpoint_utils, options
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+    from fairseq.distributed import utils as distributed_utils
+
+    # fairseq keeps the best score in a function's attribute, where an earlier training of this process leaves its own
+    checkpoint_utils.save_checkpoint.__dict__.pop("best", None)
+    config = convert_namespace_to_omegaconf(options.parse_args_and_arch(options.get_training_parser(), arguments))
+    reports, curve = logging.getLogger("fairseq.logging.progress_bar"), CurveWriter(folder / "curve.jsonl")
+    reports.setLevel(logging.INFO)
+    reports.addHandler(curve)
+    try:
+        distributed_utils.call_main(config, fairseq_cli.train.main)
+    finally:
+        reports.removeHandler(curve)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -103,16 +122,10 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
 
     compat.apply()
-    import fairseq_cli.train
-    from fairseq import options
-    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
-    from fairseq.distributed import utils as distributed_utils
-
-    curve = CurveWriter(folder / "curve.jsonl")
-    logging.getLogger().addHandler(curve)
-    parser = options.get_training_parser()
-    parsed = options.parse_args_and_arch(parser, fairseq_arguments(spec, args.data, folder))
-    distributed_utils.call_main(convert_namespace_to_omegaconf(parsed), fairseq_cli.train.main)
+    finished = folder / "finished.json"
+    if not finished.exists():  # fairseq would go on training a finished model
+        optimise(fairseq_arguments(spec, args.data, folder), folder)
+        write_json(finished, {"updates": spec["training"]["updates"]})
 
     from natlab.models.load import build, publish
     from natlab.training.model import description

@@ -1,0 +1,128 @@
+"""Every rule for real, once: a tiny generated corpus, from nothing to the report."""
+
+import csv
+
+import pytest
+import yaml
+
+from natlab.files import lines, read_json
+
+TRAINING = {
+    "size": "table6_1", "updates": 30, "batch_tokens": 1000, "update_freq": 1, "lr": 0.005, "warmup": 10,
+    "label_smoothing": 0.0, "weight_decay": 0.0, "clip_norm": 0, "dropout": None, "precision": "fp32",
+    "validate_every": 15, "average_best": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory, copy_of_workflow):
+    """A project in which the real `natlab` has run a whole small run."""
+    project = copy_of_workflow(tmp_path_factory.mktemp("street"))
+    (project.root / "bin" / "natlab").unlink()
+    config = project.root / "config"
+
+    def write(file, value):
+        (config / file).write_text(yaml.safe_dump(value), encoding="utf-8")
+
+    dataset = yaml.safe_load((config / "datasets/grammar_ende.yaml").read_text(encoding="utf-8"))
+    dataset["source"].update(pairs=300, valid=20, test=20, references=1)
+    write("datasets/small.yaml", dataset)
+    noise = yaml.safe_load((config / "datasets/grammar_ende_noise_b.yaml").read_text(encoding="utf-8"))
+    noise["source"]["base"] = "small"
+    write("datasets/small_noise.yaml", noise)
+    write(
+        "scales/test.yaml",
+        {
+            "teacher": TRAINING, "student": TRAINING, "distil": {"beam": 2, "batch_tokens": 1000, "shards": 2},
+            "latency": {"sentences": 3, "warmup": 1}, "threads": 1, "gpus": 0,
+        },
+    )  # fmt: skip
+    write(
+        "config.yaml",
+        {
+            "run": "street", "scale": "test", "seeds": [1],
+            "corpora": {"wmt14_ende": "small", "synthetic_b": "small_noise"},
+            "tables": ["mple/table1", "mple/table2", "mple/table4"],
+            "systems": ["transformer", "vanilla_raw", "vanilla_kd", "glat_kd"],
+        },
+    )  # fmt: skip
+    result = project.snakemake()
+    assert result.returncode == 0, result.stdout
+    return project
+
+
+def test_the_report_has_its_tables_and_every_measurement(street):
+    reports = street.root / "reports/street"
+    for table in ("mple.table1", "mple.table2", "mple.table4"):
+        for ending in ("csv", "md", "tex"):
+            assert (reports / "tables" / f"{table}.{ending}").stat().st_size > 200
+    assert "Table 1" in (reports / "report.html").read_text(encoding="utf-8")
+    with open(reports / "tables/mple.table1.csv", encoding="utf-8", newline="") as file:
+        cells = {(row["row"], row["column"]): row for row in csv.DictReader(file)}
+    measured = {key: float(row["measured"]) for key, row in cells.items() if row["measured"]}
+    at, nat = measured["WMT14 En-De", "bleu_at"], measured["WMT14 En-De", "bleu_nat"]
+    assert measured["WMT14 En-De", "gap"] == pytest.approx(at - nat)
+    assert ("WMT16 En-Ro", "bleu_at") not in measured  # nothing stands there in this run
+    assert ("Synthetic B", "c") in measured and ("Synthetic B", "c_exact") not in measured
+
+
+def test_c_is_the_difference_of_the_losses(street):
+    def loss(system):
+        return read_json(street.root / f"results/measurements/small/test/{system}/seed1/loss.json")["values"]
+
+    at, nat = loss("transformer"), loss("vanilla_raw")
+    with open(street.root / "reports/street/tables/mple.table1.csv", encoding="utf-8", newline="") as file:
+        c = next(
+            float(row["measured"])
+            for row in csv.DictReader(file)
+            if (row["row"], row["column"]) == ("WMT14 En-De", "c")
+        )
+    expected = nat["loss_raw"]["value"] + nat["length_raw"]["value"] - at["loss_raw"]["value"]
+    assert c == pytest.approx(expected)
+    assert at["loss"]["value"] == at["loss_raw"]["value"]  # the teacher's own target is the raw one
+
+
+def test_distilled_shards_are_merged_in_order(street):
+    folder = street.root / "results/distilled/small/test/transformer/seed1"
+    shards = [line for i in (1, 2) for line in lines(folder / f"shards/train.{i}of2.txt")]
+    assert len(shards) == 300
+    from natlab.decoding.data import Data
+
+    data, raw = Data(folder / "bin"), Data(street.root / "results/corpora/small/bin")
+    assert [data.target.string(target) for target in data.targets("train")] == shards
+    for split, other in (("train", "train"), ("valid", "valid"), ("valid_kd", "valid")):
+        pairs = zip(data.sources(split), raw.sources(other), strict=True)
+        assert all(a.tolist() == b.tolist() for a, b in pairs)
+    pairs = zip(data.targets("valid"), raw.targets("valid"), strict=True)
+    assert all(a.tolist() == b.tolist() for a, b in pairs)  # validation BLEU is against the references
+
+
+def test_measurements_say_what_produced_them(street):
+    folder = street.root / "results/measurements/small/test"
+    argmax = read_json(folder / "glat_kd/seed1/argmax.test.json")
+    assert (argmax["dataset"], argmax["system"], argmax["seed"], argmax["sentences"]) == ("small", "glat_kd", 1, 20)
+    assert {"bleu", "bleu_tok", "bleu_multi", "chrf", "repetition"} <= set(argmax["values"])
+    assert "version" in argmax["values"]["bleu"]["signature"]
+    provenance = argmax["provenance"]
+    assert provenance["fingerprint"] and provenance["device"] and provenance["packages"]["torch"]
+    latency = read_json(folder / "glat_kd/seed1.latency.json")["values"]
+    for key in ("mean", "median", "p95"):
+        assert latency["latency/argmax"][key] > 0
+    ratio = latency["latency/reference beam5"]["mean"] / latency["latency/argmax"]["mean"]
+    assert latency["speedup/argmax"]["value"] == pytest.approx(ratio)
+
+
+def test_a_second_start_does_nothing(street):
+    result = street.snakemake()
+    assert result.returncode == 0 and "Nothing to be done" in result.stdout, result.stdout
+
+
+def test_a_shard_of_another_corpus_is_refused_and_nothing_is_lost(street):
+    folder = "results/distilled/small/test/transformer/seed1"
+    shard = street.root / folder / "shards/train.2of2.txt"
+    whole = shard.read_text(encoding="utf-8")
+    shard.write_text("one line too many\n" + whole, encoding="utf-8")
+    result = street.snakemake("--rerun-triggers", "mtime", f"{folder}/bin", "--retries", "0", "--force")
+    assert result.returncode != 0
+    assert "301 distilled lines for 300 sources" in result.stdout
+    shard.write_text(whole, encoding="utf-8")

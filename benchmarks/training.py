@@ -112,7 +112,7 @@ def train(args: argparse.Namespace) -> dict:
 
 
 def distil(args: argparse.Namespace) -> dict:
-    from natlab.decoding import translate
+    from natlab.decoding import decode_corpus
     from natlab.decoding.data import Data
     from natlab.models.load import load
 
@@ -144,7 +144,7 @@ def distil(args: argparse.Namespace) -> dict:
 
     def ours(chunk: range) -> list[str]:
         beam5 = {"kind": "beam", "beam": 5}
-        return [data.text(target) for target in translate(model, [sources[i] for i in chunk], beam5, args.batch_tokens)]
+        return [data.text(target) for target in decode_corpus(model, [sources[i] for i in chunk], beam5, args.batch_tokens)]
 
     seconds, outputs = {"stock": 0.0, "natlab": 0.0}, {"stock": [], "natlab": []}
     for first in range(0, args.sentences, args.chunk):

@@ -8,7 +8,7 @@ from benchmarks.stock import fairseq_twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from natlab.decoding import argmax, batches, beam, pad_right, translate
+from natlab.decoding import argmax, batches, beam, decode_corpus, pad_right
 from natlab.models.nat import LARGEST_DIFFERENCE, NonAutoregressiveTransformer
 from natlab.models.transformer import Config, Transformer
 
@@ -102,7 +102,7 @@ def test_a_translation_does_not_depend_on_its_batch(cls, decoding):
     model = model_of(cls, 1, vocabulary=30)
     sources = random_sources(130, 12, 30, seed=2)
     one, seven, many = (
-        [target.tolist() for target in translate(model, sources, decoding, 10**6, size)] for size in (1, 7, 128)
+        [target.tolist() for target in decode_corpus(model, sources, decoding, 10**6, size)] for size in (1, 7, 128)
     )
     assert one == seven == many
     assert len({tuple(target) for target in one}) > 10  # not all the same

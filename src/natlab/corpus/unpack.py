@@ -50,8 +50,10 @@ def _leaves(name: str) -> bool:
 
 
 def _entries(archive: Path) -> Iterator[tuple[str, str, Callable[[], IO[bytes]] | None]]:
-    """(name, what a link points to, how to open its bytes) of every entry, in one pass. Both paths are from the archive's
-    root, the second is the first unless the entry is a link; only regular files can be opened."""
+    """(name, what a link points to, how to open its bytes) of every entry, in one pass.
+
+    Both paths are from the archive's root, and the same unless the entry is a link; only regular files can be opened.
+    """
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():

@@ -36,7 +36,7 @@ def decode(model: Seq2Seq, source: Tensor, decoding: dict) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def translate(
+def decode_corpus(
     model: Seq2Seq, sources: list[Tensor], decoding: dict, max_tokens: int = 6000, max_sentences: int | None = None
 ) -> list[Tensor]:
     """Targets of all ``sources`` (each [S], ending in eos), in their order, decoded in batches of similar length."""

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from natlab.decoding import translate
+    from natlab.decoding import decode_corpus
     from natlab.decoding.data import Data, device
     from natlab.models.load import load
 
@@ -27,6 +27,6 @@ def run(args: argparse.Namespace) -> None:
     sources = data.sources(args.split)
     first, end = ((args.shard - 1 + k) * len(sources) // args.shards for k in (0, 1))
     decoding = {"kind": "beam", "beam": args.beam, "length_penalty": args.length_penalty}
-    targets = translate(model, [sources[i] for i in range(first, end)], decoding, args.batch_tokens)
+    targets = decode_corpus(model, [sources[i] for i in range(first, end)], decoding, args.batch_tokens)
     with written_aside(args.out) as file:
         file.writelines(data.target.string(target) + "\n" for target in targets)

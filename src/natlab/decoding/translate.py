@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> None:
 
     from natlab import provenance
     from natlab.corpus.text import folder_aside
-    from natlab.decoding import translate
+    from natlab.decoding import decode_corpus
     from natlab.decoding.data import Data, device, device_name
     from natlab.files import write_json
     from natlab.metrics.losses import losses
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> None:
     with folder_aside(args.out) as out:
         for split in args.splits:
             for name, decoding in args.decodings.items():
-                targets = translate(model, data.sources(split), decoding)
+                targets = decode_corpus(model, data.sources(split), decoding)
                 with open(out / f"{name}.{split}.txt", "w", encoding="utf-8") as file:
                     file.writelines(data.text(target) + "\n" for target in targets)
         raw = data.sources("valid"), data.targets("valid")

@@ -26,7 +26,8 @@ lint: .venv/made
 	$(in_venv) ruff check
 	$(in_venv) ruff format --check
 	$(in_venv) snakefmt --check Snakefile workflow
-	$(in_venv) snakemake --lint 2>&1 | awk ' \
+	@echo 'snakemake --lint'
+	@$(in_venv) snakemake --lint 2>&1 | awk ' \
 		{ output = output $$0 "\n" } \
 		/^Lints for/ { linted = 1; item = $$0 } \
 		/^    \* / && !/Specify a conda environment or container/ { print item; print; refused = 1 } \

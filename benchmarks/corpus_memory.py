@@ -4,7 +4,8 @@
 
 Words are drawn from Zipf's law with exponent 1.3, so that types grow with the text as they do in real corpora; a fifth
 of the pairs are repeated. Each step is a process of its own with one worker; the peak is its maximum resident set. The
-text is split at whitespace: what Moses's rules and jieba's dictionary need does not depend on the corpus.
+text is split at whitespace, since what Moses's rules and jieba's dictionary need does not depend on the corpus; and few
+merges are learned, since learning needs most before the first.
 """
 
 import argparse
@@ -62,7 +63,7 @@ def generate(folder: Path, pairs: int) -> Path:
         "clean": {"max_length": 250, "max_ratio": 1.5, "deduplicate": True},
         "tokenise": "none",
         "lowercase": False,
-        "bpe": {"joint": True, "merges": 8000},
+        "bpe": {"joint": True, "merges": 1000},
         "licence": "generated",
     }
     config = folder / "dataset.yaml"

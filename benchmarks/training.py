@@ -144,7 +144,9 @@ def distil(args: argparse.Namespace) -> dict:
 
     def ours(chunk: range) -> list[str]:
         beam5 = {"kind": "beam", "beam": 5}
-        return [data.text(target) for target in decode_corpus(model, [sources[i] for i in chunk], beam5, args.batch_tokens)]
+        return [
+            data.text(target) for target in decode_corpus(model, [sources[i] for i in chunk], beam5, args.batch_tokens)
+        ]
 
     seconds, outputs = {"stock": 0.0, "natlab": 0.0}, {"stock": [], "natlab": []}
     for first in range(0, args.sentences, args.chunk):

@@ -213,29 +213,29 @@ def sample_source(rng: random.Random) -> Source:
     noun = rng.choice([noun for noun in lexicon.OBJECTS[verb] if noun != subject])
     kind = lexicon.KINDS[noun]
 
-    adjective = sometimes(0.4, _adjectives(kind))
+    adjective = sometimes(0.3, _adjectives(kind))
     said = lexicon.ADJECTIVES[adjective].scale if adjective else ""
     others = [word for word in _adjectives(kind) if lexicon.ADJECTIVES[word].scale != said]
     first, second = rng.choice(others), rng.choice(others)
     form = rng.random()
     tail: tuple[str, ...] = ()
     # "But it is" never speaks of a person: "he" or "she" would give the German noun away.
-    if form < 0.08 and kind != "person":
+    if form < 0.05 and kind != "person":
         tail = ("but", rng.choice([word for word in others if lexicon.ADJECTIVES[word].too]))
-    elif 0.08 <= form < 0.13:
+    elif 0.05 <= form < 0.08:
         tail = ("very", first)
-    elif 0.13 <= form < 0.17 and lexicon.ADJECTIVES[first].scale != lexicon.ADJECTIVES[second].scale:
+    elif 0.08 <= form < 0.1 and lexicon.ADJECTIVES[first].scale != lexicon.ADJECTIVES[second].scale:
         tail = ("both", first, second)
     beside = tail[:1] in (("very",), ("both",))
 
     return Source(
-        opening=sometimes(0.05, list(lexicon.OPENINGS)),
-        subject=Phrase(rng.choice(("the", "the", "a")), sometimes(0.2, _adjectives("person")), subject),
+        opening=sometimes(0.04, list(lexicon.OPENINGS)),
+        subject=Phrase(rng.choice(("the", "the", "a")), sometimes(0.1, _adjectives("person")), subject),
         verb=verb,
         object=Phrase(rng.choice(("the", "this", "a")), adjective, noun),
-        manner="" if beside else sometimes(0.15, list(lexicon.MANNERS)),
-        place="" if beside or kind == "home" else sometimes(0.6, list(lexicon.PLACES)),
-        time=sometimes(0.95, list(lexicon.TIMES)),
+        manner="" if beside else sometimes(0.1, list(lexicon.MANNERS)),
+        place="" if beside or kind == "home" else sometimes(0.25, list(lexicon.PLACES)),
+        time=sometimes(0.9, list(lexicon.TIMES)),
         tail=tail,
     )
 

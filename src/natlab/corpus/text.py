@@ -41,7 +41,8 @@ def folder_aside(out: str | Path) -> Iterator[Path]:
 def read(path: str | Path) -> Iterator[str]:
     """The lines of a UTF-8 file, gzipped when its name ends in ``.gz``, without their ends, ``\\n`` or ``\\r\\n``.
 
-    A byte order mark at the start is dropped. Raises UserError: no such file, an empty one, invalid UTF-8 (with the line's number), a damaged gzip.
+    A byte order mark at the start is dropped. Raises UserError: no such file, an empty one, invalid UTF-8 (with the
+    line's number), a damaged gzip.
     """
     number = 0
     try:

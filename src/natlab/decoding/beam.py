@@ -44,7 +44,7 @@ def search(
     for at in range(limit + 1):
         rows = len(alive)
         if at == caches[0].shape[3]:
-            caches = [_longer(cache, 2 * at + 16) for cache in caches]
+            caches = [_longer(cache) for cache in caches]
         x = model.embedding.scaled(tokens[:, :, at]) + model.embedding.position(at, at + 1)
         x = x.to(source.encoded.dtype)
         for layer, cache, memory in zip(model.layers, caches, memories, strict=True):
@@ -94,7 +94,8 @@ def search(
         tokens = tokens.flatten(0, 1)[hypotheses].view(-1, beam, limit + 1)
         if at < limit:
             tokens[:, :, at + 1] = words
-        caches = [_reordered(cache, hypotheses, at + 1) for cache in caches]
+        if len(hypotheses) < rows * beam or not torch.equal(hypotheses, torch.arange(rows * beam, device=device)):
+            caches = [cache.index_select(1, hypotheses) for cache in caches]
         if not going.all():
             alive = alive[going]
             memories = [memory[:, going] for memory in memories]
@@ -103,13 +104,6 @@ def search(
     return [row[1 : length + 1] for row, length in zip(best_tokens, lengths, strict=True)]
 
 
-def _longer(cache: Tensor, positions: int) -> Tensor:
-    """A cache [2, N, heads, T, d / heads] with room for ``positions`` more."""
-    return torch.cat([cache, cache.new_empty(*cache.shape[:3], positions, cache.shape[4])], dim=3)
-
-
-def _reordered(cache: Tensor, rows: Tensor, filled: int) -> Tensor:
-    """The cache of the hypotheses ``rows``; only the ``filled`` positions are copied."""
-    new = cache.new_empty(2, len(rows), *cache.shape[2:])
-    new[:, :, :, :filled] = cache[:, :, :, :filled].index_select(1, rows)
-    return new
+def _longer(cache: Tensor) -> Tensor:
+    """A cache [2, N, heads, T, d / heads] with room for 16 positions more."""
+    return torch.cat([cache, cache.new_empty(*cache.shape[:3], 16, cache.shape[4])], dim=3)

@@ -34,12 +34,8 @@ def decode(
     """
     source = model.encoder(source_tokens)
     lengths = likely_lengths(model.length_logits(source), source.lengths - 1, candidates, length_factor)
-    if candidates > 1:
-        model_source = _repeat(source, candidates)
-    else:
-        model_source = source
     flat = lengths.flatten()
-    logits = model.logits(model.decode(model_source, flat))
+    logits = model.logits(model.decode(source.repeated(candidates), flat))
     logits[:, :, [model.config.pad, model.config.bos, model.config.eos]] = -torch.inf  # never targets
     best, tokens = logits.max(2)
     if candidates > 1:
@@ -49,18 +45,3 @@ def decode(
         tokens, flat = tokens[rows], flat[rows]
     targets = [row[:length] for row, length in zip(tokens, flat.tolist(), strict=True)]
     return [remove_repeats(target) for target in targets] if deduplicate else targets
-
-
-def _repeat(source, times: int):
-    """A source batch with each sentence ``times`` times in a row."""
-
-    def repeat(x):
-        return None if x is None else x.repeat_interleave(times, dim=0)
-
-    return type(source)(
-        repeat(source.embedded),
-        repeat(source.encoded),
-        repeat(source.padding),
-        repeat(source.mask),
-        repeat(source.lengths),
-    )

@@ -1,6 +1,6 @@
 """The Transformer: the encoder both architectures share, and the autoregressive model (the teacher)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,13 @@ class Source:
     padding: Tensor
     mask: Tensor | None
     lengths: Tensor
+
+    def repeated(self, times: int) -> "Source":
+        """The batch with each sentence ``times`` times in a row."""
+        if times == 1:
+            return self
+        parts = (getattr(self, field.name) for field in fields(self))
+        return Source(*(part if part is None else part.repeat_interleave(times, dim=0) for part in parts))
 
     def memories(self, layers: nn.ModuleList) -> list[Tensor]:
         """For each decoder layer, keys and values [2, B, heads, S, d / heads]."""

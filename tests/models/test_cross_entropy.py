@@ -14,7 +14,7 @@ def direct(hidden, weight, target, smoothing):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("tokens", [1, 7, ROWS, ROWS + 3])
+@pytest.mark.parametrize("tokens", [1, 7, ROWS["cpu"], ROWS["cpu"] + 3])
 def test_value_and_gradients_equal_the_definition(smoothing, tokens):
     torch.manual_seed(1)
     hidden = torch.randn(tokens, 6, requires_grad=True)

@@ -5,6 +5,8 @@ from torch import Tensor
 
 from natlab.models.transformer import Transformer
 
+ROWS = {"cpu": 128, "cuda": 8192}  # hypotheses whose scores over the vocabulary are held at once
+
 
 @torch.inference_mode()
 def search(
@@ -22,7 +24,8 @@ def search(
     """
     config, device = model.config, source_tokens.device
     source = model.encoder(source_tokens)
-    memories = source.memories(model.layers)
+    # laid out as the products of every step want them
+    memories = [memory.contiguous() for memory in source.memories(model.layers)]
     mask = source.mask
     sentences, limit = len(source_tokens), int(longest[0] * source_tokens.shape[1] + longest[1])
     limits = (longest[0] * source.lengths + longest[1]).long()
@@ -49,20 +52,11 @@ def search(
         x = x.to(source.encoded.dtype)
         for layer, cache, memory in zip(model.layers, caches, memories, strict=True):
             x = layer.step(x, cache, at, memory, mask)
-        logits = model.logits(x)
-        normaliser = logits.logsumexp(2, keepdim=True)
-        logits[:, :, config.pad] = -torch.inf
-        if at == 0:
-            logits[:, :, config.eos] = -torch.inf  # at least one token
         last = at >= limits[alive]
-        if last.any():  # the longest allowed: only eos may follow
-            eos = logits[last][:, :, config.eos]
-            logits[last] = -torch.inf
-            logits[last, :, config.eos] = eos
-        # the 2K best continuations hold at least K that do not end
-        width = min(2 * beam, logits.shape[2])
-        top, words = logits.topk(width, dim=2)
-        total = (scores[:, :, None] + (top - normaliser)).flatten(1)
+        # the 2K best continuations of all hypotheses are among the 2K best of each, and at least K of them do not end
+        gains, words = _continuations(model, x, 2 * beam, first=at == 0, last=last)
+        width = gains.shape[2]
+        total = (scores[:, :, None] + gains).flatten(1)
         total, order = total.topk(2 * beam, dim=1)
         parents = order // width
         words = words.flatten(1).gather(1, order)
@@ -102,6 +96,34 @@ def search(
             mask = None if mask is None else mask[going]
     lengths = best_length.tolist()
     return [row[1 : length + 1] for row, length in zip(best_tokens, lengths, strict=True)]
+
+
+def _continuations(model: Transformer, x: Tensor, width: int, first: bool, last: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probabilities and ids [N, K, W] of the ``width`` likeliest next words (all, of a smaller vocabulary).
+
+    x: [N, K, d], the hypotheses' states. Padding never follows, eos not at the ``first`` position, and nothing else
+    where a sentence is at its ``last`` [N]. Few rows at a time: their scores over the vocabulary stay in the cache.
+    """
+    config = model.config
+    hypotheses = x.shape[1]
+    parts, rows = [], ROWS[x.device.type]
+    at_last = last.repeat_interleave(hypotheses)
+    for states, ending in zip(x.flatten(0, 1).split(rows), at_last.split(rows), strict=True):
+        logits = model.logits(states)
+        normaliser = logits.logsumexp(1, keepdim=True)
+        logits[:, config.pad] = -torch.inf
+        if first:
+            logits[:, config.eos] = -torch.inf
+        if ending.any():
+            eos = logits[ending, config.eos]
+            logits[ending] = -torch.inf
+            logits[ending, config.eos] = eos
+        best, words = logits.topk(min(width, logits.shape[1]), dim=1)
+        parts.append((best - normaliser, words))
+    gains, words = (
+        torch.cat(tensors).view(-1, hypotheses, tensors[0].shape[1]) for tensors in zip(*parts, strict=True)
+    )
+    return gains, words
 
 
 def _longer(cache: Tensor) -> Tensor:

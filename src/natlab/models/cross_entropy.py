@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-ROWS = 512  # tokens whose logits are held at once: large enough for the matrix product, small enough for the cache
+# tokens whose logits are held at once: large enough for the matrix product, on a CPU small enough for the cache
+ROWS = {"cpu": 512, "cuda": 8192}
 
 
 def _log_normaliser(logits: Tensor, probabilities: Tensor) -> Tensor:
@@ -22,8 +23,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         needs_grad = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         grad_hidden = torch.empty_like(hidden) if needs_grad else None
         grad_weight = torch.zeros_like(weight) if needs_grad else None
-        for start in range(0, tokens, ROWS):
-            rows = slice(start, start + ROWS)
+        step = ROWS[hidden.device.type]
+        for start in range(0, tokens, step):
+            rows = slice(start, start + step)
             h, t = hidden[rows], target[rows, None]
             logits = h @ projection.t()
             probabilities = torch.softmax(logits, dim=1, dtype=torch.float32)

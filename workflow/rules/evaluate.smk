@@ -6,7 +6,9 @@ rule translate:
         model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
         data="results/corpora/{dataset}/bin",
         distilled=distilled,
-        code=MODEL_CODE,
+        code=MODEL_CODE
+        + code("decoding/data.py", "decoding/translate.py", "metrics/losses.py", "training/objective.py"),
+        proxies=proxy_code,
     output:
         directory("results/translations/{dataset}/{scale}/{system}/seed{seed}"),
     log:
@@ -29,7 +31,7 @@ rule measure:
         text="results/corpora/{dataset}/text",
         tokenised="results/corpora/{dataset}/tok",
         dataset="config/datasets/{dataset}.yaml",
-        code=code("metrics/*.py"),
+        code=code("metrics/bleu.py", "metrics/measure.py", "metrics/repetition.py"),
     output:
         directory("results/measurements/{dataset}/{scale}/{system}/seed{seed}"),
     log:
@@ -47,7 +49,7 @@ rule latency:
         model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
         reference=f"results/models/{{dataset}}/{{scale}}/{RUN.reference}/seed{{seed}}/model.pt",
         data="results/corpora/{dataset}/bin",
-        code=MODEL_CODE,
+        code=MODEL_CODE + code("decoding/data.py", "metrics/latency.py"),
     output:
         "results/measurements/{dataset}/{scale}/{system}/seed{seed}.latency.json",
     log:

@@ -5,7 +5,7 @@ rule distil:
     input:
         model="results/models/{dataset}/{scale}/{teacher}/seed{seed}/model.pt",
         data="results/corpora/{dataset}/bin",
-        code=MODEL_CODE,
+        code=MODEL_CODE + code("decoding/data.py", "decoding/distil.py"),
     output:
         "results/distilled/{dataset}/{scale}/{teacher}/seed{seed}/shards/{split}.{shard}of{shards}.txt",
     log:
@@ -28,6 +28,7 @@ rule merge_distilled:
         data="results/corpora/{dataset}/bin",
         train=shards("train", RUN.scale["distil"]["shards"]),
         valid=shards("valid", 1),
+        code=code("corpus/binarise.py", "corpus/distilled.py"),
     output:
         directory("results/distilled/{dataset}/{scale}/{teacher}/seed{seed}/bin"),
     log:

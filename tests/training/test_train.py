@@ -16,9 +16,9 @@ SPEC = {
     "target": {"name": "raw"}, "input": {"name": "glat"}, "joint_vocabulary": False,
     "size": {"d_model": 32, "d_hidden": 64, "encoder_layers": 1, "decoder_layers": 1, "heads": 2},
     "training": {
-        "updates": 60, "batch_tokens": 400, "update_freq": 1, "lr": 0.01, "warmup": 10, "label_smoothing": 0.0,
-        "weight_decay": 0.0, "clip_norm": 1.0, "dropout": 0.1, "precision": "fp32", "validate_every": 20,
-        "average_best": 2,
+        "updates": 60, "batch_tokens": 400, "update_freq": 1, "lr": 0.01, "warmup": 10, "schedule": "linear",
+        "label_smoothing": 0.0, "weight_decay": 0.0, "clip_norm": 1.0, "dropout": 0.1, "precision": "fp32",
+        "validate_every": 20, "average_best": 2,
     },
 }  # fmt: skip
 

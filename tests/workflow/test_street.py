@@ -9,8 +9,8 @@ from natlab.files import lines, read_json
 
 TRAINING = {
     "size": "table6_1", "updates": 30, "batch_tokens": 1000, "update_freq": 1, "lr": 0.005, "warmup": 10,
-    "label_smoothing": 0.0, "weight_decay": 0.0, "clip_norm": 0, "dropout": None, "precision": "fp32",
-    "validate_every": 15, "average_best": 2,
+    "schedule": "inverse_sqrt", "label_smoothing": 0.0, "weight_decay": 0.0, "clip_norm": 0, "dropout": None,
+    "precision": "fp32", "validate_every": 15, "average_best": 2,
 }  # fmt: skip
 
 

@@ -44,13 +44,17 @@ def fairseq_arguments(spec: dict, data: str, folder: Path) -> list[str]:
     training = spec["training"]
     every = str(training["validate_every"])
     never = str(10**9)  # epochs: checkpoints and validation go by updates
+    schedules = {
+        "inverse_sqrt": ["--lr-scheduler", "inverse_sqrt", "--warmup-init-lr", "1e-7"],
+        "linear": ["--lr-scheduler", "polynomial_decay", "--total-num-update", str(training["updates"])],
+    }
     arguments = [
         data,
         "--user-dir", str(ROOM / "training" / "plugin"),
         "--task", "natlab", "--spec", str(folder / "spec.json"), "--arch", "natlab", "--criterion", "natlab",
         "--optimizer", "natlab_adam", "--lr", str(training["lr"]), "--weight-decay", str(training["weight_decay"]),
         "--clip-norm", str(training["clip_norm"]),
-        "--lr-scheduler", "inverse_sqrt", "--warmup-updates", str(training["warmup"]), "--warmup-init-lr", "1e-7",
+        *schedules[training["schedule"]], "--warmup-updates", str(training["warmup"]),
         "--max-tokens", str(training["batch_tokens"]), "--update-freq", str(training["update_freq"]),
         "--max-update", str(training["updates"]), "--seed", str(spec["seed"]),
         "--save-dir", str(folder), "--save-interval-updates", every, "--validate-interval-updates", every,

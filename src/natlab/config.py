@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from natlab import tracking
 from natlab.corpus import dataset as dataset_files
 from natlab.errors import UserError
 from natlab.proxy import registry
@@ -50,6 +51,11 @@ class Run:
     @property
     def name(self) -> str:
         return self.settings["run"]
+
+    @property
+    def tracking(self) -> dict[str, Any]:
+        """How trainings are tracked. It determines no model, so it is in no specification."""
+        return {**tracking.DEFAULTS, **self.settings.get("tracking", {})}
 
     def spec(self, dataset: str, system: str, seed: int) -> dict[str, Any]:
         """All that determines a model but its data and code: the specification that `natlab train` takes."""

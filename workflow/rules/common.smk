@@ -44,6 +44,10 @@ def compact(value):
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
+# Not a parameter of any rule: how a training is tracked changes nothing that it makes.
+TRACKING = compact(RUN.tracking)
+
+
 def training_spec(wildcards):
     """The specification of the model that the wildcards name."""
     return RUN.spec(wildcards.dataset, wildcards.system, int(wildcards.seed))

@@ -29,6 +29,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from natlab.errors import UserError
 from natlab.files import lines, read_json, write_json, written_aside
 
 logger = logging.getLogger(__name__)
@@ -150,16 +151,41 @@ def resume(settings: Mapping[str, Any], folder: str | Path) -> Tracker:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of a verb that adds measurements to the experiment of the model it measures."""
-    parser.add_argument("--tracking", type=json.loads, default=DEFAULTS, help="JSON: the run's `tracking`")
-    parser.add_argument("--checkpoints", help="folder with a folder of checkpoints a fingerprint, to track measurements")
+    """Arguments of a verb that adds its measurements to the experiment of the model that it measures."""
+    parser.add_argument("--tracking", type=json.loads, default={"backend": "none"}, help="JSON: the run's `tracking`")
+    parser.add_argument("--checkpoints", default="", help="the model's checkpoints, a folder for each fingerprint")
+
+
+def measured(args: argparse.Namespace, measurements: Iterable[Mapping[str, Any]]) -> None:
+    """Add the measurements of one model (their files' contents) to its experiment, if it has one.
+
+    ``args`` has what `add_arguments` adds.
+    """
+    try:
+        measurements = list(measurements)
+        [fingerprint] = {measurement["provenance"]["fingerprint"] for measurement in measurements}
+        values = dict(value for measurement in measurements for value in _values(measurement))
+        resume(args.tracking, Path(args.checkpoints) / str(fingerprint)).end(values)
+    except Exception as error:
+        _untracked(error)
+
+
+def _values(measurement: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """(name, number) of a measurement's values; of one with several statistics (mean, median …), of each."""
+    of = [part for part in (measurement["decoding"], measurement["split"]) if part]
+    for metric, value in measurement["values"].items():
+        if "value" in value:
+            yield "/".join([*of, metric]), value["value"]
+        else:
+            for statistic in (name for name, number in value.items() if isinstance(number, int | float)):
+                yield "/".join([*of, metric, statistic]), value[statistic]
 
 
 def archive(folder: Path) -> None:
     """Write the experiment in ``folder`` as comet-ml's offline archive, whole or not at all."""
     experiment = read_json(folder / "experiment.json")
     logged = points(folder / "comet" / "metrics.jsonl")
-    times = [time for _, _, _, time in logged] or [_now()]
+    times = [at for _, _, _, at in logged] or [_now()]
     about = {
         "offline_id": experiment["key"],
         "project_name": _project(),
@@ -186,7 +212,7 @@ def points(path: Path) -> list[tuple[str, float, int | None, int]]:
     for record in _records(lines(path)):
         for name, value in record["metrics"].items():
             found[name, record["step"]] = value, record["time"]
-    return [(name, value, step, time) for (name, step), (value, time) in found.items()]
+    return [(name, value, step, at) for (name, step), (value, at) in found.items()]
 
 
 def _records(logged: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -205,10 +231,10 @@ def _messages(experiment: Mapping[str, Any], logged: list, began: int) -> Iterat
     for name, value in _flat(experiment["parameters"]).items():
         parameter = {"paramName": name, "paramValue": value, "step": None, "source": "manual"}
         yield "parameter_msg", {"local_timestamp": began, "param": parameter}
-    for name, value, step, time in logged:
-        value = value if math.isfinite(value) else str(value)  # JSON has neither
+    for name, value, step, at in logged:
+        value = value if math.isfinite(value) else str(value)  # JSON has no infinity
         metric = {"metricName": name, "metricValue": value, "step": step, "epoch": None}
-        yield "metric_msg", {"local_timestamp": time, "metric": metric}
+        yield "metric_msg", {"local_timestamp": at, "metric": metric}
 
 
 def _others(experiment: Mapping[str, Any]) -> dict[str, str]:
@@ -255,6 +281,8 @@ def _send(folder: Path, since: int, over: threading.Event) -> None:
     """Hand an experiment to comet-ml as it grows, until it is ``over``; raises what comet-ml raises."""
     import comet_ml
 
+    if not comet_ml.get_config("comet.api_key"):
+        raise UserError("no API key is set; set COMET_API_KEY, or the run's tracking.online to false")
     experiment = read_json(folder / "experiment.json")
     nothing = dict.fromkeys(
         "log_code log_graph parse_args log_git_metadata log_git_patch log_env_details auto_output_logging "
@@ -296,8 +324,11 @@ def main() -> None:
     threading.Thread(target=listen, daemon=True).start()
     try:
         _send(Path(sys.argv[1]), int(sys.argv[2]), over)
+    except UserError as error:
+        print(error, file=answer)
     except Exception as error:
-        print(f"comet-ml refused or is out of reach ({type(error).__name__})", file=answer)
+        kind = type(error).__name__
+        print(f"comet-ml refuses or is out of reach ({kind}); check COMET_API_KEY and the network", file=answer)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ def compact(value):
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-# Not a parameter of any rule: how a training is tracked changes nothing that it makes.
+# A model's checkpoints, a folder for each fingerprint; no rule's output.
+CHECKPOINTS = "results/checkpoints/{dataset}/{scale}/{system}/seed{seed}"
+# No parameter of the rules that train and measure: how they are tracked changes nothing that they make.
 TRACKING = compact(RUN.tracking)
 
 

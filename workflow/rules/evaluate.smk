@@ -39,9 +39,11 @@ rule measure:
     params:
         identity=lambda wildcards: compact({**wildcards, "seed": int(wildcards.seed)}),
         corpus=lambda wildcards, input: Path(input.text).parent,
+        checkpoints=CHECKPOINTS,
     shell:
         "natlab measure --translations {input.translations} --corpus {params.corpus}"
-        " --dataset-config {input.dataset} --identity {params.identity:q} --out {output} &> {log}"
+        " --dataset-config {input.dataset} --identity {params.identity:q} --out {output}"
+        " --tracking {TRACKING:q} --checkpoints {params.checkpoints} &> {log}"
 
 
 rule latency:
@@ -63,7 +65,9 @@ rule latency:
         sentences=RUN.scale["latency"]["sentences"],
         warmup=RUN.scale["latency"]["warmup"],
         threads=RUN.scale["threads"],
+        checkpoints=CHECKPOINTS,
     shell:
         "OMP_NUM_THREADS={params.threads} natlab latency --model {input.model} --reference {input.reference}"
         " --data {input.data} --decodings {params.decodings:q} --sentences {params.sentences}"
-        " --warmup {params.warmup} --out {output} &> {log}"
+        " --warmup {params.warmup} --out {output}"
+        " --tracking {TRACKING:q} --checkpoints {params.checkpoints} &> {log}"

@@ -13,6 +13,8 @@ from natlab.errors import UserError
 VERBS = {
     # verb: (module, what it does), along the street
     "check": ("natlab.config", "validate a run's configuration and say what it would build"),
+    "preflight": ("natlab.preflight", "what a run would do: jobs, hours, disk, what is missing, what reruns and why"),
+    "status": ("natlab.status", "where every job of a run stands"),
     "fetch": ("natlab.corpus.fetch", "fetch one file, from the mirror or its address, and check it"),
     "extract": ("natlab.corpus.extract", "write a fetched corpus as plain text, split by split"),
     "grammar": ("natlab.corpus.grammar", "generate the embedded corpus, or show some of its sentences"),

@@ -8,6 +8,7 @@ import argparse
 import importlib
 import sys
 
+from natlab import devices
 from natlab.errors import UserError
 
 VERBS = {
@@ -46,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
             importlib.import_module(module).add_arguments(sub)
     args = parser.parse_args(argv)
     try:
+        devices.claim()
         importlib.import_module(VERBS[args.verb][0]).run(args)
     except UserError as error:
         print(f"natlab {args.verb}: {error}", file=sys.stderr)

@@ -13,6 +13,8 @@ except UserError as error:
 
 SCALE = RUN.settings["scale"]
 REPORTS = f"reports/{RUN.name}"
+# Decoding takes one GPU, however many a training takes.
+DECODING_GPUS = min(1, RUN.scale["gpus"])
 # Tables as their files are named: <paper>.<table>.
 TABLES = [".".join(table.split("/")) for table in RUN.tables]
 

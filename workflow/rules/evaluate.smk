@@ -15,14 +15,15 @@ rule translate:
         "results/logs/translate/{dataset}/{scale}/{system}/seed{seed}.log",
     threads: RUN.scale["threads"]
     resources:
-        gpu=RUN.scale["gpus"],
+        gpu=DECODING_GPUS,
     params:
         decodings=lambda wildcards: compact(RUN.decodings_of(wildcards.dataset, wildcards.system)),
         splits=lambda wildcards: RUN.splits_of(wildcards.dataset, wildcards.system),
         proxy_data=lambda wildcards, input: f"--proxy-data {input.distilled}" if input.distilled else "",
     shell:
-        "OMP_NUM_THREADS={threads} natlab translate --model {input.model} --data {input.data} {params.proxy_data}"
-        " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} natlab translate --model {input.model}"
+        " --data {input.data} {params.proxy_data} --decodings {params.decodings:q}"
+        " --splits {params.splits} --out {output} &> {log}"
 
 
 rule measure:
@@ -59,7 +60,7 @@ rule latency:
     # All cores are reserved, so that no other job disturbs the clock; the models use as many as elsewhere.
     threads: workflow.cores
     resources:
-        gpu=RUN.scale["gpus"],
+        gpu=DECODING_GPUS,
     params:
         decodings=lambda wildcards: compact(RUN.timed_decodings_of(wildcards.dataset, wildcards.system)),
         sentences=RUN.scale["latency"]["sentences"],
@@ -67,7 +68,7 @@ rule latency:
         threads=RUN.scale["threads"],
         checkpoints=CHECKPOINTS,
     shell:
-        "OMP_NUM_THREADS={params.threads} natlab latency --model {input.model} --reference {input.reference}"
-        " --data {input.data} --decodings {params.decodings:q} --sentences {params.sentences}"
-        " --warmup {params.warmup} --out {output}"
+        "OMP_NUM_THREADS={params.threads} NATLAB_GPUS={resources.gpu} natlab latency --model {input.model}"
+        " --reference {input.reference} --data {input.data} --decodings {params.decodings:q}"
+        " --sentences {params.sentences} --warmup {params.warmup} --out {output}"
         " --tracking {TRACKING:q} --checkpoints {params.checkpoints} &> {log}"

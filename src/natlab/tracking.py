@@ -232,7 +232,7 @@ def _messages(experiment: Mapping[str, Any], logged: list, began: int) -> Iterat
         parameter = {"paramName": name, "paramValue": value, "step": None, "source": "manual"}
         yield "parameter_msg", {"local_timestamp": began, "param": parameter}
     for name, value, step, at in logged:
-        value = value if math.isfinite(value) else str(value)  # JSON has no infinity
+        value = value if math.isfinite(value) else json.dumps(value)  # "NaN", "Infinity", as comet-ml spells them
         metric = {"metricName": name, "metricValue": value, "step": step, "epoch": None}
         yield "metric_msg", {"local_timestamp": at, "metric": metric}
 

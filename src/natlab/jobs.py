@@ -18,6 +18,7 @@ from typing import Any
 
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
+from natlab.training.lock import birth
 
 RUNS = Path("results/runs")
 
@@ -60,12 +61,17 @@ class Event:
 
 @dataclass
 class Record:
-    """What `begin` and `end` wrote. ``ended``: None while Snakemake runs, then whether all jobs succeeded."""
+    """What `begin` and `end` wrote.
+
+    host, pid, birth: Snakemake's process (`natlab.training.lock.birth`); log: what it says itself; ended: None while it
+    runs, and for ever when it was killed, else whether all jobs succeeded.
+    """
 
     run: str
     started: float
     host: str
     pid: int
+    birth: str
     log: str | None
     jobs: list[Job]
     events: dict[int, Event] = field(default_factory=dict)
@@ -76,21 +82,7 @@ class Record:
         """Whether Snakemake is still at it; None where that cannot be known (it runs on another machine)."""
         if self.ended is not None:
             return False
-        return process_is_alive(self.pid) if self.host == socket.gethostname() else None
-
-
-def process_is_alive(pid: int) -> bool:
-    """Whether a Snakemake of this machine has this process id; another program may have got it since."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    try:
-        return b"snakemake" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:  # no /proc here
-        return True
+        return birth(self.pid) == self.birth if self.host == socket.gethostname() else None
 
 
 def describe(wildcards: Mapping[str, str]) -> str:
@@ -146,6 +138,7 @@ def begin(run: str, workflow: Any, logs: Sequence[str]) -> None:
             "started": time.time(),
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "birth": birth(os.getpid()),
             "log": os.path.relpath(logs[0]) if logs else None,
             "jobs": [asdict(job) for job in jobs],
         },

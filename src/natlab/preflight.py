@@ -11,7 +11,6 @@ import logging
 import os
 import re
 import shutil
-import subprocess
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from natlab import config, jobs
+from natlab import config, devices
 from natlab.config import Run
 from natlab.corpus import dataset as dataset_files
 from natlab.corpus.fetch import UNVERIFIED
@@ -237,12 +236,12 @@ def _gpu(planned: list[Job], priced: dict[int, Cost]) -> str:
     asking = [job for job in planned if job.gpus]
     if not asking:
         return _need("GPU", True, "no job asks for one")
-    seen = visible_gpus()
+    seen = len(devices.visible())
     most = max(job.gpus for job in asking)
     memory = size(max(priced[job.number].gpu_memory for job in asking))
     asked = f"{len(asking)} jobs ask for {most}, and of each about {memory}"
-    here = f"this machine has {', '.join(seen)}" if seen else "this machine shows none; name a cluster's profile"
-    return _need("GPU", len(seen) >= most, f"{asked}; {here}")
+    here = f"this machine shows {seen or 'none'}"
+    return _need("GPU", seen >= most, f"{asked}; {here}" + ("" if seen >= most else "; name a cluster's profile"))
 
 
 def size(count: float) -> str:
@@ -264,17 +263,6 @@ def available_memory() -> float | None:
     except OSError:
         return None
     return int(found[1]) * 1024 if found else None
-
-
-def visible_gpus() -> list[str]:
-    """Names of the GPUs that the driver shows."""
-    try:
-        answer = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=60
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return answer.stdout.splitlines() if answer.returncode == 0 else []
 
 
 # ---- what is made again

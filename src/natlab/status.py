@@ -5,6 +5,7 @@ curve and the lock of its checkpoints folder; why a job failed, in its log.
 """
 
 import argparse
+import json
 import shutil
 import sys
 import time
@@ -19,6 +20,7 @@ from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.jobs import Job, Record
 from natlab.schema import read_yaml
+from natlab.training import lock
 
 STATES = ("done", "running", "queued", "interrupted", "failed", "waiting")
 INTERVALS = 10  # of the curve's newest, over which the speed is taken
@@ -28,8 +30,11 @@ CLOCKS = 60  # seconds by which the clocks of a shared disk's machines may diffe
 
 @dataclass
 class Progress:
-    """How far a training is. seconds: its wall time so far; left: estimated seconds to its last update, None unless it
-    runs; bleu: of the newest validation; silent: seconds since its last sign of life."""
+    """How far a training is.
+
+    seconds: its wall time so far; left: estimated seconds to its last update, None unless it runs; bleu: of the newest
+    validation; silent: seconds since its last sign of life; held: whether a process that lives holds its lock.
+    """
 
     update: int
     updates: int | None
@@ -38,6 +43,7 @@ class Progress:
     seconds: float | None = None
     left: float | None = None
     silent: float = 0.0
+    held: bool = False
 
 
 @dataclass
@@ -68,21 +74,20 @@ def _standing(job: Job, record: Record, alive: bool | None, root: Path, now: flo
     if event.what == "finished":
         found.state, found.progress = "done", _final(job, root)
     elif event.what == "failed":
-        found.progress = _current(job, root, event.time, now, running=False)
+        found.progress = _current(job, root, event.time, now)
     elif alive is False and _made_since(job, root, event.time):
         # Snakemake was killed, its job went on to the end
         found.state, found.progress = "done", _final(job, root)
     else:
-        found.progress = _current(job, root, event.time, now, running=True)
-        beats = found.progress is not None and found.progress.silent < SILENT
-        if alive is False and not beats:
+        found.progress = _current(job, root, event.time, now)
+        if alive is False and not (found.progress is not None and found.progress.held):
             found.state = "interrupted"
         elif job.log and not any(_newer(root / log, event.time) for log in job.log):
             found.state = "queued"  # given to a cluster, which has not started it: its first act is to open its log
         else:
             found.state = "running"
-        if found.state != "running" and found.progress is not None:
-            found.progress.left = None
+    if found.state != "running" and found.progress is not None:
+        found.progress.left = None
     return found
 
 
@@ -109,7 +114,7 @@ def _final(job: Job, root: Path) -> Progress | None:
     return None
 
 
-def _current(job: Job, root: Path, since: float, now: float, running: bool) -> Progress | None:
+def _current(job: Job, root: Path, since: float, now: float) -> Progress | None:
     """How far a training is, by its checkpoints folder; None for other jobs and before its first sign of life."""
     if job.checkpoints is None:
         return None
@@ -121,9 +126,15 @@ def _current(job: Job, root: Path, since: float, now: float, running: bool) -> P
     folder = max(signs, key=signs.get)
     progress = _of_curve(folder / "curve.jsonl", read_json(folder / "spec.json")["training"]["updates"])
     progress.silent = max(0.0, now - signs[folder])
-    if not running:
-        progress.left = None
+    progress.held = _held(folder, progress.silent)
     return progress
+
+
+def _held(folder: Path, silent: float) -> bool:
+    try:
+        return lock.alive(read_json(folder / "lock"), silent)
+    except (FileNotFoundError, json.JSONDecodeError):  # nobody's, or being written
+        return False
 
 
 def _last_sign(folder: Path) -> float:

@@ -111,6 +111,17 @@ class Run:
         measured = {(cell.dataset, system) for cell in self._all_cells() for system in measured_systems(cell)}
         return [Model(*pair, seed) for pair in sorted(measured) for seed in self.settings["seeds"]]
 
+    @cached_property
+    def trained(self) -> list[Model]:
+        """Every model of the run: those measured, their teachers, and the references of those that are timed."""
+        found = set(self.models)
+        for model in self.models:
+            if teacher := self.teacher(model.system):
+                found.add(model._replace(system=teacher))
+            if self.timed_decodings_of(model.dataset, model.system):
+                found.add(model._replace(system=self.reference))
+        return sorted(found)
+
     def decodings_of(self, dataset: str, system: str, metrics: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
         """{name: resolved decoding} that the tables ask of a system, for the given metrics only, if any are given."""
         names = {

@@ -44,7 +44,7 @@ def claim() -> None:
 
 
 def visible() -> list[str]:
-    """The GPUs that CUDA would show this process: those that ``CUDA_VISIBLE_DEVICES`` names or, without it, by number."""
+    """The GPUs that CUDA would show this process: what ``CUDA_VISIBLE_DEVICES`` names or, without it, their numbers."""
     chosen = os.environ.get(VISIBLE)
     if chosen is not None:
         names = (name.strip() for name in chosen.split(","))

@@ -21,7 +21,7 @@ rule translate:
         splits=lambda wildcards: RUN.splits_of(wildcards.dataset, wildcards.system),
         proxy_data=lambda wildcards, input: f"--proxy-data {input.distilled}" if input.distilled else "",
     shell:
-        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} natlab translate --model {input.model}"
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab translate --model {input.model}"
         " --data {input.data} {params.proxy_data} --decodings {params.decodings:q}"
         " --splits {params.splits} --out {output} &> {log}"
 
@@ -68,7 +68,7 @@ rule latency:
         threads=RUN.scale["threads"],
         checkpoints=CHECKPOINTS,
     shell:
-        "OMP_NUM_THREADS={params.threads} NATLAB_GPUS={resources.gpu} natlab latency --model {input.model}"
+        "OMP_NUM_THREADS={params.threads} NATLAB_GPUS={resources.gpu} exec natlab latency --model {input.model}"
         " --reference {input.reference} --data {input.data} --decodings {params.decodings:q}"
         " --sentences {params.sentences} --warmup {params.warmup} --out {output}"
         " --tracking {TRACKING:q} --checkpoints {params.checkpoints} &> {log}"

@@ -18,9 +18,9 @@ rule distil:
         batch_tokens=RUN.scale["distil"]["batch_tokens"],
         length_penalty=lambda wildcards: RUN.length_penalty(wildcards.dataset),
     shell:
-        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} natlab distil --model {input.model} --data {input.data}"
-        " --split {wildcards.split} --shard {wildcards.shard} --shards {wildcards.shards} --beam {params.beam}"
-        " --batch-tokens {params.batch_tokens} --length-penalty {params.length_penalty} --out {output} &> {log}"
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab distil --model {input.model}"
+        " --data {input.data} --split {wildcards.split} --shard {wildcards.shard} --shards {wildcards.shards}"
+        " --beam {params.beam} --batch-tokens {params.batch_tokens} --length-penalty {params.length_penalty} --out {output} &> {log}"
 
 
 rule merge_distilled:

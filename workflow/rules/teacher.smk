@@ -20,7 +20,8 @@ rule distil:
     shell:
         "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab distil --model {input.model}"
         " --data {input.data} --split {wildcards.split} --shard {wildcards.shard} --shards {wildcards.shards}"
-        " --beam {params.beam} --batch-tokens {params.batch_tokens} --length-penalty {params.length_penalty} --out {output} &> {log}"
+        " --beam {params.beam} --batch-tokens {params.batch_tokens} --length-penalty {params.length_penalty}"
+        " --out {output} &> {log}"
 
 
 rule merge_distilled:

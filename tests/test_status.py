@@ -125,7 +125,8 @@ def test_the_folder_written_to_is_this_attempts(folder):
     training(folder, [(900, 1.0, None)], when=NOW - 5000, fingerprint="of_an_older_configuration")
     assert standing(found, 2).progress is None, "nothing of this attempt is there yet"
     training(folder, [(10, 1.0, None)], when=NOW + 5)
-    assert standing(found, 2).progress.update == 10
+    progress = standing(found, 2).progress
+    assert (progress.update, progress.left) == (10, pytest.approx(99.0))
 
 
 def test_a_finished_training_keeps_its_figures(folder):
@@ -260,6 +261,13 @@ def test_a_small_terminal_leaves_out_what_needs_no_attention(folder):
     lines = status.report(found, folder, bars=True, log_lines=3, height=20)
     assert len(lines) < 20 and lines[1].endswith("51 jobs: 1 failed, 50 waiting")
     assert any(line.startswith("failed") for line in lines) and not any(line.startswith("waiting") for line in lines)
+
+
+def test_a_reader_may_stop_early(folder):
+    record(folder, ("ended", True), planned=[Job(**{**asdict(BIN), "number": number}) for number in range(3000)])
+    verb = f"{sys.executable} -m natlab.cli status r"
+    result = subprocess.run(f"{verb} | head -1", shell=True, capture_output=True, text=True)
+    assert result.stdout.startswith("r: started") and result.stderr == ""
 
 
 def test_neither_torch_nor_fairseq_nor_snakemake_is_needed():

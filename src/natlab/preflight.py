@@ -27,7 +27,7 @@ from natlab.costs import Cost, Costs, simulate
 from natlab.errors import UserError
 from natlab.jobs import Job
 from natlab.schema import read_yaml
-from natlab.status import duration
+from natlab.status import duration, say
 
 DOWNLOADS = Path("results/downloads")
 COMPILERS = ("c++", "g++", "clang++")
@@ -65,23 +65,24 @@ def run(args: argparse.Namespace) -> None:
     began = time.perf_counter()
     planned = plan(args.run, args.config, args.cores, args.snakemake)
     seconds = time.perf_counter() - began
-    print(f"{resolved.name}: {len(planned)} jobs to run (planned in {seconds:.1f} s)\n")
+    say(f"{resolved.name}: {counted(len(planned), 'job')} to run (planned in {seconds:.1f} s)", "")
     if not planned:
-        print("Nothing to be done.")
+        say("Nothing to be done.")
         return
     costs = Costs(resolved)
     priced = {job.number: costs.cost(job) for job in planned}
     clock, memory = simulate(planned, priced, args.cores, args.gpus)
-    machine = f"{args.cores} core{'s' if args.cores > 1 else ''}"
+    machine = counted(args.cores, "core")
     if any(job.gpus for job in planned):
-        machine += f" and {args.gpus} GPU{'s' if args.gpus > 1 else ''}"
+        machine += f" and {counted(args.gpus, 'GPU')}"
     sections = (
         [*price_list(planned, priced, args.cores), f"\nTime on the clock, with {machine}: {duration(clock)}"],
         basis(resolved, planned, costs),
         needs(planned, priced, costs, memory),
         made_again(planned),
     )
-    print("\n".join("\n".join([*section, ""]) for section in sections if section))
+    for section in sections:
+        say(*section, "")
 
 
 def load(file: str | None, overrides: list[str]) -> Run:
@@ -218,17 +219,15 @@ def _data(addresses: list[str], costs: Costs) -> Iterator[str]:
     if not addresses:
         yield _need("data", True, "nothing to fetch")
     if mirrored:
-        yield _need("data", True, f"{len(mirrored)} files from the mirror {mirror}")
+        yield _need("data", True, f"{counted(len(mirrored), 'file')} from the mirror {mirror}")
     if network:
         where = f"{mirror}, or where it has none, the network" if mirror else "the network (or set NATLAB_MIRROR)"
         total = size(sum(costs.download(address) for address in network))
-        yield _need("data", False, f"{len(network)} files, about {total}, from {where}:")
+        yield _need("data", False, f"{counted(len(network), 'file')}, about {total}, from {where}:")
         yield from _listed([known[address]["url"] for address in network])
     unverified = [address for address in addresses if known[address]["sha256"] == UNVERIFIED]
     unknown = [address for address in unverified if not (DOWNLOADS / f"{address}.sha256").exists()]
-    trust = (
-        f"{len(unknown)} files are unverified: what comes first is trusted, its checksum recorded, and binds later ones"
-    )
+    trust = f"{counted(len(unknown), 'file')} unverified: what comes first is trusted; its checksum is kept and binds"
     yield _need("checksums", not unknown, trust if unknown else "known for every file to fetch")
 
 
@@ -239,9 +238,14 @@ def _gpu(planned: list[Job], priced: dict[int, Cost]) -> str:
     seen = len(devices.visible())
     most = max(job.gpus for job in asking)
     memory = size(max(priced[job.number].gpu_memory for job in asking))
-    asked = f"{len(asking)} jobs ask for {most}, and of each about {memory}"
+    asked = f"{counted(len(asking), 'job')} of up to {counted(most, 'GPU')} with about {memory}"
     here = f"this machine shows {seen or 'none'}"
     return _need("GPU", seen >= most, f"{asked}; {here}" + ("" if seen >= most else "; name a cluster's profile"))
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def size(count: float) -> str:
@@ -274,7 +278,7 @@ def made_again(planned: list[Job], root: Path = Path()) -> Iterator[str]:
     if not again:
         yield "Made again: nothing."
         return
-    yield f"Made again, though there: {len(again)} jobs."
+    yield f"Made again, though there: {counted(len(again), 'job')}."
     reasons: dict[tuple[str, str], list[Job]] = defaultdict(list)
     following = Counter()
     for job in again:

@@ -6,6 +6,7 @@ curve and the lock of its checkpoints folder; why a job failed, in its log.
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -168,7 +169,8 @@ def _spent(clock: list[float]) -> float | None:
 
 def _pace(trained: list[dict]) -> float | None:
     """Seconds an update, validations included, over the newest intervals in which the clock did not start anew."""
-    newest = [point for point in trained if "wall" in point][-INTERVALS - 1 :]
+    points = [{"num_updates": 0, "wall": 0.0}, *(point for point in trained if "wall" in point)]
+    newest = points[-INTERVALS - 1 :]
     steps = [(b["num_updates"] - a["num_updates"], b["wall"] - a["wall"]) for a, b in pairwise(newest)]
     steps = [(updates, seconds) for updates, seconds in steps if updates > 0 and seconds > 0]
     return sum(seconds for _, seconds in steps) / sum(updates for updates, _ in steps) if steps else None
@@ -262,6 +264,14 @@ def tail(job: Job, count: int, root: Path = Path()) -> list[str]:
     return found
 
 
+def say(*lines: str) -> None:
+    """Print lines at once; silently, once nobody reads any more (``| head``)."""
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def report(record: Record, root: Path, bars: bool, log_lines: int, height: int | None = None) -> list[str]:
     """The whole of it, line by line. Where it has more lines than ``height``, what needs no attention is left out."""
     now = time.time()
@@ -293,13 +303,13 @@ def run(args: argparse.Namespace) -> None:
     name, terminal = _named(args.run), sys.stdout.isatty()
     try:
         if not args.watch:
-            print("\n".join(report(jobs.read(name), Path(), terminal, args.log_lines)))
+            say(*report(jobs.read(name), Path(), terminal, args.log_lines))
         elif terminal:
             _watch_in_terminal(name, args.every, args.log_lines)
         else:
             _watch_in_lines(name, args.every, args.log_lines)
     except KeyboardInterrupt:
-        print()
+        say()
 
 
 def _named(given: str | None) -> str:
@@ -322,7 +332,7 @@ def _watch_in_terminal(name: str, every: float, log_lines: int) -> None:
         record = jobs.read(name)
         width, height = shutil.get_terminal_size()
         lines = report(record, Path(), True, log_lines, height - 1)
-        print("\x1b[H\x1b[2J" + "\n".join(line[:width] for line in lines), flush=True)
+        say("\x1b[H\x1b[2J" + "\n".join(line[:width] for line in lines))
         if record.alive is False:
             return
         time.sleep(every)
@@ -334,17 +344,17 @@ def _watch_in_lines(name: str, every: float, log_lines: int) -> None:
         record, now = jobs.read(name), time.time()
         found = standings(record, now=now)
         if not said:
-            print(f"{head(record)}\n{summary(found, bars=False)}", flush=True)
+            say(head(record), summary(found, bars=False))
         for standing in found:
             progress = standing.progress
             news = (standing.state, standing.attempt, progress and progress.update, progress and progress.bleu)
             quiet = standing.job.number not in said and standing.state in ("done", "waiting")
             if news != said.get(standing.job.number) and not quiet:
-                print(f"{time.strftime('%H:%M:%S', time.localtime(now))}  {line(standing, False, now)}", flush=True)
+                say(f"{time.strftime('%H:%M:%S', time.localtime(now))}  {line(standing, False, now)}")
                 if standing.state == "failed":
-                    print("\n".join(tail(standing.job, log_lines)), flush=True)
+                    say(*tail(standing.job, log_lines))
             said[standing.job.number] = news
         if record.alive is False:
-            print(f"{head(record)}\n{summary(found, bars=False)}", flush=True)
+            say(head(record), summary(found, bars=False))
             return
         time.sleep(every)

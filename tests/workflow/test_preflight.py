@@ -29,12 +29,12 @@ def test_wmt14_at_the_papers_scale(fresh):
     assert float(rows["total"][2]) > float(rows["train"][2])
     for part in (
         "GPU figures are NOT measured",
-        "5 files are unverified",
+        "5 files unverified",
         "https://www.statmt.org/wmt14/test-full.tgz",
     ):
         assert part in result.stdout
     gpu = next(line for line in lines if line.startswith("  GPU  "))
-    assert "MISSING" in gpu and "31 jobs ask for 1" in gpu
+    assert "MISSING" in gpu and "31 jobs of up to 1 GPU with about" in gpu
     assert lines[-2] == "Made again: nothing."
     assert fresh.calls() == [] and not (fresh.root / "results").exists()
 

@@ -57,7 +57,7 @@ def test_every_job_is_recorded_with_what_it_waits_for(built):
 
 def test_a_job_that_fails_is_tried_again_and_shown_with_its_log(project):
     change(project, "exit 75")
-    assert project.snakemake().returncode != 0
+    assert project.snakemake("--retries", "1").returncode != 0
     record, found = jobs.read("small", project.root), states(project)
     assert record.ended is False
     failed = found["train", "grammar_ende vanilla_kd seed 1"]

@@ -60,8 +60,7 @@ class Run:
     def spec(self, dataset: str, system: str, seed: int) -> dict[str, Any]:
         """All that determines a model but its data and code: the specification that `natlab train` takes."""
         row = self.systems[system]
-        role = self.scale["teacher" if self.is_autoregressive(system) else "student"]
-        training = {**role, **row.get("training", {})}
+        training = self.training(system)
         default_size = training.pop("size")
         size = self.sizes[row.get("size", default_size)]
         if training["dropout"] is None:
@@ -85,6 +84,11 @@ class Run:
             "joint_vocabulary": self.dataset(dataset)["bpe"]["joint"],
             "training": training,
         }
+
+    def training(self, system: str) -> dict[str, Any]:
+        """How a system is trained: as its scale says for its role, and its row otherwise."""
+        role = self.scale["teacher" if self.is_autoregressive(system) else "student"]
+        return {**role, **self.systems[system].get("training", {})}
 
     def dataset(self, name: str) -> dict[str, Any]:
         """The content of a dataset's file: the run's own are in memory, any other is read."""
@@ -277,6 +281,17 @@ def _check_sizes(run: Run) -> None:
         known(f"config/scales/{run.settings['scale']}.yaml", f"{role}.size", run.scale[role]["size"], run.sizes)
 
 
+def _check_gpus(run: Run, system: str) -> None:
+    """The GPUs of a training share the steps of each update evenly."""
+    gpus, training = run.scale["gpus"], run.training(system)
+    if gpus and training["update_freq"] % gpus:
+        raise UserError(
+            f"config/scales/{run.settings['scale']}.yaml: gpus: {gpus} GPUs cannot share update_freq "
+            f"{training['update_freq']} of {system} evenly; make it a multiple of {gpus}, and batch_tokens smaller in "
+            "proportion"
+        )
+
+
 def _check_systems(run: Run) -> None:
     """What a schema cannot say: names, proxies' options, and combinations that do not exist."""
     file = "config/systems.yaml"
@@ -287,6 +302,7 @@ def _check_systems(run: Run) -> None:
             known(file, f"{at}.size", row["size"], run.sizes)
         if "size" in row.get("training", {}):
             raise UserError(f"{file}: {at}.training.size: a system's size stands beside its training; write {at}.size")
+        _check_gpus(run, name)
         _check_proxy(file, f"{at}.target", "targets", _proxy(row["target"]))
         if run.is_autoregressive(name):
             for key in ("input", "canvas"):

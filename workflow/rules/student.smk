@@ -1,4 +1,6 @@
 # ONE rule trains every system, teachers and students: what differs is its row in config/systems.yaml.
+# How many updates a training may skip; it determines no model, so it is no parameter of the rule.
+SKIP_LIMIT = RUN.scale.get("skip_limit", 10)
 
 
 rule train:
@@ -17,7 +19,8 @@ rule train:
     params:
         spec=lambda wildcards: compact(training_spec(wildcards)),
         # Not an output: Snakemake deletes the outputs of a failed job, and a retry resumes from this folder.
-        checkpoints="results/checkpoints/{dataset}/{scale}/{system}/seed{seed}",
+        checkpoints=CHECKPOINTS,
     shell:
-        "OMP_NUM_THREADS={threads} natlab train --spec {params.spec:q} --data {input.data}"
-        " --checkpoints {params.checkpoints} --out {output.model} &> {log}"
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab train --spec {params.spec:q}"
+        " --data {input.data} --checkpoints {params.checkpoints} --out {output.model} --gpus {resources.gpu}"
+        " --skip-limit {SKIP_LIMIT} --tracking {TRACKING:q} &> {log}"

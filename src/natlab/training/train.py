@@ -33,7 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="fairseq data folder with train and valid")
     parser.add_argument("--checkpoints", required=True, help="folder with a folder of checkpoints a fingerprint")
     parser.add_argument("--out", required=True, help="the published model; its training curve is written beside it")
-    parser.add_argument("--processes", type=int, default=1, help="how many train together, each on a GPU of its own")
+    parser.add_argument(
+        "--gpus",
+        type=int,
+        default=0,
+        help="how many train together, each with a process of its own; without a GPU the processes share the CPU",
+    )
     parser.add_argument(
         "--deadline",
         type=float,
@@ -67,8 +72,8 @@ def fairseq_arguments(spec: dict, data: str, folder: Path, processes: int = 1) -
     accumulated, rest = divmod(training["update_freq"], processes)
     if rest:
         raise UserError(
-            f"{processes} processes cannot share update_freq {training['update_freq']} evenly; make it a multiple of "
-            f"{processes}, and batch_tokens smaller in proportion"
+            f"--gpus {processes}: they cannot share update_freq {training['update_freq']} evenly; make it a multiple "
+            f"of {processes}, and batch_tokens smaller in proportion"
         )
     schedules = {
         "inverse_sqrt": ["--lr-scheduler", "inverse_sqrt", "--warmup-init-lr", "1e-7"],
@@ -107,7 +112,7 @@ def optimise(
     tracker = tracking.start(settings, folder, name, spec, folder.name)
     try:
         loop.train(
-            fairseq_arguments(spec, args.data, folder, args.processes),
+            fairseq_arguments(spec, args.data, folder, max(1, args.gpus)),
             checkpoints=Checkpoints(folder, spec["training"]["average_best"]),
             curve=Curve(folder / "curve.jsonl", tracker),
             resume=resume,
@@ -122,7 +127,7 @@ def optimise(
 def optimise_together(
     args: argparse.Namespace, folder: Path, resume: Path | None, holder: dict, interruption: Interruption
 ) -> None:
-    """`optimise` in ``args.processes`` processes of this machine, by torch's distributed launch."""
+    """`optimise` in ``args.gpus`` processes of this machine, by torch's distributed launch."""
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -131,7 +136,7 @@ def optimise_together(
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
-        nproc_per_node=args.processes,
+        nproc_per_node=args.gpus,
         run_id=folder.name,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
@@ -161,6 +166,7 @@ def _process(args: argparse.Namespace, folder: Path, resume: Path | None, holder
 def start() -> None:
     """What each process does first: plain lines with their time on standard error, as many threads as it may use."""
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", level=logging.INFO)
+    logging.getLogger("fairseq").setLevel(logging.WARNING)  # it reports each epoch; the loop reports itself
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
 
 
@@ -201,7 +207,7 @@ def run(args: argparse.Namespace) -> None:
     folder = Path(args.checkpoints) / fingerprint(spec, args.data)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(folder, spec["training"]["average_best"])
-    train = optimise if args.processes == 1 else optimise_together
+    train = optimise if args.gpus <= 1 else optimise_together
     with Interruption(args.deadline) as interruption, Lock(folder, interruption.end) as lock:
         write_json(folder / "spec.json", spec)
         train(args, folder, checkpoints.latest(), lock.holder, interruption)

@@ -111,7 +111,8 @@ def _final(job: Job, root: Path) -> Progress | None:
     """How far a finished training came, by the curve it published beside its model."""
     for output in job.output:
         if output.endswith("curve.jsonl"):
-            return _of_curve(root / output, None)
+            progress = _of_curve(root / output, None)
+            return progress if progress.update else None
     return None
 
 
@@ -126,6 +127,8 @@ def _current(job: Job, root: Path, since: float, now: float) -> Progress | None:
         return None
     folder = max(signs, key=signs.get)
     progress = _of_curve(folder / "curve.jsonl", read_json(folder / "spec.json")["training"]["updates"])
+    if progress.left is not None:  # it was reckoned when the curve was written
+        progress.left = max(0.0, progress.left - max(0.0, now - (folder / "curve.jsonl").stat().st_mtime))
     progress.silent = max(0.0, now - signs[folder])
     progress.held = _held(folder, progress.silent)
     return progress
@@ -222,32 +225,36 @@ def head(record: Record) -> str:
 def line(standing: Standing, bars: bool, now: float) -> str:
     """One job in one line."""
     job, progress = standing.job, standing.progress
+    running = standing.state == "running"
     parts = [f"{standing.state:11} {job.rule:15} {job.name:36}"]
-    if progress is not None and (progress.update or standing.state != "done"):
-        parts += _of_progress(progress, bars and standing.state == "running")
-    if standing.state == "running":
-        if progress is not None and progress.left is not None:
-            parts.append(f"ETA {time.strftime('%H:%M', time.localtime(now + progress.left))} "
-                         f"({duration(progress.left)})")  # fmt: skip
-        else:
-            parts.append(f"for {duration(max(0.0, now - standing.since))}")
-        if progress is not None and progress.silent > SILENT:
-            parts.append(f"silent for {duration(progress.silent)}")
+    if progress is not None:
+        parts.append(_updates(progress, bars and running))
+    if running and progress is not None and progress.left is not None:
+        clock = time.strftime("%H:%M", time.localtime(now + progress.left))
+        parts.append(f"ETA {clock} ({duration(progress.left)})")
+    elif running:
+        parts.append(f"for {duration(max(0.0, now - standing.since))}")
+    if progress is not None:
+        parts += _figures(progress)
+    if running and progress is not None and progress.silent > SILENT:
+        parts.append(f"silent for {duration(progress.silent)}")
     if standing.attempt > 1:
         parts.append(f"attempt {standing.attempt}")
     return "  ".join(parts).rstrip()
 
 
-def _of_progress(progress: Progress, bars: bool) -> Iterator[str]:
+def _updates(progress: Progress, bars: bool) -> str:
     if progress.updates is None:
-        yield f"{progress.update} updates"
-    else:
-        share = progress.update / progress.updates
-        yield f"{bar(share) + ' ' if bars else ''}{progress.update}/{progress.updates} updates"
-    if progress.tokens_per_second is not None:
-        yield f"{progress.tokens_per_second:,.0f} tokens/s"
+        return f"{progress.update} updates"
+    drawn = bar(progress.update / progress.updates, 12) + " " if bars else ""
+    return f"{drawn}{progress.update}/{progress.updates} updates"
+
+
+def _figures(progress: Progress) -> Iterator[str]:
     if progress.bleu is not None:
         yield f"BLEU {progress.bleu:.2f}"
+    if progress.tokens_per_second is not None:
+        yield f"{progress.tokens_per_second:,.0f} tokens/s"
     if progress.updates is None and progress.seconds is not None:
         yield f"in {duration(progress.seconds)}"
 

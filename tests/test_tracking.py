@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -194,8 +195,9 @@ def comet(monkeypatch):
             self.server.calls.append((self.path, json.loads(body or "null")))
             if self.server.status is None:  # it never answers
                 self.server.silent.wait()
-            content = {"runId": "run", "project_id": "project", "focusUrl": "http://127.0.0.1/", "name": "name"}
-            content = json.dumps(content if self.server.status == 200 else {"msg": f"{KEY} is no key"}).encode()
+            welcome = {"runId": "run", "project_id": "project", "focusUrl": "http://127.0.0.1/", "name": "name"}
+            welcome |= {"is_alive_beat_duration_millis": 1000, "gpu_monitor_interval_millis": 1000}
+            content = json.dumps(welcome if self.server.status == 200 else {"msg": f"{KEY} is no key"}).encode()
             self.send_response(self.server.status or 500)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
@@ -242,6 +244,18 @@ def test_online_attempts_are_sent_as_one_experiment_and_archived_too(tmp_path, c
     assert started == {read_json(tmp_path / "experiment.json")["key"]}
     assert metrics(tmp_path)["train/loss", 20] == 4
     assert_nowhere(tmp_path, caplog)
+
+
+def test_comet_ml_uploads_the_archive_of_several_attempts(tmp_path, comet):
+    for step in (10, 20):
+        tracker = tracking.start(COMET, tmp_path, *IDENTITY)
+        tracker.log({"train/loss": 15 - step}, step)
+        tracker.end()
+    [archive] = (tmp_path / "comet").glob("*.zip")
+    command = [sys.executable, "-m", "comet_ml.scripts.comet_upload", str(archive)]
+    upload = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "uploaded experiments: 1" in upload.stdout + upload.stderr
+    assert [(step, float(value)) for _, step, value in sent(comet)] == [(10, 5.0), (20, -5.0)]
 
 
 def assert_nowhere(folder, caplog):
@@ -303,6 +317,7 @@ sys.stdin.read()
     sender = int(training.stdout.readline())
     while not comet.calls:
         assert training.poll() is None
+        time.sleep(0.05)
     os.kill(sender, signal.SIGTERM)
     training.kill()
     training.communicate()

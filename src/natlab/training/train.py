@@ -203,12 +203,12 @@ def run(args: argparse.Namespace) -> None:
     if not (Path(args.data) / "dict.tgt.txt").exists():
         raise UserError(f"{args.data}: no fairseq data folder here; make it with the rule `binarise`")
     start()
-    compat.apply()
     folder = Path(args.checkpoints) / fingerprint(spec, args.data)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(folder, spec["training"]["average_best"])
     train = optimise if args.gpus <= 1 else optimise_together
     with Interruption(args.deadline) as interruption, Lock(folder, interruption.end) as lock:
+        compat.apply()
         write_json(folder / "spec.json", spec)
         train(args, folder, checkpoints.latest(), lock.holder, interruption)
         best = checkpoints.finish()

@@ -162,5 +162,14 @@ def test_only_what_is_there_is_made_again(tmp_path):
     ]
 
 
+def test_a_plan_is_in_the_streets_order_whatever_snakemakes():
+    def named(number, after, rule):
+        return Job(number, rule, {"dataset": f"d{number}"}, [], [], after)
+
+    planned = [named(7, [3, 5], "table"), named(5, [3], "train"), named(3, [], "bpe"), named(4, [], "bpe")]
+    for given in (planned, planned[::-1]):
+        assert [job.number for job in preflight.along_the_street(given)] == [3, 4, 5, 7]
+
+
 def test_a_long_list_is_cut():
     assert list(preflight._listed([str(number) for number in range(12)]))[-2:] == ["    9", "    and 2 more"]

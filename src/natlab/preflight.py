@@ -11,9 +11,8 @@ import logging
 import os
 import re
 import shutil
-import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +61,8 @@ def run(args: argparse.Namespace) -> None:
     if args.cores < 1 or args.gpus < 1:
         raise UserError("--cores, --gpus: at least one of each; leave them out for the defaults")
     resolved = load(args.run, args.config)
-    began = time.perf_counter()
     planned = plan(args.run, args.config, args.cores, args.snakemake)
-    seconds = time.perf_counter() - began
-    say(f"{resolved.name}: {counted(len(planned), 'job')} to run (planned in {seconds:.1f} s)", "")
+    say(f"{resolved.name}: {counted(len(planned), 'job')} to run", "")
     if not planned:
         say("Nothing to be done.")
         return
@@ -117,7 +114,7 @@ class _Plan(logging.Handler):
 
 
 def plan(file: str | None, overrides: list[str], cores: int, others: list[str] = ()) -> list[Job]:
-    """The jobs that Snakemake would run, in the order it names them. Raises UserError with its complaint."""
+    """The jobs that Snakemake would run, along the street. Raises UserError with its complaint."""
     from snakemake import cli
 
     arguments = ["--dry-run", "--nolock", "--cores", str(cores), *others]
@@ -137,7 +134,7 @@ def plan(file: str | None, overrides: list[str], cores: int, others: list[str] =
     finally:
         room.removeHandler(seen)
     makers = {output: record.jobid for record in seen.records for output in record.output}
-    return [
+    return along_the_street(
         Job(
             number=record.jobid,
             rule=record.rule_name,
@@ -150,7 +147,20 @@ def plan(file: str | None, overrides: list[str], cores: int, others: list[str] =
             reason=record.reason,
         )
         for record in seen.records
-    ]
+    )
+
+
+def along_the_street(planned: Iterable[Job]) -> list[Job]:
+    """Jobs by how many others come before them in a row, then by name: Snakemake's own order is another every time."""
+    by_number = {job.number: job for job in planned}
+    depth: dict[int, int] = {}
+
+    def depth_of(number: int) -> int:
+        if number not in depth:
+            depth[number] = 1 + max((depth_of(before) for before in by_number[number].after), default=0)
+        return depth[number]
+
+    return sorted(by_number.values(), key=lambda job: (depth_of(job.number), job.rule, job.name))
 
 
 # ---- what it costs

@@ -48,7 +48,9 @@ def test_what_a_change_makes_again_and_why(project):
     assert (
         "  train: 1: configuration changed (training.lr: 0.005 -> 0.004)\n    grammar_ende vanilla_kd seed 1\n" in again
     )
-    assert "  because those before them are: 1 translate, 1 latency, 1 measure, 2 table, 1 " in again
+    assert (
+        "  because those before them are: 1 latency, 1 translate, 1 measure, 1 provenance, 2 table, 1 report" in again
+    )
     assert project.calls() == []
 
 

@@ -70,7 +70,7 @@ class CometTracker(Tracker):
         archive(folder)
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        self._note({**metrics, **self._system()}, step)
+        self._note(metrics, step)
         if self.sender and self.sender.poll() is not None:
             self._hear(self.sender)
 
@@ -86,7 +86,8 @@ class CometTracker(Tracker):
 
     def _note(self, metrics: Mapping[str, float], step: int | None) -> None:
         try:
-            values = {name: float(value) for name, value in metrics.items()}
+            used = {} if step is None else self._system()
+            values = {name: float(value) for name, value in {**metrics, **used}.items()}
             _append(self.metrics, json.dumps({"time": _now(), "step": step, "metrics": values}))
         except Exception as error:
             self._warn(f"nothing can be noted in {self.metrics}: {error}")
@@ -94,7 +95,8 @@ class CometTracker(Tracker):
     def _system(self) -> dict[str, float]:
         """What this process took of the machine since the last call, and its peaks so far."""
         clock, cpu = time.monotonic(), time.process_time()
-        used = {"system/peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
+        unit = 1 if sys.platform == "darwin" else 1024  # bytes, of ru_maxrss
+        used = {"system/peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
         if clock > self.clock:
             used["system/cores"] = (cpu - self.cpu) / (clock - self.clock)
         self.clock, self.cpu = clock, cpu

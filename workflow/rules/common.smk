@@ -48,8 +48,17 @@ def compact(value):
 
 # A model's checkpoints, a folder for each fingerprint; no rule's output.
 CHECKPOINTS = "results/checkpoints/{dataset}/{scale}/{system}/seed{seed}"
-# No parameter of the rules that train and measure: how they are tracked changes nothing that they make.
-TRACKING = compact(RUN.tracking)
+
+
+def unrecorded(value):
+    """A parameter that determines nothing that is made, so that changing it reruns nothing.
+
+    Snakemake does not record parameters that it takes to follow from input, threads and the like.
+    """
+    return lambda wildcards, threads: value
+
+
+TRACKING = unrecorded(compact(RUN.tracking))
 
 
 def training_spec(wildcards):

@@ -41,10 +41,11 @@ rule measure:
         identity=lambda wildcards: compact({**wildcards, "seed": int(wildcards.seed)}),
         corpus=lambda wildcards, input: Path(input.text).parent,
         checkpoints=CHECKPOINTS,
+        tracking=TRACKING,
     shell:
         "natlab measure --translations {input.translations} --corpus {params.corpus}"
         " --dataset-config {input.dataset} --identity {params.identity:q} --out {output}"
-        " --tracking {TRACKING:q} --checkpoints {params.checkpoints} &> {log}"
+        " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
 
 
 rule latency:
@@ -67,8 +68,9 @@ rule latency:
         warmup=RUN.scale["latency"]["warmup"],
         threads=RUN.scale["threads"],
         checkpoints=CHECKPOINTS,
+        tracking=TRACKING,
     shell:
         "OMP_NUM_THREADS={params.threads} NATLAB_GPUS={resources.gpu} exec natlab latency --model {input.model}"
         " --reference {input.reference} --data {input.data} --decodings {params.decodings:q}"
         " --sentences {params.sentences} --warmup {params.warmup} --out {output}"
-        " --tracking {TRACKING:q} --checkpoints {params.checkpoints} &> {log}"
+        " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"

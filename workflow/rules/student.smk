@@ -1,6 +1,4 @@
 # ONE rule trains every system, teachers and students: what differs is its row in config/systems.yaml.
-# How many updates a training may skip; it determines no model, so it is no parameter of the rule.
-SKIP_LIMIT = RUN.scale.get("skip_limit", 10)
 
 
 rule train:
@@ -20,7 +18,9 @@ rule train:
         spec=lambda wildcards: compact(training_spec(wildcards)),
         # Not an output: Snakemake deletes the outputs of a failed job, and a retry resumes from this folder.
         checkpoints=CHECKPOINTS,
+        skip_limit=unrecorded(RUN.scale.get("skip_limit", 10)),
+        tracking=TRACKING,
     shell:
         "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab train --spec {params.spec:q}"
         " --data {input.data} --checkpoints {params.checkpoints} --out {output.model} --gpus {resources.gpu}"
-        " --skip-limit {SKIP_LIMIT} --tracking {TRACKING:q} &> {log}"
+        " --skip-limit {params.skip_limit} --tracking {params.tracking:q} &> {log}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from natlab import config, devices, preflight
+from natlab import cli, config, devices, preflight
 from natlab.costs import Cost, Costs
 from natlab.jobs import Job
 
@@ -41,6 +41,31 @@ def needs(run, planned, cost=None, memory=1.0) -> dict[str, str]:
             what = line.split()[0]
         found[what] = found.get(what, "") + line + "\n"
     return found
+
+
+# ---- arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["config/runs/nowhere.yaml"], "config/runs/nowhere.yaml: no such file"),
+        (["config/sizes.yaml"], "config/sizes.yaml: unknown key tiny"),
+        (["--config", "scale=huge"], "scale: unknown name 'huge'; allowed: "),
+        (["--config", "scale"], "--config scale: not KEY=VALUE"),
+        (["--cores", "0"], "--cores, --gpus: at least one"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_line(capsys, arguments, complaint):
+    assert cli.main(["preflight", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and complaint in said
+
+
+def test_overrides_are_as_snakemakes():
+    run = preflight.load("config/runs/multi30k_tiny.yaml", ["scale=demo", "seeds=[3,4]"])
+    assert (run.name, run.settings["scale"], run.settings["seeds"]) == ("multi30k_tiny", "demo", [3, 4])
+    assert preflight.load(None, ["run=other"]).name == "other"
 
 
 # ---- costs

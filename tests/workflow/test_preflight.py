@@ -64,14 +64,7 @@ def test_other_targets_and_settings_and_nothing_to_do(project):
     assert "small: " in seeds.stdout and "train                3" in seeds.stdout
 
 
-def test_a_run_that_cannot_be_planned_is_refused_in_one_line(project):
-    for arguments, complaint in {
-        ("config/runs/nowhere.yaml",): "config/runs/nowhere.yaml: no such file",
-        ("--config", "scale=huge"): "scale: unknown name 'huge'; allowed: ",
-        ("--config", "scale"): "--config scale: not KEY=VALUE",
-        ("--cores", "0"): "--cores, --gpus: at least one",
-        ("--snakemake", "results/nothing_makes_this"): "snakemake cannot plan it",
-    }.items():
-        result = preflight(project, *arguments)
-        assert result.returncode == 2, arguments
-        assert result.stderr.count("\n") == 1 and complaint in result.stderr, result.stderr
+def test_what_nothing_makes_is_refused_in_one_line(project):
+    result = preflight(project, "--snakemake", "results/nothing_makes_this")
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert "snakemake cannot plan it" in result.stderr and "results/nothing_makes_this" in result.stderr

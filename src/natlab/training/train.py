@@ -132,6 +132,7 @@ def optimise_together(
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    interruption.end()
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", SAVING)
     config = LaunchConfig(
         min_nodes=1,
@@ -144,8 +145,10 @@ def optimise_together(
     )
     try:
         elastic_launch(config, _process)(args, folder, resume, holder)
-    except ChildFailedError as error:
-        raise SystemExit(error.get_first_failure()[1].exitcode) from error
+    except (
+        ChildFailedError
+    ) as error:  # the most telling status: saved (75), bad input (2), or what followed from it (1)
+        raise SystemExit(max(failure.exitcode for failure in error.failures.values())) from error
     except SignalException as error:  # passed on to the processes, which have saved
         raise SystemExit(os.EX_TEMPFAIL) from error
 
@@ -159,7 +162,8 @@ def _process(args: argparse.Namespace, folder: Path, resume: Path | None, holder
         with Interruption(args.deadline) as interruption:
             optimise(args, folder, resume, holder, interruption)
     except UserError as error:
-        print(f"natlab train: {error}", file=sys.stderr)
+        if os.environ["RANK"] == "0":
+            print(f"natlab train: {error}", file=sys.stderr)
         raise SystemExit(2) from error
 
 

@@ -202,6 +202,7 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
         ("config/scales/demo.yaml", lambda s: s["student"].update(lr="5e-4"), ["student.lr", "number"]),
         ("config/scales/demo.yaml", lambda s: s["teacher"].update(size="giant"), ["teacher.size", "giant", "tiny"]),
         ("config/scales/demo.yaml", lambda s: s["teacher"].update(precision="int8"), ["int8", "fp32"]),
+        ("config/scales/demo.yaml", lambda s: s.update(gpus=3), ["3 GPUs", "update_freq 1", "a multiple of 3"]),
         ("config/sizes.yaml", lambda s: s["tiny"].update(heads=3), ["tiny.heads"]),
         ("config/sizes.yaml", lambda s: s["tiny"].update(width=3), ["tiny", "width", "d_model"]),
         ("config/systems.yaml", row("glat_kd", target="kdd"), ["glat_kd.target", "kdd", "allowed", "raw"]),

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
     bool(MISSING),
     reason=f"no Slurm here: {', '.join(MISSING)} not found; apt-get install slurmctld slurmd slurm-client munge",
 )
-PATIENCE = 600  # seconds until a run that comes to no end is given up
+PATIENCE = 1200  # seconds until a run that comes to no end is given up
 # While the transformer, which nothing waits for, runs out of its time, the other one goes down the street.
 TARGETS = ("models", "results/measurements/small/test/vanilla_raw/seed1")
 UPDATES, EVERY = 120, 20

@@ -114,7 +114,11 @@ def test_the_machines_gpus_are_counted_where_nobody_chose(monkeypatch, tmp_path)
 
 @pytest.mark.parametrize(
     ("asked", "complaint"),
-    [("2", "the job takes 2, and 1 are visible here"), ("one", "'one' is no number of GPUs"), ("-1", "'-1' is no number")],
+    [
+        ("2", "the job takes 2, and 1 are visible here"),
+        ("one", "'one' is no number of GPUs"),
+        ("-1", "'-1' is no number"),
+    ],
 )
 def test_what_cannot_be_given_is_refused_before_the_verb_starts(monkeypatch, capsys, asked, complaint):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")

@@ -36,8 +36,8 @@ def claim() -> None:
     count, devices = int(asked), visible()
     if count > len(devices):
         raise UserError(
-            f"{ASKED}: the job takes {count}, and {len(devices)} are visible here; run it where there are more, or take a "
-            "scale of fewer gpus"
+            f"{ASKED}: the job takes {count}, and {len(devices)} are visible here; run it where there are more, "
+            "or take a scale of fewer gpus"
         )
     if count and count == len(devices) and "SLURM_JOB_ID" in os.environ:
         return

@@ -161,6 +161,12 @@ def test_a_run_can_build_some_systems_only(project):
     assert {model.system for model in load(project).models} == {"vanilla_kd"}
 
 
+def test_a_run_is_tracked_offline_unless_it_says_otherwise(project):
+    assert load(project).tracking == {"backend": "comet", "online": False}
+    overrides = {"tracking": {"online": True}}
+    assert config.from_snakemake(overrides, [], root=project).tracking == {"backend": "comet", "online": True}
+
+
 def test_overrides_replace_and_a_config_file_stands_alone(project):
     overridden = config.from_snakemake({"scale": "small_gpu", "seeds": ["1", "2"]}, [], project)
     assert overridden.settings["scale"] == "small_gpu" and overridden.settings["seeds"] == [1, 2]
@@ -181,6 +187,7 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
         ("config/config.yaml", lambda r: r.update(scale="huge"), ["huge", "allowed", "paper"]),
         ("config/config.yaml", lambda r: r.update(seeds=[]), ["seeds"]),
         ("config/config.yaml", lambda r: r.update(seeds=["one"]), ["seeds.0", "one"]),
+        ("config/config.yaml", lambda r: r.update(tracking={"backend": "wandb"}), ["tracking.backend", "comet, none"]),
         ("config/config.yaml", lambda r: r.update(tables=["mple/table99"]), ["mple/table99", "mple/table1"]),
         ("config/config.yaml", lambda r: r.update(systems=["glat"]), ["systems", "'glat'", "glat_kd"]),
         ("config/config.yaml", lambda r: r["corpora"].update(wmt14_ende="nowhere"), ["nowhere", "grammar_ende"]),
@@ -195,6 +202,7 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
         ("config/scales/demo.yaml", lambda s: s["student"].update(lr="5e-4"), ["student.lr", "number"]),
         ("config/scales/demo.yaml", lambda s: s["teacher"].update(size="giant"), ["teacher.size", "giant", "tiny"]),
         ("config/scales/demo.yaml", lambda s: s["teacher"].update(precision="int8"), ["int8", "fp32"]),
+        ("config/scales/demo.yaml", lambda s: s.update(gpus=3), ["3 GPUs", "update_freq 1", "a multiple of 3"]),
         ("config/sizes.yaml", lambda s: s["tiny"].update(heads=3), ["tiny.heads"]),
         ("config/sizes.yaml", lambda s: s["tiny"].update(width=3), ["tiny", "width", "d_model"]),
         ("config/systems.yaml", row("glat_kd", target="kdd"), ["glat_kd.target", "kdd", "allowed", "raw"]),

@@ -8,11 +8,14 @@ import argparse
 import importlib
 import sys
 
+from natlab import devices
 from natlab.errors import UserError
 
 VERBS = {
     # verb: (module, what it does), along the street
     "check": ("natlab.config", "validate a run's configuration and say what it would build"),
+    "preflight": ("natlab.preflight", "what a run would do: jobs, hours, disk, what is missing, what reruns and why"),
+    "status": ("natlab.status", "where every job of a run stands"),
     "fetch": ("natlab.corpus.fetch", "fetch one file, from the mirror or its address, and check it"),
     "extract": ("natlab.corpus.extract", "write a fetched corpus as plain text, split by split"),
     "grammar": ("natlab.corpus.grammar", "generate the embedded corpus, or show some of its sentences"),
@@ -26,6 +29,7 @@ VERBS = {
     "translate": ("natlab.decoding.translate", "translate with every decoding a model needs, and measure its losses"),
     "latency": ("natlab.metrics.latency", "time a model's decodings against a teacher's, one sentence at a time"),
     "measure": ("natlab.metrics.measure", "turn translations and losses into measurements"),
+    "provenance": ("natlab.provenance", "write what a run's numbers rest on: configuration, code, data, models"),
     "table": ("natlab.report.tables", "write one table as CSV, Markdown and LaTeX"),
     "report": ("natlab.report.page", "write a run's HTML page and its measurements.csv"),
     "show": ("natlab.report.show", "print a table and where its report lies"),
@@ -44,6 +48,7 @@ def main(argv: list[str] | None = None) -> int:
             importlib.import_module(module).add_arguments(sub)
     args = parser.parse_args(argv)
     try:
+        devices.claim()
         importlib.import_module(VERBS[args.verb][0]).run(args)
     except UserError as error:
         print(f"natlab {args.verb}: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from natlab import tracking
 from natlab.corpus import dataset as dataset_files
 from natlab.errors import UserError
 from natlab.proxy import registry
@@ -51,11 +52,15 @@ class Run:
     def name(self) -> str:
         return self.settings["run"]
 
+    @property
+    def tracking(self) -> dict[str, Any]:
+        """How trainings are tracked. It determines no model, so it is in no specification."""
+        return {**tracking.DEFAULTS, **self.settings.get("tracking", {})}
+
     def spec(self, dataset: str, system: str, seed: int) -> dict[str, Any]:
         """All that determines a model but its data and code: the specification that `natlab train` takes."""
         row = self.systems[system]
-        role = self.scale["teacher" if self.is_autoregressive(system) else "student"]
-        training = {**role, **row.get("training", {})}
+        training = self.training(system)
         default_size = training.pop("size")
         size = self.sizes[row.get("size", default_size)]
         if training["dropout"] is None:
@@ -79,6 +84,11 @@ class Run:
             "joint_vocabulary": self.dataset(dataset)["bpe"]["joint"],
             "training": training,
         }
+
+    def training(self, system: str) -> dict[str, Any]:
+        """How a system is trained: as its scale says for its role, and its row otherwise."""
+        role = self.scale["teacher" if self.is_autoregressive(system) else "student"]
+        return {**role, **self.systems[system].get("training", {})}
 
     def dataset(self, name: str) -> dict[str, Any]:
         """The content of a dataset's file: the run's own are in memory, any other is read."""
@@ -104,6 +114,17 @@ class Run:
         """Every model that is measured, teachers of others not among them unless they are measured too."""
         measured = {(cell.dataset, system) for cell in self._all_cells() for system in measured_systems(cell)}
         return [Model(*pair, seed) for pair in sorted(measured) for seed in self.settings["seeds"]]
+
+    @cached_property
+    def trained(self) -> list[Model]:
+        """Every model of the run: those measured, their teachers, and the references of those that are timed."""
+        found = set(self.models)
+        for model in self.models:
+            if teacher := self.teacher(model.system):
+                found.add(model._replace(system=teacher))
+            if self.timed_decodings_of(model.dataset, model.system):
+                found.add(model._replace(system=self.reference))
+        return sorted(found)
 
     def decodings_of(self, dataset: str, system: str, metrics: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
         """{name: resolved decoding} that the tables ask of a system, for the given metrics only, if any are given."""
@@ -260,6 +281,17 @@ def _check_sizes(run: Run) -> None:
         known(f"config/scales/{run.settings['scale']}.yaml", f"{role}.size", run.scale[role]["size"], run.sizes)
 
 
+def _check_gpus(run: Run, system: str) -> None:
+    """The GPUs of a training share the steps of each update evenly."""
+    gpus, training = run.scale["gpus"], run.training(system)
+    if gpus and training["update_freq"] % gpus:
+        raise UserError(
+            f"config/scales/{run.settings['scale']}.yaml: gpus: {gpus} GPUs cannot share update_freq "
+            f"{training['update_freq']} of {system} evenly; make it a multiple of {gpus}, and batch_tokens smaller in "
+            "proportion"
+        )
+
+
 def _check_systems(run: Run) -> None:
     """What a schema cannot say: names, proxies' options, and combinations that do not exist."""
     file = "config/systems.yaml"
@@ -270,6 +302,7 @@ def _check_systems(run: Run) -> None:
             known(file, f"{at}.size", row["size"], run.sizes)
         if "size" in row.get("training", {}):
             raise UserError(f"{file}: {at}.training.size: a system's size stands beside its training; write {at}.size")
+        _check_gpus(run, name)
         _check_proxy(file, f"{at}.target", "targets", _proxy(row["target"]))
         if run.is_autoregressive(name):
             for key in ("input", "canvas"):

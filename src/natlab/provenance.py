@@ -1,28 +1,124 @@
-"""Where a number comes from: the code's commit, the packages' versions, the device, the model's fingerprint."""
+"""Where a number comes from: the code's commit, the packages' versions, the device, the model's fingerprint.
 
+The verb ``provenance`` writes it for a run as a whole, with its resolved configuration and its data's checksums.
+"""
+
+import argparse
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from natlab.files import read_json, sha256, write_json
+
+if TYPE_CHECKING:
+    from natlab.config import Model, Run
 
 # What can change a number; the rest of the environment is pinned by requirements.lock.
 PACKAGES = ("natlab", "torch", "fairseq", "numpy", "sacrebleu", "sacremoses", "jieba", "subword-nmt")
+# A run rewrites its own report, which may be in git, as it goes.
+ALL_BUT_REPORTS = (":(top)", ":(top,exclude)reports")
 
 
 def record(fingerprint: str | None = None, device: str | None = None) -> dict:
     """Provenance as measurements carry it.
 
-    ``commit`` is None outside a git checkout; ``dirty`` says whether tracked files differ from it. ``device`` and
-    ``fingerprint`` (of the model) are given by whoever ran the model.
+    ``commit`` is None outside a git checkout; ``dirty`` says whether tracked files, but for reports, differ from it.
+    ``device`` and ``fingerprint`` (of the model) are given by whoever ran the model.
     """
     commit = _git("rev-parse", "HEAD")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *ALL_BUT_REPORTS)
     return {
         "commit": commit,
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
+        "dirty": bool(changed) if commit else None,
         "packages": {"python": platform.python_version(), **_versions()},
         "device": device,
         "fingerprint": fingerprint,
     }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb ``provenance``."""
+    parser.add_argument("--run", dest="run_file", required=True, help="the run's settings as resolved, as JSON")
+    parser.add_argument("--results", default="results", help="the folder of corpora, models and measurements")
+    parser.add_argument("--out", required=True, help="the file to write")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write a run's provenance as JSON. UserError where the settings are not a run's."""
+    from natlab import config
+
+    write_json(args.out, of_run(config.load(read_json(args.run_file), args.run_file), Path(args.results)))
+
+
+def of_run(run: "Run", results: Path) -> dict:
+    """All that a run's numbers rest on.
+
+    ``configuration``: the run's settings, scale, datasets and decodings; ``data``: SHA-256 of the files that models are
+    trained and measured on; ``models``: the specification of each, and its fingerprint; ``devices``: what they were
+    measured on. A model or corpus that has been deleted since is left out of the checksums; its fingerprint stands in
+    its measurements.
+    """
+    measured = {model: list(_measurements(run, model, results)) for model in run.models}
+    here = record()
+    return {
+        "configuration": {
+            "run": {**run.settings, "tracking": run.tracking},
+            "scale": run.scale,
+            "datasets": run.datasets,
+            "decodings": run.decodings,
+        },
+        "commit": here["commit"],
+        "dirty": here["dirty"],
+        "packages": {"python": platform.python_version(), **_installed()},
+        "devices": sorted({str(origin["device"]) for origins in measured.values() for origin in origins}),
+        "data": {str(folder): _checksums(folder) for folder in _data(run, results) if folder.exists()},
+        "models": [
+            {
+                "fingerprint": next((origin["fingerprint"] for origin in measured.get(model, [])), None)
+                or _published(run, model, results),
+                "spec": run.spec(*model),
+            }
+            for model in run.trained
+        ],
+    }
+
+
+def _place(run: "Run", model: "Model") -> str:
+    return f"{model.dataset}/{run.settings['scale']}/{model.system}/seed{model.seed}"
+
+
+def _measurements(run: "Run", model: "Model", results: Path) -> Iterator[dict]:
+    """The provenance of a model's measurements."""
+    place = results / "measurements" / _place(run, model)
+    for path in sorted([*place.glob("*.json"), *place.parent.glob(f"{place.name}.latency.json")]):
+        yield read_json(path)["provenance"]
+
+
+def _published(run: "Run", model: "Model", results: Path) -> str | None:
+    """The fingerprint of a model that is not measured itself; None where it has been deleted."""
+    path = results / "models" / _place(run, model) / "model.pt"
+    if not path.exists():
+        return None
+    import torch
+
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["provenance"]["fingerprint"]
+
+
+def _data(run: "Run", results: Path) -> list[Path]:
+    """The data folders that the run's models read: the corpora's, and those that teachers distilled."""
+    teachers = {(model, run.teacher(model.system)) for model in run.trained}
+    distilled = {_place(run, model._replace(system=teacher)) for model, teacher in teachers if teacher}
+    return [
+        *(results / "corpora" / dataset / "bin" for dataset in sorted(run.datasets)),
+        *(results / "distilled" / place / "bin" for place in sorted(distilled)),
+    ]
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    return {path.name: sha256(path) for path in sorted(folder.iterdir())}
 
 
 def _versions() -> dict[str, str]:
@@ -33,6 +129,11 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _installed() -> dict[str, str]:
+    """Every installed package, named as in requirements.lock."""
+    return dict(sorted((found.name.lower().replace("_", "-"), found.version) for found in distributions()))
 
 
 def _git(*arguments: str) -> str | None:

@@ -6,6 +6,7 @@ import json
 import pytest
 import yaml
 
+from natlab import tracking
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
 from natlab.metrics import measure
@@ -47,6 +48,8 @@ def args(tmp_path):
         dataset_config=str(tmp_path / "small.yaml"),
         identity=IDENTITY,
         out=str(tmp_path / "measurements"),
+        tracking={"backend": "comet"},
+        checkpoints=str(tmp_path / "checkpoints"),
     )
 
 
@@ -79,6 +82,18 @@ def test_provenance_has_the_models_fingerprint_and_todays_code(args, folders):
     found = read_json(folders[2] / "argmax.test.json")["provenance"]
     assert found["fingerprint"] == "abc" and found["device"] == "cpu" and found["commit"] != "old"
     assert {"python", "sacrebleu", "natlab"} <= set(found["packages"])
+
+
+def test_measurements_join_the_experiment_of_the_model_that_has_one(args, folders, tmp_path):
+    checkpoints = tmp_path / "checkpoints" / "abc"
+    checkpoints.mkdir(parents=True)
+    measure.run(args)
+    assert not list(checkpoints.iterdir())
+    tracking.start(args.tracking, checkpoints, "small", {}, "abc").end()
+    measure.run(args)
+    logged = {name: value for name, value, step, _ in tracking.points(checkpoints / "comet/metrics.jsonl")}
+    assert logged["valid/loss_raw"] == 2.5
+    assert logged["argmax/test/repetition"] == pytest.approx(100 / 13)
 
 
 def test_further_references_are_used_in_bleu_multi(args, folders):

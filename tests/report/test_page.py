@@ -112,7 +112,15 @@ def test_the_page_shows_measured_published_and_difference_and_what_was_run(args)
     text = " ".join(" ".join(Page(Path(args.out).read_text()).text).split())
     for shown in ("21.50", "± 0.71", "20.87", "+0.63", "6.0", "−9.3", "22.22", "c0ffee with uncommitted changes"):
         assert shown in text
-    for shown in ("Some CPU", "torch 2.13", "1, 2", "ds for wmt14_ende", "A & B", "<em>not a tag</em>"):
+    for shown in (
+        "Some CPU",
+        "torch 2.13",
+        "provenance.json",
+        "1, 2",
+        "ds for wmt14_ende",
+        "A & B",
+        "<em>not a tag</em>",
+    ):
         assert shown in text
 
 

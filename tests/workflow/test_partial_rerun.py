@@ -19,7 +19,13 @@ def test_editing_a_systems_row_reruns_that_system_its_measurements_and_tables(pr
     made = reran(project)
     for verb in ("train", "translate", "measure", "latency"):
         assert made.pop(verb) == {"vanilla_raw"}
+    assert made.pop("provenance") == {"provenance.json"}
     assert made == {"table": {"mple.table2", "mple.table4"}, "report": {"report.html"}}
+
+
+def test_tracking_trains_and_measures_nothing_anew(project):
+    project.edit("config/config.yaml", "seeds: [1]", "seeds: [1]\ntracking: {backend: comet, online: true}")
+    assert set(reran(project)) == {"provenance", "table", "report"}
 
 
 def test_editing_a_row_of_no_table_reruns_nothing(project):
@@ -43,10 +49,10 @@ def test_unrelated_edits_rerun_nothing(project):
     project.edit("README.md", "natlab", "natlab!")
     project.edit("config/systems.yaml", "# autoregressive", "# Autoregressive")
     # modules that nothing of this run rests on, a proxy that none of its systems has, and new files
-    for module in ("cli", "config", "corpus/unpack", "proxy/inputs/glat"):
+    for module in ("cli", "config", "tracking", "corpus/unpack", "proxy/inputs/glat"):
         project.edit(f"src/natlab/{module}.py", '"""', '"""Edited. ')
     (project.root / "src/natlab/proxy/targets/new.py").write_text('"""New."""\n', encoding="utf-8")
-    (project.root / "src/natlab/tracking.py").write_text('"""New."""\n', encoding="utf-8")
+    (project.root / "src/natlab/new.py").write_text('"""New."""\n', encoding="utf-8")
     assert reran(project) == {}
 
 

@@ -13,6 +13,8 @@ except UserError as error:
 
 SCALE = RUN.settings["scale"]
 REPORTS = f"reports/{RUN.name}"
+# Decoding takes one GPU, however many a training takes.
+DECODING_GPUS = min(1, RUN.scale["gpus"])
 # Tables as their files are named: <paper>.<table>.
 TABLES = [".".join(table.split("/")) for table in RUN.tables]
 
@@ -42,6 +44,21 @@ MODEL_CODE = code("compat.py", "models/*.py", "decoding/__init__.py", "decoding/
 def compact(value):
     """One line of JSON with sorted keys: the same configuration is the same parameter, however it is written."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+# A model's checkpoints, a folder for each fingerprint; no rule's output.
+CHECKPOINTS = "results/checkpoints/{dataset}/{scale}/{system}/seed{seed}"
+
+
+def unrecorded(value):
+    """A parameter that determines nothing that is made, so that changing it reruns nothing.
+
+    Snakemake does not record parameters that it takes to follow from input, threads and the like.
+    """
+    return lambda wildcards, threads: value
+
+
+TRACKING = unrecorded(compact(RUN.tracking))
 
 
 def training_spec(wildcards):

@@ -15,14 +15,15 @@ rule translate:
         "results/logs/translate/{dataset}/{scale}/{system}/seed{seed}.log",
     threads: RUN.scale["threads"]
     resources:
-        gpu=RUN.scale["gpus"],
+        gpu=DECODING_GPUS,
     params:
         decodings=lambda wildcards: compact(RUN.decodings_of(wildcards.dataset, wildcards.system)),
         splits=lambda wildcards: RUN.splits_of(wildcards.dataset, wildcards.system),
         proxy_data=lambda wildcards, input: f"--proxy-data {input.distilled}" if input.distilled else "",
     shell:
-        "OMP_NUM_THREADS={threads} natlab translate --model {input.model} --data {input.data} {params.proxy_data}"
-        " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab translate --model {input.model}"
+        " --data {input.data} {params.proxy_data} --decodings {params.decodings:q}"
+        " --splits {params.splits} --out {output} &> {log}"
 
 
 rule measure:
@@ -39,9 +40,12 @@ rule measure:
     params:
         identity=lambda wildcards: compact({**wildcards, "seed": int(wildcards.seed)}),
         corpus=lambda wildcards, input: Path(input.text).parent,
+        checkpoints=CHECKPOINTS,
+        tracking=TRACKING,
     shell:
         "natlab measure --translations {input.translations} --corpus {params.corpus}"
-        " --dataset-config {input.dataset} --identity {params.identity:q} --out {output} &> {log}"
+        " --dataset-config {input.dataset} --identity {params.identity:q} --out {output}"
+        " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
 
 
 rule latency:
@@ -57,13 +61,16 @@ rule latency:
     # All cores are reserved, so that no other job disturbs the clock; the models use as many as elsewhere.
     threads: workflow.cores
     resources:
-        gpu=RUN.scale["gpus"],
+        gpu=DECODING_GPUS,
     params:
         decodings=lambda wildcards: compact(RUN.timed_decodings_of(wildcards.dataset, wildcards.system)),
         sentences=RUN.scale["latency"]["sentences"],
         warmup=RUN.scale["latency"]["warmup"],
         threads=RUN.scale["threads"],
+        checkpoints=CHECKPOINTS,
+        tracking=TRACKING,
     shell:
-        "OMP_NUM_THREADS={params.threads} natlab latency --model {input.model} --reference {input.reference}"
-        " --data {input.data} --decodings {params.decodings:q} --sentences {params.sentences}"
-        " --warmup {params.warmup} --out {output} &> {log}"
+        "OMP_NUM_THREADS={params.threads} NATLAB_GPUS={resources.gpu} exec natlab latency --model {input.model}"
+        " --reference {input.reference} --data {input.data} --decodings {params.decodings:q}"
+        " --sentences {params.sentences} --warmup {params.warmup} --out {output}"
+        " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"

@@ -3,6 +3,7 @@
 
 localrules:
     run_settings,
+    provenance,
     table,
     report,
 
@@ -17,6 +18,20 @@ rule run_settings:
         settings=compact(RUN.settings),
     shell:
         "printf '%s\\n' {params.settings:q} > {output} 2> {log}"
+
+
+# What its numbers rest on. Of the measurements' names for their models, so that it asks for no model that was deleted.
+rule provenance:
+    input:
+        run=rules.run_settings.output,
+        measurements=measurements(*RUN.tables),
+        code=code("provenance.py"),
+    output:
+        f"{REPORTS}/provenance.json",
+    log:
+        f"results/logs/provenance/{RUN.name}.log",
+    shell:
+        "natlab provenance --run {input.run} --results results --out {output} &> {log}"
 
 
 rule table:
@@ -49,6 +64,7 @@ rule report:
         run=rules.run_settings.output,
         tables=expand(f"{REPORTS}/tables/{{table}}.csv", table=TABLES),
         measurements=measurements(*RUN.tables),
+        provenance=rules.provenance.output,
         code=code("report/*.py"),
     output:
         page=f"{REPORTS}/report.html",

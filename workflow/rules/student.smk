@@ -17,7 +17,10 @@ rule train:
     params:
         spec=lambda wildcards: compact(training_spec(wildcards)),
         # Not an output: Snakemake deletes the outputs of a failed job, and a retry resumes from this folder.
-        checkpoints="results/checkpoints/{dataset}/{scale}/{system}/seed{seed}",
+        checkpoints=CHECKPOINTS,
+        skip_limit=unrecorded(RUN.scale.get("skip_limit", 10)),
+        tracking=TRACKING,
     shell:
-        "OMP_NUM_THREADS={threads} natlab train --spec {params.spec:q} --data {input.data}"
-        " --checkpoints {params.checkpoints} --out {output.model} &> {log}"
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab train --spec {params.spec:q}"
+        " --data {input.data} --checkpoints {params.checkpoints} --out {output.model} --gpus {resources.gpu}"
+        " --skip-limit {params.skip_limit} --tracking {params.tracking:q} &> {log}"

@@ -12,15 +12,16 @@ rule distil:
         "results/logs/distil/{dataset}/{scale}/{teacher}/seed{seed}/{split}.{shard}of{shards}.log",
     threads: RUN.scale["threads"]
     resources:
-        gpu=RUN.scale["gpus"],
+        gpu=DECODING_GPUS,
     params:
         beam=RUN.scale["distil"]["beam"],
         batch_tokens=RUN.scale["distil"]["batch_tokens"],
         length_penalty=lambda wildcards: RUN.length_penalty(wildcards.dataset),
     shell:
-        "OMP_NUM_THREADS={threads} natlab distil --model {input.model} --data {input.data} --split {wildcards.split}"
-        " --shard {wildcards.shard} --shards {wildcards.shards} --beam {params.beam}"
-        " --batch-tokens {params.batch_tokens} --length-penalty {params.length_penalty} --out {output} &> {log}"
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab distil --model {input.model}"
+        " --data {input.data} --split {wildcards.split} --shard {wildcards.shard} --shards {wildcards.shards}"
+        " --beam {params.beam} --batch-tokens {params.batch_tokens} --length-penalty {params.length_penalty}"
+        " --out {output} &> {log}"
 
 
 rule merge_distilled:

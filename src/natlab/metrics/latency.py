@@ -6,6 +6,8 @@ import statistics
 import time
 from collections.abc import Callable
 
+from natlab import tracking
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="the non-autoregressive model")
@@ -15,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sentences", type=int, default=200)
     parser.add_argument("--warmup", type=int, default=10, help="sentences translated before the clock runs")
     parser.add_argument("--out", required=True, help="one measurement, as JSON")
+    tracking.add_arguments(parser)
 
 
 def interleaved(
@@ -90,3 +93,4 @@ def run(args: argparse.Namespace) -> None:
         "provenance": provenance.record(made["fingerprint"], device_name()),
     }
     write_json(args.out, measurement)
+    tracking.measured(args, [measurement])

@@ -8,7 +8,7 @@ import argparse
 import json
 from pathlib import Path
 
-from natlab import provenance
+from natlab import provenance, tracking
 from natlab.corpus import dataset as datasets
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--identity", required=True, type=json.loads, help='JSON: {"dataset", "scale", "system", "seed"} of the model'
     )
     parser.add_argument("--out", required=True, help="the folder of measurements to make")
+    tracking.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
         losses = _required_json(translations / "losses.json")
         sentences = next(iter(losses.values()))["sentences"]
         _write(out / "loss.json", args.identity, None, "valid", sentences, losses, origin)
+    tracking.measured(args, map(read_json, sorted(Path(args.out).glob("*.json"))))
 
 
 def translation_values(path: Path, split: str, corpus: Path, dataset: dict) -> tuple[int, dict]:

@@ -157,6 +157,8 @@ less published. {tables.EMPTY} means that nothing was measured.</p>
 {sections}<section id="run">
 <h2>What was run</h2>
 {_facts(run, rows)}
+<p class="files">Configuration, checksums of the data, fingerprints of the models and versions of all packages:
+<a href="provenance.json">provenance.json</a></p>
 </section>
 <section id="measurements">
 <h2>All measurements</h2>

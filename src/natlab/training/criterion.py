@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import log
 
+import torch
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
@@ -33,6 +34,8 @@ class NatlabCriterion(FairseqCriterion):
             progress=min(1.0, model.updates / training["updates"]),
             smoothing=training["label_smoothing"] if model.training else 0.0,
         )
+        # An infinite loss can have finite gradients; it must not, so that all processes see it and skip the update.
+        whole = torch.where(loss.loss.isfinite(), 1.0, torch.nan).detach() * loss.loss
         logging = {
             "loss": loss.loss.detach(),
             "nll": loss.nll,
@@ -41,7 +44,7 @@ class NatlabCriterion(FairseqCriterion):
             "nsentences": len(sample["target"]),
             "sample_size": loss.predicted,
         }
-        return loss.loss, loss.predicted, logging
+        return whole, loss.predicted, logging
 
     @staticmethod
     def reduce_metrics(logging_outputs):
@@ -49,10 +52,10 @@ class NatlabCriterion(FairseqCriterion):
             key: sum(float(output[key]) for output in logging_outputs if key in output)
             for key in ("loss", "nll", "length_nll", "ntokens", "sample_size")
         }
-        metrics.log_scalar("loss", total["loss"] / max(1, total["sample_size"]) / log(2), total["sample_size"], round=3)
-        metrics.log_scalar("nll_loss", total["nll"] / max(1, total["ntokens"]) / log(2), total["ntokens"], round=3)
+        metrics.log_scalar("loss", total["loss"] / max(1, total["sample_size"]) / log(2), total["sample_size"], round=5)
+        metrics.log_scalar("nll_loss", total["nll"] / max(1, total["ntokens"]) / log(2), total["ntokens"], round=5)
         length = total["length_nll"] / max(1, total["ntokens"]) / log(2)
-        metrics.log_scalar("length_loss", length, total["ntokens"], round=3)
+        metrics.log_scalar("length_loss", length, total["ntokens"], round=5)
 
     @staticmethod
     def logging_outputs_can_be_summed():

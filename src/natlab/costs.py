@@ -1,0 +1,279 @@
+"""What a job costs: time, memory and disk, reckoned from the configuration and the figures of ``config/costs.yaml``.
+
+A model's work is counted in floating-point operations (FLOP). For one target token, of a source about as long,
+
+    forward = 2 (E + D + O),    training step = 3 x forward
+
+with the multiplications of the encoder, E = layers (4 d^2 + 2 d f), of the decoder, D = layers (8 d^2 + 2 d f), and of
+the output layer, O = V d; attention between the few tokens of a sentence is left out (Kaplan et al. 2020, section 2.1,
+count likewise). Time is work over a device's measured or stated rate. Nothing here imports torch.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from natlab.config import SCHEMAS, Run
+from natlab.corpus import dataset as dataset_files
+from natlab.files import read_json
+from natlab.jobs import Job
+from natlab.schema import read_yaml, validate
+
+TABLE = "config/costs.yaml"
+LENGTH_CLASSES = 256  # of the NAT's length prediction
+PROCESS = 0.7e9  # bytes of a process with torch and fairseq
+STATE = 16  # bytes a parameter in training: itself, its gradient, Adam's two moments
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus' size. tokens: BPE tokens of a sentence; vocabulary: words of the source's and the target's dictionary;
+    source: where these figures are from."""
+
+    pairs: int
+    valid: int
+    test: int
+    tokens: float
+    vocabulary: tuple[int, int]
+    source: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds on the clock; bytes left on disk, at most in memory, and at most on each of its GPUs."""
+
+    seconds: float
+    disk: float = 0.0
+    memory: float = 0.0
+    gpu_memory: float = 0.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """A model's size. encoder, decoder, output: multiplications for one token; parameters: their number."""
+
+    encoder: int
+    decoder: int
+    output: int
+    parameters: int
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any], vocabulary: tuple[int, int]) -> "Work":
+        """Of the model of a training spec."""
+        size = spec["size"]
+        d, f = size["d_model"], size["d_hidden"]
+        encoder, decoder = 4 * d * d + 2 * d * f, 8 * d * d + 2 * d * f
+        # with biases and layer norms, by layer
+        parameters = size["encoder_layers"] * (encoder + 9 * d + f) + size["decoder_layers"] * (decoder + 15 * d + f)
+        parameters += (vocabulary[1] if spec["joint_vocabulary"] else sum(vocabulary)) * d
+        if spec["architecture"] != "transformer":
+            parameters += LENGTH_CLASSES * (d + 1) + (d if spec["canvas"] == "mask" else 0)
+        return cls(size["encoder_layers"] * encoder, size["decoder_layers"] * decoder, vocabulary[1] * d, parameters)
+
+    @property
+    def forward(self) -> int:
+        """FLOP of one token through the whole model."""
+        return 2 * (self.encoder + self.decoder + self.output)
+
+    def decoded(self, tokens: float, decoding: Mapping[str, Any]) -> float:
+        """FLOP to decode a sentence of some tokens: the encoder once, the rest for each hypothesis or candidate."""
+        hypotheses = decoding.get("beam") or decoding.get("candidates", 1)
+        return 2 * tokens * (self.encoder + hypotheses * (self.decoder + self.output))
+
+
+class Costs:
+    """The cost of each job of one run. ``root`` is the folder the run is, or will be, started in."""
+
+    def __init__(self, run: Run, root: Path = Path()):
+        self.run = run
+        self.root = root
+        self.table = read_yaml(root / TABLE, name=TABLE)
+        validate(self.table, root / SCHEMAS / "costs.schema.yaml", TABLE)
+        self.unknown_rules: set[str] = set()  # met, and counted as nothing
+        self._corpora: dict[str, Corpus] = {}
+
+    def cost(self, job: Job) -> Cost:
+        """What a job costs."""
+        of_rule = {"train": self._train, "distil": self._distil, "translate": self._translate, "latency": self._latency}
+        return of_rule[job.rule](job) if job.rule in of_rule else self._other(job)
+
+    def corpus(self, dataset: str) -> Corpus:
+        """The size of a dataset: its statistics where it has been made, else what its file or the table says."""
+        if dataset not in self._corpora:
+            self._corpora[dataset] = self._measured(dataset) or self._expected(dataset)
+        return self._corpora[dataset]
+
+    def device(self, job: Job) -> dict[str, Any]:
+        """The figures of what a job runs on."""
+        return self.table["devices"]["gpu" if job.gpus else "cpu"]
+
+    # ---- jobs that run a model
+
+    def _train(self, job: Job) -> Cost:
+        spec = self._spec(job, job.wildcards["system"])
+        corpus, training = self.corpus(spec["dataset"]), spec["training"]
+        work = Work.of(spec, corpus.vocabulary)
+        device, units = self.device(job), job.gpus or job.threads
+        tokens = training["updates"] * training["batch_tokens"] * training["update_freq"] * self.table["fill"]
+        factor = self.table["inputs"].get(spec.get("input", {}).get("name"), 1.0)
+        seconds = tokens * 3 * work.forward * factor / (device["train_gflops"][training["precision"]] * 1e9 * units)
+        validations = training["updates"] // training["validate_every"]
+        seconds += validations * self._decoding_seconds(job, work, corpus.valid, corpus.tokens, {"beam": 1})
+        checkpoints = training["average_best"] + self.table["disk"]["checkpoints_beside_best"]
+        on_device = STATE * work.parameters + training["batch_tokens"] * _activation_bytes(spec, corpus)
+        return Cost(
+            seconds=device["start_seconds"] + seconds,
+            disk=(checkpoints * self.table["disk"]["checkpoint_bytes_per_parameter"] + 4) * work.parameters,
+            memory=PROCESS + (STATE * work.parameters if job.gpus else on_device),
+            gpu_memory=on_device if job.gpus else 0.0,
+        )
+
+    def _distil(self, job: Job) -> Cost:
+        spec = self._spec(job, job.wildcards["teacher"])
+        corpus = self.corpus(spec["dataset"])
+        sentences = (corpus.pairs if job.wildcards["split"] == "train" else corpus.valid) / int(job.wildcards["shards"])
+        work = Work.of(spec, corpus.vocabulary)
+        seconds = self._decoding_seconds(job, work, sentences, corpus.tokens, self.run.scale["distil"])
+        disk = sentences * corpus.tokens * self.table["disk"]["corpus_bytes_per_token"]["bpe"]
+        return Cost(self.device(job)["start_seconds"] + seconds, disk, PROCESS)
+
+    def _translate(self, job: Job) -> Cost:
+        dataset, system = job.wildcards["dataset"], job.wildcards["system"]
+        corpus = self.corpus(dataset)
+        work = Work.of(self._spec(job, system), corpus.vocabulary)
+        sentences = sum(getattr(corpus, split) for split in self.run.splits_of(dataset, system))
+        seconds = sum(
+            self._decoding_seconds(job, work, sentences, corpus.tokens, decoding)
+            for decoding in self.run.decodings_of(dataset, system).values()
+        )
+        # the losses, on raw and on proxy targets
+        seconds += 2 * self._decoding_seconds(job, work, corpus.valid, corpus.tokens, {"beam": 1})
+        return Cost(self.device(job)["start_seconds"] + seconds, memory=PROCESS)
+
+    def _latency(self, job: Job) -> Cost:
+        corpus, device, timed = self.corpus(job.wildcards["dataset"]), self.device(job), self.run.scale["latency"]
+        sentences = min(timed["sentences"], corpus.test) + timed["warmup"]
+        work = Work.of(self._spec(job, self.run.reference), corpus.vocabulary)
+        # the models use the scale's threads; a small model's time is not its arithmetic's
+        arithmetic = work.decoded(corpus.tokens, {"beam": 7}) / (device["decode_gflops"] * 1e9)
+        seconds = sentences * max(device["latency_seconds"], arithmetic)
+        return Cost(device["start_seconds"] + seconds, memory=PROCESS)
+
+    def _decoding_seconds(
+        self, job: Job, work: Work, sentences: float, tokens: float, decoding: Mapping[str, Any]
+    ) -> float:
+        rate = self.device(job)["decode_gflops"] * 1e9 * (job.gpus or job.threads)
+        return sentences * work.decoded(tokens, decoding) / rate
+
+    def _spec(self, job: Job, system: str) -> dict[str, Any]:
+        return self.run.spec(job.wildcards["dataset"], system, int(job.wildcards["seed"]))
+
+    # ---- jobs that run none
+
+    def _other(self, job: Job) -> Cost:
+        if job.rule == "fetch":
+            return self._fetch(job)
+        if job.rule not in self.table["rules"]:
+            self.unknown_rules.add(job.rule)
+            return Cost(0.0)
+        figures = self.table["rules"][job.rule]
+        if "dataset" not in job.wildcards:
+            return Cost(figures["seconds"])
+        corpus = self.corpus(job.wildcards["dataset"])
+        seconds = figures.get("per_1000_pairs", 0) * corpus.pairs / 1000
+        if figures.get("uses_threads"):
+            seconds /= job.threads
+        by_folder = self.table["disk"]["corpus_bytes_per_token"]
+        tokens = 2 * corpus.tokens * corpus.pairs
+        return Cost(
+            figures["seconds"] + seconds, sum(by_folder.get(Path(folder).name, 0) * tokens for folder in job.output)
+        )
+
+    def _fetch(self, job: Job) -> Cost:
+        size = self.download(job.wildcards["address"])
+        seconds = self.table["rules"]["fetch"]["seconds"] + size / (self.table["download_mb_per_second"] * 1e6)
+        return Cost(seconds, size)
+
+    def download(self, address: str) -> float:
+        """Bytes of one file that is fetched: an equal share of its dataset's."""
+        for name in self._fetched:
+            files = [dataset_files.address(file["url"]) for file in self._fetched[name].values()]
+            if address in files:
+                entry = self.table["corpora"].get(name, self.table["unknown_corpus"])
+                text = 2 * entry["pairs"] * entry["tokens"] * self.table["disk"]["corpus_bytes_per_token"]["text"]
+                return entry.get("download_mb", text / 1e6) * 1e6 / len(files)
+        return 0.0
+
+    @cached_property
+    def _fetched(self) -> dict[str, dict[str, Any]]:
+        """The files of every dataset that fetches some itself."""
+        found = dataset_files.sources(self.root / dataset_files.FOLDER)
+        return {name: source["files"] for name, source in found.items() if "files" in source}
+
+    # ---- corpora
+
+    def _measured(self, dataset: str) -> Corpus | None:
+        try:
+            made = read_json(self.root / f"results/corpora/{dataset}/bin/stats.json")
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        sentences = {split: of["sentences"]["tgt"] for split, of in made["splits"].items()}
+        longer = max(made["splits"]["train"]["tokens"].values())
+        return Corpus(
+            pairs=sentences["train"],
+            valid=sentences["valid"],
+            test=sentences["test"],
+            tokens=longer / max(1, sentences["train"]) + 1,  # and the end of the sentence
+            vocabulary=(made["dictionary"]["src"], made["dictionary"]["tgt"]),
+            source=f"results/corpora/{dataset}",
+        )
+
+    def _expected(self, dataset: str) -> Corpus:
+        source = dataset_files.sources(self.root / dataset_files.FOLDER)[dataset]
+        if source["kind"] == "grammar":
+            of, where = self.table["generated"], f"config/datasets/{dataset}.yaml"
+            words = of["vocabulary"]
+            return Corpus(source["pairs"], source["valid"], source["test"], of["tokens"], (words, words), where)
+        if "base" in source:
+            return self.corpus(source["base"])
+        entry = self.table["corpora"].get(dataset, self.table["unknown_corpus"])
+        words, heldout = entry["vocabulary"], self.table["heldout"]
+        return Corpus(entry["pairs"], heldout, heldout, entry["tokens"], (words, words), entry["source"])
+
+
+def _activation_bytes(spec: Mapping[str, Any], corpus: Corpus) -> float:
+    """Bytes a token that a training step keeps for its backward pass: 34 d a layer in 16 bits (Korthikanti et al. 2022,
+    section 4.1; half as much again for the decoder's second attention), and the scores over the vocabulary."""
+    size = spec["size"]
+    layers = size["encoder_layers"] + 1.5 * size["decoder_layers"]
+    halves = 2 if spec["training"]["precision"] == "fp32" else 1
+    return halves * 34 * size["d_model"] * layers + 10 * corpus.vocabulary[1]
+
+
+def simulate(jobs: list[Job], costs: Mapping[int, Cost], cores: int, gpus: int) -> tuple[float, float]:
+    """(seconds on the clock, largest memory in bytes) of running jobs as Snakemake would on one machine: any job whose
+    inputs are there, in the order given, as soon as its threads and GPUs are free; 0 GPUs limit nothing."""
+    numbers = {job.number for job in jobs}
+    waiting = {job.number: sum(number in numbers for number in job.after) for job in jobs}
+    gpus = gpus or sum(job.gpus for job in jobs)
+    needs = {job.number: (min(job.threads, cores), min(job.gpus, gpus)) for job in jobs}
+    queue = list(jobs)
+    running: list[tuple[float, int]] = []  # (end, job's number)
+    clock = peak = 0.0
+    while queue or running:
+        busy_cores, busy_gpus = (sum(needs[number][unit] for _, number in running) for unit in (0, 1))
+        for job in list(queue):
+            threads, devices = needs[job.number]
+            if not waiting[job.number] and busy_cores + threads <= cores and busy_gpus + devices <= gpus:
+                queue.remove(job)
+                running.append((clock + costs[job.number].seconds, job.number))
+                busy_cores, busy_gpus = busy_cores + threads, busy_gpus + devices
+        peak = max(peak, sum(costs[number].memory for _, number in running))
+        clock, done = min(running)
+        running.remove((clock, done))
+        for job in queue:
+            waiting[job.number] -= done in job.after
+    return clock, peak

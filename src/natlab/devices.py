@@ -1,0 +1,92 @@
+"""GPUs of a machine shared among its jobs: a job claims its own by lock files and sees no others.
+
+Snakemake limits how many jobs ask for GPUs at once, but tells none of them which to use. Rules state how many a job
+asks for in the variable ``NATLAB_GPUS``, and every verb claims them before it starts. Inside a job of Slurm, which has
+given it its GPUs, nothing is claimed.
+"""
+
+import fcntl
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import takewhile
+from pathlib import Path
+
+from natlab.errors import UserError
+
+ASKED, VISIBLE = "NATLAB_GPUS", "CUDA_VISIBLE_DEVICES"
+
+
+def claim() -> None:
+    """Leave this process, and those it starts, as many GPUs visible as ``NATLAB_GPUS`` says, held by no other job.
+
+    Waits until so many are free; they are this process's until it ends, however it ends. 0 hides all GPUs. Without
+    ``NATLAB_GPUS``, and where Slurm has left no more visible than that, ``CUDA_VISIBLE_DEVICES`` stays what it is.
+    Must be called before CUDA starts. Raises UserError where fewer GPUs are visible than asked for.
+    """
+    # Taken out: what this process starts has its GPUs already.
+    asked = os.environ.pop(ASKED, None)
+    if asked is None:
+        return
+    if not asked.isdecimal():
+        raise UserError(f"{ASKED}: '{asked}' is no number of GPUs; give 0, 1, 2, ...")
+    count, devices = int(asked), visible()
+    if count > len(devices):
+        raise UserError(
+            f"{ASKED}: the job takes {count}, and {len(devices)} are visible here; run it where there are more, "
+            "or take a scale of fewer gpus"
+        )
+    if count and count == len(devices) and "SLURM_JOB_ID" in os.environ:
+        return
+    os.environ[VISIBLE] = ",".join(_locked(devices, count))
+
+
+def visible() -> list[str]:
+    """The GPUs that CUDA would show this process: what ``CUDA_VISIBLE_DEVICES`` names or, without it, their numbers."""
+    chosen = os.environ.get(VISIBLE)
+    if chosen is not None:
+        names = (name.strip() for name in chosen.split(","))
+        # CUDA heeds nothing from the first name on that is no device
+        return list(takewhile(lambda name: name not in ("", "-1", "NoDevFiles"), names))
+    try:
+        listing = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True).stdout
+    except OSError:
+        return []
+    return [str(number) for number, _ in enumerate(line for line in listing.splitlines() if line.startswith("GPU "))]
+
+
+def _locked(devices: list[str], count: int) -> list[str]:
+    """The first ``count`` free ``devices``, locked until this process ends; waits until there are so many."""
+    said = False
+    while True:
+        held: dict[str, int] = {}
+        for device in devices:
+            if len(held) < count and (lock := _lock(device)) is not None:
+                held[device] = lock
+        if len(held) == count:
+            return list(held)
+        # Two jobs that each hold what the other lacks would wait for ever.
+        for lock in held.values():
+            os.close(lock)
+        if not said:
+            print(f"waiting until {count} of the GPUs {', '.join(devices)} are free", file=sys.stderr, flush=True)
+            said = True
+        time.sleep(1 + random.random())
+
+
+def _lock(device: str) -> int | None:
+    """A device's open lock file, or None where another process holds it; the kernel frees it when its holder ends."""
+    path = Path(tempfile.gettempdir()) / f"natlab-gpu-{device.replace('/', '-')}.lock"
+    try:
+        lock = os.open(path, os.O_RDONLY)  # another user's may be opened, but not with O_CREAT
+    except FileNotFoundError:
+        lock = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock

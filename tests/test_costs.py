@@ -1,0 +1,204 @@
+"""What jobs cost: model sizes against the models themselves, hours against published and measured ones, and a machine's
+time against bounds that any schedule obeys."""
+
+import copy
+import functools
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from natlab import config
+from natlab.costs import Cost, Costs, Work, simulate
+from natlab.jobs import Job
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+RUNS = functools.cache(lambda run: config.load_file(REPOSITORY / run, REPOSITORY))
+
+
+@pytest.fixture
+def costs_of(tmp_path):
+    """The costs of a shipped run on a machine where nothing has been made."""
+    for name in ("config", "workflow"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+
+    def of(run: str) -> Costs:
+        return Costs(copy.deepcopy(RUNS(run)), tmp_path)
+
+    return of
+
+
+def job(number=1, rule="train", output=(), after=(), threads=1, gpus=0, **wildcards) -> Job:
+    return Job(number, rule, wildcards, list(output), [], list(after), threads, gpus)
+
+
+def model(run: config.Run, system: str, **changes) -> Job:
+    dataset = next(iter(run.datasets))
+    wildcards = {"dataset": dataset, "system": system, "seed": "1"}
+    return job(**{"threads": run.scale["threads"], "gpus": run.scale["gpus"], **wildcards, **changes})
+
+
+# ---- models
+
+
+@pytest.mark.parametrize("architecture", ["transformer", "nat"])
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("canvas", ["copy", "mask"])
+def test_parameters_are_the_models(architecture, joint, canvas):
+    from natlab.models.load import build
+
+    size = {"d_model": 32, "d_hidden": 96, "encoder_layers": 2, "decoder_layers": 3, "heads": 4}
+    spec = {"architecture": architecture, "size": size, "joint_vocabulary": joint}
+    source, target = (900, 900) if joint else (700, 900)
+    words = {"source_vocabulary": source, "target_vocabulary": target, "joint_vocabulary": joint}
+    described = {"architecture": architecture, **size, "dropout": 0.0, **words}
+    if architecture == "nat":
+        spec["canvas"] = described["canvas"] = canvas
+    counted = sum(parameter.numel() for parameter in build(described).parameters())
+    assert Work.of(spec, (source, target)).parameters == counted
+
+
+def test_work_is_the_matrix_products(costs_of):
+    spec = costs_of("config/runs/multi30k_tiny.yaml").run.spec("multi30k_ende", "transformer", 1)
+    work = Work.of(spec, (5992, 5992))
+    # d 128, FFN 512, 3 + 3 layers
+    assert work.encoder == 3 * (4 * 128**2 + 2 * 128 * 512)
+    assert work.decoder == 3 * (8 * 128**2 + 2 * 128 * 512)
+    assert work.forward == 2 * (work.encoder + work.decoder + 5992 * 128)
+    assert work.decoded(10, {"beam": 5}) == 20 * (work.encoder + 5 * (work.decoder + work.output))
+
+
+# ---- hours
+
+
+def test_a_vanilla_nat_at_the_papers_scale_takes_the_published_hours(costs_of):
+    """MPLE, appendix G: about 20 hours on 8 V100."""
+    costs = costs_of("config/runs/wmt14_ende.yaml")
+    hours = costs.cost(model(costs.run, "vanilla_raw")).seconds / 3600
+    assert hours == pytest.approx(160, rel=0.03)
+    glat = costs.cost(model(costs.run, "glat_raw")).seconds / 3600
+    assert glat / hours == pytest.approx(costs.table["inputs"]["glat"], rel=0.02)
+    eight = costs.cost(model(costs.run, "vanilla_raw", gpus=8)).seconds / 3600
+    assert eight == pytest.approx(20, rel=0.03)
+
+
+@pytest.mark.parametrize("system", ["transformer", "vanilla_raw", "vanilla_kd", "glat_kd"])
+def test_trainings_of_the_reference_run_are_estimated_within_a_factor_of_two(costs_of, system):
+    costs = costs_of("config/runs/multi30k_tiny.yaml")
+    curve = (REPOSITORY / f"reports/multi30k_tiny/log/{system}.seed1.jsonl").read_text(encoding="utf-8").splitlines()
+    measured = max(json.loads(line).get("wall", 0) for line in curve)
+    assert 0.5 < costs.cost(model(costs.run, system)).seconds / measured < 2
+
+
+def test_threads_and_precision_count(costs_of):
+    costs = costs_of("config/runs/multi30k_tiny.yaml")
+    one, two = (costs.cost(model(costs.run, "vanilla_raw", threads=threads)).seconds for threads in (1, 2))
+    assert 1.9 < one / two <= 2
+    costs.run.scale["student"]["precision"] = "fp32"
+    assert 1.5 < costs.cost(model(costs.run, "vanilla_raw")).seconds / one < 2.5
+
+
+def test_a_distilled_shard_is_its_share(costs_of):
+    costs = costs_of("config/runs/multi30k_tiny.yaml")
+    of = {"rule": "distil", "dataset": "multi30k_ende", "teacher": "transformer", "seed": "1", "split": "train"}
+    one, half = (costs.cost(job(**of, shard="1", shards=shards)) for shards in ("1", "2"))
+    start = costs.table["devices"]["cpu"]["start_seconds"]
+    assert one.seconds - start == pytest.approx(2 * (half.seconds - start))
+    # benchmarks/README.md: 184.7 sentences/s on 2 threads
+    assert 29000 / (one.seconds - start) == pytest.approx(184.7 / 2, rel=0.1)
+
+
+def test_every_rule_of_the_workflow_has_a_cost(costs_of):
+    costs = costs_of("config/config.yaml")
+    text = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
+    rules = {line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("rule ")}
+    assert len(rules) > 10
+    assert rules - set(costs.table["rules"]) == {"train", "distil", "translate", "latency"}
+
+
+def test_an_unknown_rule_costs_nothing_and_is_named(costs_of):
+    costs = costs_of("config/config.yaml")
+    assert costs.cost(job(rule="divination")) == Cost(0.0)
+    assert costs.unknown_rules == {"divination"}
+
+
+# ---- corpora and disk
+
+
+def test_a_corpus_that_is_there_is_read_and_others_are_expected(costs_of, tmp_path):
+    costs = costs_of("config/config.yaml")
+    stated = costs.run.dataset("grammar_ende")["source"]["pairs"]
+    assert costs.corpus("grammar_ende").pairs == stated
+    assert costs.corpus("grammar_ende_noise_a").pairs == stated, "a noise corpus has its base's pairs"
+    assert costs.corpus("wmt14_deen").pairs == 4_500_000, "a reversed one too"
+    made = tmp_path / "results/corpora/grammar_ende/bin/stats.json"
+    made.parent.mkdir(parents=True)
+    sentences = {"src": 50, "tgt": 50}
+    splits = {
+        split: {"sentences": sentences, "tokens": {"src": 400, "tgt": 450}} for split in ("train", "valid", "test")
+    }
+    made.write_text(json.dumps({"dictionary": {"src": 11, "tgt": 12}, "splits": splits}), encoding="utf-8")
+    corpus = costs_of("config/config.yaml").corpus("grammar_ende")
+    assert (corpus.pairs, corpus.tokens, corpus.vocabulary) == (50, 10.0, (11, 12))
+
+
+def test_disk_is_that_of_what_was_measured(costs_of):
+    """multi30k_ende's folders and a tiny student's checkpoints, in MB, as `du` gave them."""
+    costs = costs_of("config/runs/multi30k_tiny.yaml")
+    for folder, measured in {"text": 4.1, "tok": 4.2, "bpe": 4.6, "bin": 2.7}.items():
+        cost = costs.cost(job(rule="bpe", output=[f"results/corpora/multi30k_ende/{folder}"], dataset="multi30k_ende"))
+        assert cost.disk / 1e6 == pytest.approx(measured, rel=0.1)
+    assert costs.cost(model(costs.run, "vanilla_raw")).disk / 1e6 == pytest.approx(211 + 9, rel=0.03)
+
+
+def test_memory_is_the_gpus_where_there_is_one(costs_of):
+    costs = costs_of("config/runs/wmt14_ende.yaml")
+    on_gpu, on_cpu = costs.cost(model(costs.run, "vanilla_raw")), costs.cost(model(costs.run, "vanilla_raw", gpus=0))
+    assert on_cpu.gpu_memory == 0 and on_cpu.memory > on_gpu.gpu_memory > 16 * 60e6
+    assert on_gpu.gpu_memory < 32e9, "the paper's batches fit its GPUs"
+
+
+# ---- the clock
+
+
+@st.composite
+def dags(draw):
+    """(jobs, their costs): each job may wait for any before it."""
+    count = draw(st.integers(1, 12))
+    planned = [
+        job(
+            number,
+            after=draw(st.lists(st.integers(0, number - 1), unique=True, max_size=3)) if number else [],
+            threads=draw(st.integers(1, 4)),
+            gpus=draw(st.integers(0, 2)),
+        )
+        for number in range(count)
+    ]
+    seconds = draw(st.lists(st.integers(0, 50), min_size=count, max_size=count))
+    return planned, {number: Cost(float(time), memory=1.0) for number, time in enumerate(seconds)}
+
+
+@given(dags(), st.integers(1, 6), st.integers(0, 3))
+def test_no_schedule_beats_the_longest_path_or_the_machine(dag, cores, gpus):
+    planned, costs = dag
+    clock, memory = simulate(planned, costs, cores, gpus)
+    ends = {}
+    for each in planned:
+        ends[each.number] = max((ends[other] for other in each.after), default=0) + costs[each.number].seconds
+    total = sum(cost.seconds for cost in costs.values())
+    busy = sum(min(each.threads, cores) * costs[each.number].seconds for each in planned)
+    assert max(*ends.values(), busy / cores, 0) <= clock <= total
+    assert 1 <= memory <= len(planned)
+
+
+def test_two_cores_halve_what_is_independent_and_one_gpu_does_not():
+    planned = [job(number) for number in range(4)]
+    costs = {number: Cost(10.0, memory=5.0) for number in range(4)}
+    assert simulate(planned, costs, cores=2, gpus=1) == (20.0, 10.0)
+    on_gpu = [job(number, gpus=1) for number in range(4)]
+    assert simulate(on_gpu, costs, cores=8, gpus=1) == (40.0, 5.0)
+    assert simulate(on_gpu, costs, cores=8, gpus=4) == (10.0, 20.0)
+    chain = [job(number, after=[number - 1] if number else []) for number in range(4)]
+    assert simulate(chain, costs, cores=8, gpus=1)[0] == 40.0

@@ -4,6 +4,7 @@ A build lies in a folder named by the hash of sources and flags, so that builds 
 
     <out>/<hash>/libnatlab_cpu_plain.so, ..._avx2.so, ..._avx512.so, libnatlab_cuda.so
     <out>/<hash>/manifest.json      what was built, by which compilers, and what was left out and why; written last
+    <out>/built.json                the last build's manifest, the workflow's output
     <out>/objects/                  compiled files, named by what went into them: a rebuild compiles what changed
 
 The compilers are $CXX (else c++, g++, clang++) and $NVCC (else nvcc on PATH, or in $CUDA_HOME/bin; set to nothing, it
@@ -132,6 +133,7 @@ def build(out: Path, threads: int) -> dict:
         "left_out": left_out,
     }
     write_json(folder / "manifest.json", manifest)
+    write_json(out / "built.json", manifest)
     return manifest
 
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "natlab.h"
 
@@ -58,7 +59,7 @@ inline T fast_exp(T x) {
   return x < F::least ? T(0) : (x > F::greatest ? infinity<T> : value);
 }
 
-// Natural logarithm of a positive normal number; minus infinity for 0.
+// Natural logarithm of a positive, finite, normal number; minus infinity for 0, nan for less and for nan.
 template <typename T>
 inline T fast_log(T x) {
   using F = Format<T>;
@@ -74,7 +75,7 @@ inline T fast_log(T x) {
 #pragma GCC unroll 16
   for (int n = F::log_terms; n > 0; --n) sum = (sum + T(1) / T(2 * n + 1)) * square;
   const T value = e * F::ln2_high + (e * F::ln2_low + 2 * (f + f * sum));
-  return x == 0 ? -infinity<T> : value;
+  return x > 0 ? value : (x == 0 ? -infinity<T> : std::numeric_limits<T>::quiet_NaN());
 }
 
 }  // namespace natlab

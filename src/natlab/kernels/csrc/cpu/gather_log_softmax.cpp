@@ -2,6 +2,7 @@
 //
 // A row of logits is read twice while it is in the first cache: for its maximum, then for its sum.
 #include <algorithm>
+#include <numeric>
 #include <type_traits>
 #include <vector>
 
@@ -27,7 +28,7 @@ A log_sum_exp(const A* row, int64_t size) {
   A greatest = -infinity<A>;
 #pragma omp simd reduction(max : greatest)
   for (int64_t v = 0; v < size; ++v) greatest = std::max(greatest, row[v]);
-  if (greatest == -infinity<A>) return greatest;
+  if (greatest == -infinity<A>) return std::accumulate(row, row + size, greatest);  // nan where a logit is
   // Short sums added up, so that the error does not grow with the vocabulary.
   A sum = 0;
   for (int64_t start = 0; start < size; start += 512) {
@@ -74,9 +75,8 @@ void forward(const T* logits, const int64_t* tokens, const int64_t* lengths, con
 }
 
 template <typename T>
-void backward(const T* logits, const int64_t* tokens, const int64_t* lengths, const int64_t* target_lengths,
-              const accumulator<T>* normalisers, const accumulator<T>* grad_log_probs, T* grad_logits, Sizes sizes,
-              int threads) {
+void backward(const T* logits, const int64_t* tokens, const int64_t* target_lengths, const accumulator<T>* normalisers,
+              const accumulator<T>* grad_log_probs, T* grad_logits, Sizes sizes, int threads) {
   using A = accumulator<T>;
 #pragma omp parallel num_threads(threads)
   {
@@ -131,8 +131,8 @@ NATLAB_API int natlab_gather_log_softmax(const void* logits, const int64_t* toke
   });
 }
 
-// grad_log_probs [batch, tokens, length] -> grad_logits [batch, length, vocabulary] of `type`.
-NATLAB_API int natlab_gather_log_softmax_backward(const void* logits, const int64_t* tokens, const int64_t* lengths,
+// grad_log_probs [batch, tokens, length] -> grad_logits [batch, length, vocabulary] of `type`. (CUDA needs an order.)
+NATLAB_API int natlab_gather_log_softmax_backward(const void* logits, const int64_t* tokens, const int64_t* /*order*/,
                                                   const int64_t* target_lengths, const void* normalisers,
                                                   const void* grad_log_probs, void* grad_logits, int64_t type,
                                                   int64_t batch, int64_t length, int64_t vocabulary, int64_t targets,
@@ -140,7 +140,7 @@ NATLAB_API int natlab_gather_log_softmax_backward(const void* logits, const int6
   return natlab::by_type(type, [&](auto element) {
     using T = decltype(element);
     using A = natlab::accumulator<T>;
-    natlab::backward(static_cast<const T*>(logits), tokens, lengths, target_lengths, static_cast<const A*>(normalisers),
+    natlab::backward(static_cast<const T*>(logits), tokens, target_lengths, static_cast<const A*>(normalisers),
                      static_cast<const A*>(grad_log_probs), static_cast<T*>(grad_logits),
                      {batch, length, vocabulary, targets}, threads);
     return 0;

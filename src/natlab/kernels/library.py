@@ -18,7 +18,11 @@ from natlab.kernels.build import CPU, CUDA, LEVELS, RULE, described, sources_has
 
 # as csrc/natlab.h numbers them
 TYPES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
-ERRORS = {-1: "tensors of this dtype are not supported", -2: "tensors of this size are not supported"}
+ERRORS = {
+    -1: "tensors of this dtype are not supported",
+    -2: "tensors of this size are not supported",
+    -3: "a length is negative or exceeds its tensor",
+}
 # what torch calls the levels
 CAPABILITIES = {"AVX2": ("plain", "avx2"), "AVX512": ("plain", "avx2", "avx512")}
 

@@ -7,6 +7,7 @@
 // tensor's elements), and double. It returns 0, an Error below or, on CUDA, a cudaError_t.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -27,7 +28,7 @@ namespace natlab {
 enum Type : int64_t { FLOAT32 = 0, FLOAT64 = 1, BFLOAT16 = 2, FLOAT16 = 3 };
 
 // below 0, so that none is a cudaError_t
-enum Error : int { UNSUPPORTED_TYPE = -1, UNSUPPORTED_SIZE = -2 };
+enum Error : int { UNSUPPORTED_TYPE = -1, UNSUPPORTED_SIZE = -2, BAD_LENGTH = -3 };
 
 template <typename T>
 constexpr T infinity = std::numeric_limits<T>::infinity();
@@ -133,6 +134,11 @@ int by_accumulator(int64_t type, Function&& function) {
     case FLOAT64: return function(double{});
     default: return UNSUPPORTED_TYPE;
   }
+}
+
+// Whether all lengths, on the CPU, lie within a tensor's size.
+inline bool within(const int64_t* lengths, int64_t batch, int64_t size) {
+  return std::all_of(lengths, lengths + batch, [=](int64_t length) { return 0 <= length && length <= size; });
 }
 
 }  // namespace natlab

@@ -51,7 +51,7 @@ def written_out(logits, tokens, lengths, targets):
                 token = tokens[b, t]
                 if weights[token]:
                     match[b, t, l] = math.log(weights[token] / sum(weights))
-                    derivative[b, t, l] = -torch.tensor(weights) / sum(weights)
+                    derivative[b, t, l] = -torch.tensor(weights, dtype=torch.float64) / sum(weights)
                     derivative[b, t, l, token] += 1
     return match, derivative
 

@@ -64,7 +64,10 @@ def dag_links_reference(
     reached = (step > 0) & (step <= (band or length)) & ~padding[:, None, :]  # [B, L, L]
     scores = scores.masked_fill(~reached[:, None], -torch.inf)
     normalisers = scores.logsumexp(3, keepdim=True).masked_fill(~reached.any(2)[:, None, :, None], 0)  # not -inf - -inf
-    links = (scores - normalisers + log_gates.transpose(1, 2)[:, :, :, None]).logsumexp(1)
+    shares = scores - normalisers + log_gates.transpose(1, 2)[:, :, :, None]
+    impossible = (shares == -torch.inf).all(1)
+    # the gradient of a logarithm of 0 would be nan
+    links = shares.masked_fill(impossible[:, None], 0).logsumexp(1).masked_fill(impossible, -torch.inf)
     if band is None:
         return links
     later = at[:, None] + 1 + torch.arange(band, device=query.device)  # [L, band]

@@ -2,7 +2,7 @@
 
     match[b, t, l] = logits[b, l, tokens[b, t]] - log sum_v exp logits[b, l, v]
 
-The library keeps the normalisers [B, L] for the gradient, which is written in one pass:
+The library keeps the normaliser of each vertex for the gradient, which is written in one pass:
 
     d logits[b, l, v] = sum_{t: tokens[b, t] = v} G[b, t, l] - softmax(logits[b, l])[v] sum_t G[b, t, l]
 """
@@ -55,7 +55,7 @@ def _accumulator(tensor: Tensor) -> torch.dtype:
 def _gather_log_softmax(
     logits: Tensor, tokens: Tensor, lengths: Tensor, target_lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The log-probabilities [B, T, L], and the normalisers [B, L] (-inf beyond the length)."""
+    """The log-probabilities [B, T, L] and the normalisers [B, L, 2], the sum of which is log sum_v exp logits."""
     logits, tokens = logits.contiguous(), tokens.contiguous()
     (batch, length, vocabulary), targets = logits.shape, tokens.shape[1]
     if logits.device.type == "cpu":
@@ -77,7 +77,7 @@ def _outputs(logits: Tensor, tokens: Tensor, *_) -> tuple[Tensor, Tensor]:
     dtype = _accumulator(logits)
     return (
         logits.new_empty(batch, tokens.shape[1], length, dtype=dtype),
-        logits.new_empty(batch, length, dtype=dtype),
+        logits.new_empty(batch, length, 2, dtype=dtype),
     )
 
 

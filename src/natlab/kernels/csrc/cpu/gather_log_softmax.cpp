@@ -2,6 +2,7 @@
 //
 // A row of logits is read twice while it is in the first cache: for its maximum, then for its sum.
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <type_traits>
 #include <vector>
@@ -23,13 +24,22 @@ const accumulator<T>* as_accumulator(const T* row, int64_t size, std::vector<acc
   }
 }
 
+// log sum exp of a row in two parts, since large logits would round their sum: greatest + log_sum.
 template <typename A>
-A log_sum_exp(const A* row, int64_t size) {
+struct Normaliser {
+  A greatest, log_sum;
+};
+
+template <typename A>
+constexpr Normaliser<A> IMPOSSIBLE = {-infinity<A>, 0};
+
+template <typename A>
+Normaliser<A> normaliser(const A* row, int64_t size) {
   A greatest = -infinity<A>;
 #pragma omp simd reduction(max : greatest)
   for (int64_t v = 0; v < size; ++v) greatest = std::max(greatest, row[v]);
-  if (greatest == -infinity<A>) return std::accumulate(row, row + size, greatest);  // nan where a logit is
-  // Short sums added up, so that the error does not grow with the vocabulary.
+  if (greatest == -infinity<A>) return {std::accumulate(row, row + size, greatest), 0};  // nan where a logit is
+  // short sums added up, so that the error does not grow with the vocabulary
   A sum = 0;
   for (int64_t start = 0; start < size; start += 512) {
     const int64_t stop = std::min(size, start + 512);
@@ -38,7 +48,7 @@ A log_sum_exp(const A* row, int64_t size) {
     for (int64_t v = start; v < stop; ++v) part += fast_exp(row[v] - greatest);
     sum += part;
   }
-  return greatest + fast_log(sum);
+  return {greatest, std::log(sum)};
 }
 
 struct Sizes {
@@ -47,7 +57,7 @@ struct Sizes {
 
 template <typename T>
 void forward(const T* logits, const int64_t* tokens, const int64_t* lengths, const int64_t* target_lengths,
-             accumulator<T>* log_probs, accumulator<T>* normalisers, Sizes sizes, int threads) {
+             accumulator<T>* log_probs, Normaliser<accumulator<T>>* normalisers, Sizes sizes, int threads) {
   using A = accumulator<T>;
 #pragma omp parallel num_threads(threads)
   {
@@ -59,13 +69,14 @@ void forward(const T* logits, const int64_t* tokens, const int64_t* lengths, con
         const int64_t* token = tokens + b * sizes.tokens;
         A* to = log_probs + b * sizes.tokens * sizes.length + l;
         const int64_t targets = l < lengths[b] ? target_lengths[b] : 0;
-        normalisers[row] = -infinity<A>;
+        normalisers[row] = IMPOSSIBLE<A>;
         if (targets) {
           const A* logit = as_accumulator(logits + row * sizes.vocabulary, sizes.vocabulary, converted);
-          normalisers[row] = log_sum_exp(logit, sizes.vocabulary);
+          const auto [greatest, log_sum] = normalisers[row] = normaliser(logit, sizes.vocabulary);
           for (int64_t t = 0; t < targets; ++t) {
             // a row without a possible token has the normaliser -inf
-            to[t * sizes.length] = logit[token[t]] == -infinity<A> ? -infinity<A> : logit[token[t]] - normalisers[row];
+            const A value = logit[token[t]];
+            to[t * sizes.length] = value == -infinity<A> ? value : value - greatest - log_sum;
           }
         }
         for (int64_t t = targets; t < sizes.tokens; ++t) to[t * sizes.length] = -infinity<A>;
@@ -75,8 +86,9 @@ void forward(const T* logits, const int64_t* tokens, const int64_t* lengths, con
 }
 
 template <typename T>
-void backward(const T* logits, const int64_t* tokens, const int64_t* target_lengths, const accumulator<T>* normalisers,
-              const accumulator<T>* grad_log_probs, T* grad_logits, Sizes sizes, int threads) {
+void backward(const T* logits, const int64_t* tokens, const int64_t* target_lengths,
+              const Normaliser<accumulator<T>>* normalisers, const accumulator<T>* grad_log_probs, T* grad_logits, Sizes sizes,
+              int threads) {
   using A = accumulator<T>;
 #pragma omp parallel num_threads(threads)
   {
@@ -87,8 +99,8 @@ void backward(const T* logits, const int64_t* tokens, const int64_t* target_leng
         const int64_t row = b * sizes.length + l;
         const T* logit = logits + row * sizes.vocabulary;
         T* to = grad_logits + row * sizes.vocabulary;
-        const A normaliser = normalisers[row];
-        if (normaliser == -infinity<A>) {
+        const A greatest = normalisers[row].greatest, log_sum = normalisers[row].log_sum;
+        if (greatest == -infinity<A>) {
           std::fill(to, to + sizes.vocabulary, store<T>(0));
           continue;
         }
@@ -103,7 +115,9 @@ void backward(const T* logits, const int64_t* tokens, const int64_t* target_leng
           sum = gradient.data();
         }
 #pragma omp simd
-        for (int64_t v = 0; v < sizes.vocabulary; ++v) sum[v] = -total * fast_exp(load(logit[v]) - normaliser);
+        for (int64_t v = 0; v < sizes.vocabulary; ++v) {
+          sum[v] = -total * fast_exp(load(logit[v]) - greatest - log_sum);
+        }
         for (int64_t t = 0; t < target_lengths[b]; ++t) sum[token[t]] += grad[t * sizes.length];
         if constexpr (!std::is_same_v<T, A>) {
           for (int64_t v = 0; v < sizes.vocabulary; ++v) to[v] = store<T>(sum[v]);
@@ -117,7 +131,7 @@ void backward(const T* logits, const int64_t* tokens, const int64_t* target_leng
 }  // namespace natlab
 
 // logits [batch, length, vocabulary] of `type`, tokens [batch, tokens] -> log_probs [batch, tokens, length] and
-// normalisers [batch, length], both in the accumulator of `type`.
+// normalisers [batch, length, 2], both in the accumulator of `type`.
 NATLAB_API int natlab_gather_log_softmax(const void* logits, const int64_t* tokens, const int64_t* lengths,
                                          const int64_t* target_lengths, void* log_probs, void* normalisers,
                                          int64_t type, int64_t batch, int64_t length, int64_t vocabulary,
@@ -126,7 +140,7 @@ NATLAB_API int natlab_gather_log_softmax(const void* logits, const int64_t* toke
     using T = decltype(element);
     using A = natlab::accumulator<T>;
     natlab::forward(static_cast<const T*>(logits), tokens, lengths, target_lengths, static_cast<A*>(log_probs),
-                    static_cast<A*>(normalisers), {batch, length, vocabulary, targets}, threads);
+                    static_cast<natlab::Normaliser<A>*>(normalisers), {batch, length, vocabulary, targets}, threads);
     return 0;
   });
 }
@@ -140,7 +154,7 @@ NATLAB_API int natlab_gather_log_softmax_backward(const void* logits, const int6
   return natlab::by_type(type, [&](auto element) {
     using T = decltype(element);
     using A = natlab::accumulator<T>;
-    natlab::backward(static_cast<const T*>(logits), tokens, target_lengths, static_cast<const A*>(normalisers),
+    natlab::backward(static_cast<const T*>(logits), tokens, target_lengths, static_cast<const natlab::Normaliser<A>*>(normalisers),
                      static_cast<const A*>(grad_log_probs), static_cast<T*>(grad_logits),
                      {batch, length, vocabulary, targets}, threads);
     return 0;

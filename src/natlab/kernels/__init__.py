@@ -4,6 +4,8 @@
 """
 
 from natlab.kernels.assign import assign
+from natlab.kernels.axe_align import AxeAlignment, axe_align
 from natlab.kernels.library import implementation, level, levels, use
+from natlab.kernels.sentence_bleu import sentence_bleu
 
-__all__ = ["assign", "implementation", "level", "levels", "use"]
+__all__ = ["AxeAlignment", "assign", "axe_align", "implementation", "level", "levels", "sentence_bleu", "use"]

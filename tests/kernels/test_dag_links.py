@@ -228,3 +228,10 @@ def test_refusals():
         dag_links(query, key, gates, lengths.int())
     with pytest.raises(ValueError, match="band of 0"):
         dag_links(query, key, gates, lengths, band=0)
+
+
+def test_lengths_out_of_range_are_refused_on_the_cpu():
+    query, key, gates, _ = random_graphs([6, 3])
+    for lengths in ([7, 3], [6, -1]):
+        with pytest.raises(RuntimeError, match="length"):
+            dag_links(query, key, gates, torch.tensor(lengths))

@@ -179,3 +179,11 @@ def test_refusals():
     tokens[1, 4] = 6
     with pytest.raises(IndexError, match="outside the vocabulary of 6"):
         gather_log_softmax(logits, tokens, lengths, targets)
+
+
+def test_lengths_out_of_range_are_refused_on_the_cpu():
+    logits, tokens, lengths, targets = random_batch([4, 2], [3, 5], 6)
+    with pytest.raises(RuntimeError, match="length"):
+        gather_log_softmax(logits, tokens, lengths + 1, targets)
+    with pytest.raises(RuntimeError, match="length"):
+        gather_log_softmax(logits, tokens, lengths, targets - 4)

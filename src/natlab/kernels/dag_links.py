@@ -19,6 +19,7 @@ import math
 import torch
 from torch import Tensor
 
+from natlab.kernels.dag import accumulator
 from natlab.kernels.library import call, implementation
 
 
@@ -34,7 +35,8 @@ def dag_links(query: Tensor, key: Tensor, log_gates: Tensor, lengths: Tensor, ba
     from a vertex sum to the sum of its heads' weights, but for the last vertex, which has none. Differentiable once
     with respect to query, key and log_gates; impossible transitions and padding have gradient 0.
 
-    Raises ValueError for shapes or dtypes that do not fit, and for a band below 1.
+    Raises ValueError for shapes or dtypes that do not fit and for a band below 1; on the CPU, RuntimeError for lengths
+    out of range (on CUDA they are clamped).
     """
     if query.dim() != 4 or query.shape != key.shape or log_gates.shape != query.shape[:3]:
         shapes = [tuple(tensor.shape) for tensor in (query, key, log_gates)]
@@ -47,14 +49,14 @@ def dag_links(query: Tensor, key: Tensor, log_gates: Tensor, lengths: Tensor, ba
         raise ValueError(f"dag_links: a band of {band} has no transitions")
     if implementation() == "reference":
         return dag_links_reference(query, key, log_gates, lengths, band)
-    return _dag_links(query, key, log_gates.to(_accumulator(query)), lengths, band or 0)[0]
+    return _dag_links(query, key, log_gates.to(accumulator(query)), lengths, band or 0)[0]
 
 
 def dag_links_reference(
     query: Tensor, key: Tensor, log_gates: Tensor, lengths: Tensor, band: int | None = None
 ) -> Tensor:
     """`dag_links` in plain torch."""
-    length, dimension, dtype = query.shape[1], query.shape[3], _accumulator(query)
+    length, dimension, dtype = query.shape[1], query.shape[3], accumulator(query)
     at = torch.arange(length, device=query.device)
     step, padding = at - at[:, None], at >= lengths[:, None]
     # whatever the padding holds, 0 times it is 0
@@ -73,10 +75,6 @@ def dag_links_reference(
     later = at[:, None] + 1 + torch.arange(band, device=query.device)  # [L, band]
     banded = links.gather(2, later.clamp(max=length - 1).expand(len(links), -1, -1))
     return banded.masked_fill(later >= length, -torch.inf)
-
-
-def _accumulator(tensor: Tensor) -> torch.dtype:
-    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
 @torch.library.custom_op("natlab::dag_links", mutates_args=())

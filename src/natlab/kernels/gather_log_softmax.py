@@ -10,6 +10,7 @@ The library keeps the normaliser of each vertex for the gradient, which is writt
 import torch
 from torch import Tensor
 
+from natlab.kernels.dag import accumulator
 from natlab.kernels.library import call, implementation
 
 
@@ -21,8 +22,8 @@ def gather_log_softmax(logits: Tensor, tokens: Tensor, lengths: Tensor, target_l
     float64); -inf beyond the lengths, for a token whose logit is -inf, and where a vertex has no possible token.
     Differentiable once with respect to the logits; the gradient is 0 beyond the lengths.
 
-    Raises ValueError for shapes and dtypes that do not fit and, on the CPU, IndexError for a token outside the
-    vocabulary (on CUDA it is a device-side assertion).
+    Raises ValueError for shapes and dtypes that do not fit; on the CPU, RuntimeError for lengths out of range (on CUDA
+    they are clamped) and IndexError for a token outside the vocabulary (on CUDA it is a device-side assertion).
     """
     batch, length, _ = logits.shape
     if len(tokens) != batch or lengths.shape != (batch,) or target_lengths.shape != (batch,):
@@ -41,14 +42,10 @@ def gather_log_softmax_reference(logits: Tensor, tokens: Tensor, lengths: Tensor
     vertex = torch.arange(length, device=logits.device) < lengths[:, None]
     target = torch.arange(tokens.shape[1], device=logits.device) < target_lengths[:, None]
     possible = vertex & (logits > -torch.inf).any(2)  # else log_softmax is nan
-    log_probs = logits.to(_accumulator(logits)).masked_fill(~possible[:, :, None], 0).log_softmax(2)
+    log_probs = logits.to(accumulator(logits)).masked_fill(~possible[:, :, None], 0).log_softmax(2)
     index = tokens.masked_fill(~target, 0)[:, None, :].expand(-1, length, -1)
     match = log_probs.gather(2, index).transpose(1, 2)
     return match.masked_fill(~(target[:, :, None] & possible[:, None, :]), -torch.inf)
-
-
-def _accumulator(tensor: Tensor) -> torch.dtype:
-    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
 @torch.library.custom_op("natlab::gather_log_softmax", mutates_args=())
@@ -74,7 +71,7 @@ def _gather_log_softmax(
 @_gather_log_softmax.register_fake
 def _outputs(logits: Tensor, tokens: Tensor, *_) -> tuple[Tensor, Tensor]:
     batch, length, _ = logits.shape
-    dtype = _accumulator(logits)
+    dtype = accumulator(logits)
     return (
         logits.new_empty(batch, tokens.shape[1], length, dtype=dtype),
         logits.new_empty(batch, length, 2, dtype=dtype),

@@ -254,11 +254,13 @@ void backward(const T* query, const T* key, const accumulator<T>* gates, const i
 }  // namespace
 }  // namespace natlab
 
-// query, key [batch, length, heads, dimension] of `type`; gates [batch, length, heads] -> links [batch, length, length],
-// or [batch, length, band] where band > 0, and normalisers [batch, length, heads], all in the accumulator of `type`.
+// query, key [batch, length, heads, dimension] of `type`; gates [batch, length, heads] -> links [batch, length,
+// length], or [batch, length, band] where band > 0, and normalisers [batch, length, heads], all in the accumulator of
+// `type`.
 NATLAB_API int natlab_dag_links(const void* query, const void* key, const void* gates, const int64_t* lengths,
                                 void* links, void* normalisers, int64_t type, int64_t batch, int64_t length,
                                 int64_t heads, int64_t dimension, int64_t band, int threads) {
+  if (!natlab::within(lengths, batch, length)) return natlab::BAD_LENGTH;
   const natlab::Graph graph{batch, length, heads, dimension, band ? band : length, band == 0};
   return natlab::by_type(type, [&](auto element) {
     using T = decltype(element);

@@ -72,11 +72,11 @@ void forward(const T* logits, const int64_t* tokens, const int64_t* lengths, con
         normalisers[row] = IMPOSSIBLE<A>;
         if (targets) {
           const A* logit = as_accumulator(logits + row * sizes.vocabulary, sizes.vocabulary, converted);
-          const auto [greatest, log_sum] = normalisers[row] = normaliser(logit, sizes.vocabulary);
+          const Normaliser<A> whole = normalisers[row] = normaliser(logit, sizes.vocabulary);
           for (int64_t t = 0; t < targets; ++t) {
             // a row without a possible token has the normaliser -inf
             const A value = logit[token[t]];
-            to[t * sizes.length] = value == -infinity<A> ? value : value - greatest - log_sum;
+            to[t * sizes.length] = value == -infinity<A> ? value : value - whole.greatest - whole.log_sum;
           }
         }
         for (int64_t t = targets; t < sizes.tokens; ++t) to[t * sizes.length] = -infinity<A>;
@@ -87,8 +87,8 @@ void forward(const T* logits, const int64_t* tokens, const int64_t* lengths, con
 
 template <typename T>
 void backward(const T* logits, const int64_t* tokens, const int64_t* target_lengths,
-              const Normaliser<accumulator<T>>* normalisers, const accumulator<T>* grad_log_probs, T* grad_logits, Sizes sizes,
-              int threads) {
+              const Normaliser<accumulator<T>>* normalisers, const accumulator<T>* grad_log_probs, T* grad_logits,
+              Sizes sizes, int threads) {
   using A = accumulator<T>;
 #pragma omp parallel num_threads(threads)
   {
@@ -136,6 +136,9 @@ NATLAB_API int natlab_gather_log_softmax(const void* logits, const int64_t* toke
                                          const int64_t* target_lengths, void* log_probs, void* normalisers,
                                          int64_t type, int64_t batch, int64_t length, int64_t vocabulary,
                                          int64_t targets, int threads) {
+  if (!natlab::within(lengths, batch, length) || !natlab::within(target_lengths, batch, targets)) {
+    return natlab::BAD_LENGTH;
+  }
   return natlab::by_type(type, [&](auto element) {
     using T = decltype(element);
     using A = natlab::accumulator<T>;
@@ -145,7 +148,7 @@ NATLAB_API int natlab_gather_log_softmax(const void* logits, const int64_t* toke
   });
 }
 
-// grad_log_probs [batch, tokens, length] -> grad_logits [batch, length, vocabulary] of `type`. (CUDA needs an order.)
+// grad_log_probs [batch, tokens, length] -> grad_logits [batch, length, vocabulary] of `type`. CUDA needs the order.
 NATLAB_API int natlab_gather_log_softmax_backward(const void* logits, const int64_t* tokens, const int64_t* /*order*/,
                                                   const int64_t* target_lengths, const void* normalisers,
                                                   const void* grad_log_probs, void* grad_logits, int64_t type,
@@ -154,9 +157,9 @@ NATLAB_API int natlab_gather_log_softmax_backward(const void* logits, const int6
   return natlab::by_type(type, [&](auto element) {
     using T = decltype(element);
     using A = natlab::accumulator<T>;
-    natlab::backward(static_cast<const T*>(logits), tokens, target_lengths, static_cast<const natlab::Normaliser<A>*>(normalisers),
-                     static_cast<const A*>(grad_log_probs), static_cast<T*>(grad_logits),
-                     {batch, length, vocabulary, targets}, threads);
+    natlab::backward(static_cast<const T*>(logits), tokens, target_lengths,
+                     static_cast<const natlab::Normaliser<A>*>(normalisers), static_cast<const A*>(grad_log_probs),
+                     static_cast<T*>(grad_logits), {batch, length, vocabulary, targets}, threads);
     return 0;
   });
 }

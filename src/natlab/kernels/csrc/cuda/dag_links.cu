@@ -187,7 +187,7 @@ __global__ void __launch_bounds__(THREADS)
   using A = accumulator<T>;
   __shared__ Shared<A> shared;
   const int64_t first_i = static_cast<int64_t>(blockIdx.x) * TILE<A>, h = blockIdx.y, b = blockIdx.z;
-  const int64_t vertices = lengths[b];
+  const int64_t vertices = min(lengths[b], graph.length);
   query += graph.vector(b, h);
   key += graph.vector(b, h);
   LogSum<A> total[SPAN<A>];
@@ -217,7 +217,7 @@ __global__ void __launch_bounds__(THREADS)
   __shared__ Shared<A> shared;
   const int64_t first_i = static_cast<int64_t>(blockIdx.y) * TILE<A>, b = blockIdx.z;
   const int64_t first_j = static_cast<int64_t>(blockIdx.x) * TILE<A> + (graph.dense ? 0 : first_i);
-  const int64_t vertices = lengths[b];
+  const int64_t vertices = min(lengths[b], graph.length);
   const int64_t last_i = first_i + TILE<A> - 1, last_j = first_j + TILE<A> - 1;
   const bool has_links = first_j < vertices && last_j > first_i && first_j - last_i <= graph.band;
   LogSum<A> total[SPAN<A>][SPAN<A>];
@@ -282,7 +282,7 @@ __device__ void write(const Tile<accumulator<T>>& tile, T* to, int64_t step, int
   }
 }
 
-// Blocks (tile of rows, head and part of its dimension, sentence). grad_gates is written by the first part of each head.
+// Blocks (tile of rows, head and part of its dimension, sentence). The first part of each head writes grad_gates.
 template <typename T>
 __global__ void __launch_bounds__(THREADS)
     to_rows(const T* query, const T* key, Above<accumulator<T>> above, const int64_t* lengths, T* grad_query,
@@ -293,7 +293,7 @@ __global__ void __launch_bounds__(THREADS)
   const Graph& graph = above.graph;
   const int64_t first_i = static_cast<int64_t>(blockIdx.x) * TILE<A>, b = blockIdx.z, h = blockIdx.y % graph.heads;
   const int64_t first_d = blockIdx.y / graph.heads * TILE<A>;
-  above.b = b, above.h = h, above.vertices = lengths[b];
+  above.b = b, above.h = h, above.vertices = min(lengths[b], graph.length);
   query += graph.vector(b, h);
   key += graph.vector(b, h);
   const int64_t end = end_of_rows<A>(graph, first_i, above.vertices);
@@ -352,7 +352,7 @@ __global__ void __launch_bounds__(THREADS)
   const Graph& graph = above.graph;
   const int64_t first_j = static_cast<int64_t>(blockIdx.x) * TILE<A>, b = blockIdx.z, h = blockIdx.y % graph.heads;
   const int64_t first_d = blockIdx.y / graph.heads * TILE<A>;
-  above.b = b, above.h = h, above.vertices = lengths[b];
+  above.b = b, above.h = h, above.vertices = min(lengths[b], graph.length);
   query += graph.vector(b, h);
   key += graph.vector(b, h);
   const int64_t begin = first_j > graph.band ? (first_j - graph.band) / TILE<A> * TILE<A> : 0;
@@ -392,8 +392,9 @@ unsigned tiles(int64_t size) {
 }  // namespace
 }  // namespace natlab
 
-// query, key [batch, length, heads, dimension] of `type`; gates [batch, length, heads] -> links [batch, length, length],
-// or [batch, length, band] where band > 0, and normalisers [batch, length, heads], all in the accumulator of `type`.
+// query, key [batch, length, heads, dimension] of `type`; gates [batch, length, heads] -> links [batch, length,
+// length], or [batch, length, band] where band > 0, and normalisers [batch, length, heads], all in the accumulator of
+// `type`.
 NATLAB_API int natlab_dag_links(const void* query, const void* key, const void* gates, const int64_t* lengths,
                                 void* links, void* normalisers, int64_t type, int64_t batch, int64_t length,
                                 int64_t heads, int64_t dimension, int64_t band, void* stream) {

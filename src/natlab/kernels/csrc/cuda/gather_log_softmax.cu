@@ -104,7 +104,7 @@ __global__ void __launch_bounds__(THREADS)
             int64_t targets) {
   using A = accumulator<T>;
   const int64_t row = blockIdx.x, b = row / length, l = row % length;
-  const int64_t valid = l < lengths[b] ? target_lengths[b] : 0;
+  const int64_t valid = l < lengths[b] ? min(target_lengths[b], targets) : 0;
   const T* logit = logits + row * vocabulary;
   Normaliser<A> whole{-infinity<A>, 0};
   if (valid > 0) whole = normaliser<T, WIDTH>(logit, vocabulary);
@@ -131,7 +131,7 @@ __global__ void __launch_bounds__(THREADS)
   const int64_t row = blockIdx.x, b = row / length, l = row % length;
   const Normaliser<A> whole = normalisers[row];
   const bool possible = whole.greatest != -infinity<A>;
-  const int64_t valid = possible ? target_lengths[b] : 0;
+  const int64_t valid = possible ? min(target_lengths[b], targets) : 0;
   const T* logit = logits + row * vocabulary;
   T* to = grad_logits + row * vocabulary;
   const A* grad = grad_log_probs + b * targets * length + l;

@@ -145,6 +145,7 @@ def test_nan_stays_visible(device):
     logits[0, 0, 3] = torch.nan
     logits[0, 1] = torch.nan
     assert gather_log_softmax(logits, *rest).isnan().all()
+    assert gather_log_softmax_reference(logits, *rest).isnan().all()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -1,6 +1,8 @@
-"""DA-Transformer's transition scores (Huang et al. 2022, section 3.2), without [B, L, L, H] temporaries.
+"""DA-Transformer's transition scores, without [B, L, L, H] temporaries.
 
-With queries q and keys k of H heads of dimension D, gates g (in logs) and R(i) the vertices that i reaches:
+Of Fei Huang et al. (ICML 2022); with one head Qu et al. (2025), equation 23, and with several as in DA-Transformer's
+public code, where a gate weighs the heads. With queries q and keys k of H heads of dimension D, log-gates g, and R(i)
+the vertices that i reaches:
 
     s[i, j, h] = q[i, h] . k[j, h] / sqrt D
     n[i, h]    = log sum_{j in R(i)} exp s[i, j, h]

@@ -41,7 +41,7 @@ def gather_log_softmax_reference(logits: Tensor, tokens: Tensor, lengths: Tensor
     batch, length, _ = logits.shape
     vertex = torch.arange(length, device=logits.device) < lengths[:, None]
     target = torch.arange(tokens.shape[1], device=logits.device) < target_lengths[:, None]
-    possible = vertex & (logits > -torch.inf).any(2)  # else log_softmax is nan
+    possible = vertex & (logits != -torch.inf).any(2)  # else log_softmax is nan
     log_probs = logits.to(accumulator(logits)).masked_fill(~possible[:, :, None], 0).log_softmax(2)
     index = tokens.masked_fill(~target, 0)[:, None, :].expand(-1, length, -1)
     match = log_probs.gather(2, index).transpose(1, 2)

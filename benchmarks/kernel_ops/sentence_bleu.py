@@ -8,7 +8,7 @@ from sacrebleu.metrics import BLEU
 from benchmarks.kernel_ops import Case
 from natlab.kernels import sentence_bleu
 
-PAIRS, LEAST, MOST, VOCABULARY = 256, 15, 35, 40
+PAIRS, LEAST, MOST, VOCABULARY = 1024, 15, 35, 40
 
 
 def cases(device: str) -> Iterator[Case]:

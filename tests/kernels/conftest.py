@@ -1,7 +1,9 @@
 """The libraries, built once for all tests, and what to run the ops on."""
 
 import fcntl
+import io
 import os
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from natlab.kernels.build import LEVELS
 
 @pytest.fixture(scope="session", autouse=True)
 def kernels(tmp_path_factory) -> Path:
-    """Builds the present sources once for all workers; the folder is $NATLAB_KERNELS where that is set.
+    """Builds the present sources once for all workers, without a warning; in $NATLAB_KERNELS where that is set.
 
     CUDA code is compiled where it can run; that it compiles is a test of its own.
     """
@@ -21,12 +23,17 @@ def kernels(tmp_path_factory) -> Path:
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     folder = Path(os.environ.get("NATLAB_KERNELS", shared / "kernels"))
     folder.mkdir(parents=True, exist_ok=True)
-    with pytest.MonkeyPatch.context() as environment:
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        open(folder / ".lock", "w") as lock,
+        redirect_stderr(io.StringIO()) as words,
+    ):
         if not torch.cuda.is_available():
             environment.setenv("NVCC", "")
-        with open(folder / ".lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            build.build(folder, threads=os.cpu_count())
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        build.build(folder, threads=os.cpu_count())
+    assert words.getvalue() == ""
+    with pytest.MonkeyPatch.context() as environment:
         environment.setenv("NATLAB_KERNELS", str(folder))
         yield folder
 

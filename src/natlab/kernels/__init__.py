@@ -5,7 +5,28 @@
 
 from natlab.kernels.assign import assign
 from natlab.kernels.axe_align import AxeAlignment, axe_align
+from natlab.kernels.ctc_best_alignment import ctc_best_alignment
+from natlab.kernels.dag_best_path import dag_best_path
+from natlab.kernels.dag_decode import dag_decode
+from natlab.kernels.dag_links import dag_links
+from natlab.kernels.dag_loss import dag_loss
+from natlab.kernels.gather_log_softmax import gather_log_softmax
 from natlab.kernels.library import implementation, level, levels, use
 from natlab.kernels.sentence_bleu import sentence_bleu
 
-__all__ = ["AxeAlignment", "assign", "axe_align", "implementation", "level", "levels", "sentence_bleu", "use"]
+__all__ = [
+    "AxeAlignment",
+    "assign",
+    "axe_align",
+    "ctc_best_alignment",
+    "dag_best_path",
+    "dag_decode",
+    "dag_links",
+    "dag_loss",
+    "gather_log_softmax",
+    "implementation",
+    "level",
+    "levels",
+    "sentence_bleu",
+    "use",
+]

@@ -90,8 +90,7 @@ def build(out: Path, threads: int) -> dict:
 
     Raises UserError where there is no C++ compiler, or a compiler refuses a file (its words go to standard error).
     """
-    cxx = _compiler("CXX", "c++", "g++", "clang++")
-    nvcc = _compiler("NVCC", "nvcc", f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin/nvcc")
+    cxx, cuda = _compiler("CXX", "c++", "g++", "clang++"), nvcc()
     if cxx is None:
         raise UserError("the kernels need a C++ compiler: $CXX, c++, g++ and clang++ are none; install one")
     compilers, left_out = {"cxx": _version(cxx)}, {}
@@ -102,11 +101,11 @@ def build(out: Path, threads: int) -> dict:
             continue
         command = [cxx, *CPU_FLAGS, *flags]
         libraries.append(_library(out, CPU.format(level), "cpu/*.cpp", [*command, "-shared"], command, compilers))
-    if nvcc is None:
+    if cuda is None:
         left_out["cuda"] = "there is no nvcc as $NVCC, or else on PATH or in $CUDA_HOME/bin"
     else:
-        compilers["nvcc"] = _version(nvcc)
-        command = [nvcc, *CUDA_FLAGS]
+        compilers["nvcc"] = _version(cuda)
+        command = [cuda, *CUDA_FLAGS]
         libraries.append(_library(out, CUDA, "cuda/*.cu", [*command, "-shared"], command + GENERATED, compilers))
 
     key = sources_hash()
@@ -135,6 +134,11 @@ def build(out: Path, threads: int) -> dict:
     write_json(folder / "manifest.json", manifest)
     write_json(out / "built.json", manifest)
     return manifest
+
+
+def nvcc() -> str | None:
+    """The CUDA compiler that a build would use."""
+    return _compiler("NVCC", "nvcc", f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin/nvcc")
 
 
 def described(manifest: dict) -> list[str]:

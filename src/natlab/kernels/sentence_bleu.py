@@ -8,8 +8,7 @@ all its n-grams, h and r the lengths, and N the longest order up to 4 that the h
 and 0 where nothing matches. That is `sacrebleu.sentence_bleu(..., tokenize="none")`, signature eff:yes|smooth:exp: the
 effective order, and the smoothing of mteval-v13a, method 3 of Chen and Cherry (2014).
 
-Nothing is hashed: an n-gram is found by comparing all positions. The i-th n-gram of the hypothesis is a match if fewer
-equal ones come before it than the reference holds. O(h (h + r)) a pair.
+Nothing is hashed: an n-gram is found by comparing all positions, O(h r) a pair.
 """
 
 import torch

@@ -21,18 +21,17 @@ NATLAB_BOTH inline Pair pair_at(const int64_t* pairs, int64_t p, int64_t n, int6
 
 // BLEU, 0 to 100, of a hypothesis of length h with `correct` n-grams of each order, and a reference of length r.
 NATLAB_BOTH inline double bleu(const int* correct, int64_t h, int64_t r) {
-  double logarithms = 0, smoothing = 1;
+  double product = 1, smoothing = 1;
   bool matched = false;
   int order = 0;
   for (; order < ORDERS && order < h; ++order) {
-    const double total = static_cast<double>(h - order);
     if (correct[order] == 0) smoothing *= 2;
     matched |= correct[order] > 0;
-    logarithms += log((correct[order] ? correct[order] : 1 / smoothing) / total);
+    product *= (correct[order] ? correct[order] : 1 / smoothing) / static_cast<double>(h - order);
   }
   if (!matched) return 0;
   const double brevity = h < r ? 1 - static_cast<double>(r) / static_cast<double>(h) : 0;
-  return 100 * exp(brevity + logarithms / order);
+  return 100 * exp(brevity + log(product) / order);
 }
 
 }  // namespace natlab

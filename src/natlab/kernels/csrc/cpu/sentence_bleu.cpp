@@ -1,7 +1,8 @@
 // Sentence BLEU; natlab/kernels/sentence_bleu.py has the definition.
 //
-// The positions at which a sequence holds an n-gram are a set of bits: those of its first token, as far as the rest of
-// the n-gram lies at the positions after them.
+// The positions at which the reference holds an n-gram are a set of bits: those of its first token, as far as the rest of
+// the n-gram lies at the positions after them. The sets of two n-grams are equal or disjoint, so that each n-gram of the
+// hypothesis may take any position of its set that is not taken yet.
 
 #include <algorithm>
 #include <vector>
@@ -12,47 +13,66 @@ using namespace natlab;
 
 namespace {
 
-constexpr int64_t WORD = 64;
+constexpr int64_t WORD = 64, LANES = 8;
 
 struct Sequence {
   const int64_t* tokens;
   int64_t length;
 };
 
-// The set of positions that hold a token, among the `count` from `tokens` on.
-uint64_t holding(int64_t token, const int64_t* tokens, int64_t count) {
-  uint64_t set = 0;
-#pragma omp simd reduction(| : set)
-  for (int64_t j = 0; j < count; ++j) set |= static_cast<uint64_t>(tokens[j] == token) << j;
-  return set;
-}
-
-// The first `count` positions of a word; none if that is negative, all if it is more than there are.
-uint64_t leading(int64_t count) {
-  if (count <= 0) return 0;
-  return count < WORD ? (uint64_t{1} << count) - 1 : ~uint64_t{0};
-}
-
-// Calls found(i, times) for each position i of one sequence, last to first, with how often another sequence holds the
-// n-grams (n = 1 ... ORDERS) at i, among its leading positions(i).
-template <typename Positions, typename Found>
-void find(Sequence one, Sequence other, std::vector<uint64_t>& sets, Positions&& positions, Found&& found) {
-  const int64_t words = (other.length + WORD - 1) / WORD;
-  sets.assign(words * ORDERS, 0);  // of the n-grams at the position after
-  for (int64_t i = one.length - 1; i >= 0; --i) {
-    int times[ORDERS] = {};
-    for (int64_t w = 0; w < words; ++w) {
-      uint64_t *here = &sets[w * ORDERS], *next = w + 1 < words ? here + ORDERS : nullptr;
-      const int64_t start = w * WORD;
-      const uint64_t first = holding(one.tokens[i], other.tokens + start, std::min(WORD, other.length - start));
-      for (int n = ORDERS - 1; n > 0; --n) here[n] = first & (here[n - 1] >> 1 | (next ? next[n - 1] << (WORD - 1) : 0));
-      here[0] = first;
-      const uint64_t counted = leading(positions(i) - start);
-      for (int n = 0; n < ORDERS; ++n) times[n] += __builtin_popcountll(here[n] & counted);
-    }
-    found(i, times);
+class Reference {
+ public:
+  void read(Sequence reference) {
+    length = reference.length;
+    tokens.resize((length + LANES - 1) / LANES * LANES);
+    std::copy(reference.tokens, reference.tokens + length, tokens.begin());
   }
-}
+
+  // How many n-grams of each order n the hypothesis and the reference share.
+  void match(Sequence hypothesis, int* correct) {
+    std::fill(correct, correct + ORDERS, 0);
+    words.assign((length + WORD - 1) / WORD, Word{});
+    for (int64_t i = hypothesis.length - 1; i >= 0; --i) {
+      bool taken[ORDERS] = {};
+      for (size_t w = 0; w < words.size(); ++w) {
+        Word& word = words[w];
+        const uint64_t first = holding(hypothesis.tokens[i], w);
+        for (int n = ORDERS - 1; n > 0; --n) {
+          const uint64_t carried = w + 1 < words.size() ? words[w + 1].found[n - 1] << (WORD - 1) : 0;
+          word.found[n] = first & (word.found[n - 1] >> 1 | carried);
+        }
+        word.found[0] = first;
+        for (int n = 0; n < ORDERS; ++n) {
+          const uint64_t open = taken[n] ? 0 : word.found[n] & ~word.taken[n];
+          word.taken[n] |= open & -open;
+          taken[n] |= open != 0;
+        }
+      }
+      for (int n = 0; n < ORDERS; ++n) correct[n] += taken[n];
+    }
+  }
+
+ private:
+  // Positions of the reference: where it holds the n-grams (n = 1 ... ORDERS) at the position after i in the hypothesis,
+  // and which have been taken by an n-gram.
+  struct Word {
+    uint64_t found[ORDERS], taken[ORDERS];
+  };
+
+  int64_t length;
+  std::vector<int64_t> tokens;  // in whole vectors, so that none is compared one by one
+  std::vector<Word> words;
+
+  // The set of positions in the w-th word that hold a token.
+  uint64_t holding(int64_t token, int64_t w) const {
+    const int64_t* from = tokens.data() + w * WORD;
+    const int64_t vectors = std::min<int64_t>(WORD, tokens.size() - w * WORD) / LANES, rest = length - w * WORD;
+    uint64_t set = 0;
+#pragma omp simd reduction(| : set)
+    for (int64_t j = 0; j < vectors * LANES; ++j) set |= static_cast<uint64_t>(from[j] == token) << j;
+    return rest < WORD ? set & ((uint64_t{1} << rest) - 1) : set;
+  }
+};
 
 }  // namespace
 
@@ -65,27 +85,15 @@ NATLAB_API int natlab_sentence_bleu(const int64_t* hypotheses, const int64_t* hy
   if (!within(reference_lengths, reference_rows, reference_size)) return BAD_LENGTH;
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<uint64_t> sets;
-    std::vector<int> earlier(hypothesis_size * ORDERS);  // equal n-grams before each one of the hypothesis
-    int64_t of = -1;
-#pragma omp for schedule(dynamic, 32)
+    Reference reference;
+#pragma omp for schedule(dynamic, 64)
     for (int64_t p = 0; p < count; ++p) {
       const Pair pair = pair_at(pairs, p, hypothesis_rows / groups, reference_rows / groups);
-      const Sequence hypothesis = {hypotheses + pair.hypothesis * hypothesis_size, hypothesis_lengths[pair.hypothesis]};
-      const Sequence reference = {references + pair.reference * reference_size, reference_lengths[pair.reference]};
-      if (pair.hypothesis != of) {
-        of = pair.hypothesis;
-        find(
-            hypothesis, hypothesis, sets, [](int64_t i) { return i; },
-            [&](int64_t i, const int* times) { std::copy(times, times + ORDERS, &earlier[i * ORDERS]); });
-      }
-      int correct[ORDERS] = {};
-      find(
-          hypothesis, reference, sets, [&](int64_t) { return reference.length; },
-          [&](int64_t i, const int* times) {
-            for (int n = 0; n < ORDERS; ++n) correct[n] += earlier[i * ORDERS + n] < times[n];
-          });
-      scores[p] = bleu(correct, hypothesis.length, reference.length);
+      const int64_t h = hypothesis_lengths[pair.hypothesis], r = reference_lengths[pair.reference];
+      int correct[ORDERS];
+      reference.read({references + pair.reference * reference_size, r});
+      reference.match({hypotheses + pair.hypothesis * hypothesis_size, h}, correct);
+      scores[p] = bleu(correct, h, r);
     }
   }
   return 0;

@@ -15,6 +15,7 @@ import gc
 import importlib
 import json
 import pkgutil
+import sys
 import time
 from collections.abc import Callable
 from statistics import median
@@ -22,6 +23,7 @@ from statistics import median
 import torch
 
 from benchmarks import kernel_ops
+from natlab.errors import UserError
 from natlab.kernels import level
 
 
@@ -114,4 +116,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"benchmarks.kernels: {error}")

@@ -33,34 +33,30 @@ struct Sentence {
 };
 
 // to[c] += sum_r a[r] p[r, c], over ROWS rows
-template <typename A>
-void add_product(const A* p, int64_t p_width, const double* a, double* to, int64_t size) {
+inline void add_product(const double* p, int64_t p_width, const double* a, double* to, int64_t size) {
   static_assert(ROWS == 8);
   const double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], a4 = a[4], a5 = a[5], a6 = a[6], a7 = a[7];
-  const A *p1 = p + p_width, *p2 = p1 + p_width, *p3 = p2 + p_width, *p4 = p3 + p_width, *p5 = p4 + p_width,
-          *p6 = p5 + p_width, *p7 = p6 + p_width;
+  const double *p1 = p + p_width, *p2 = p1 + p_width, *p3 = p2 + p_width, *p4 = p3 + p_width, *p5 = p4 + p_width,
+               *p6 = p5 + p_width, *p7 = p6 + p_width;
 #pragma omp simd
   for (int64_t c = 0; c < size; ++c) {
-    to[c] += ((a0 * p[c] + a1 * p1[c]) + (a2 * p2[c] + a3 * p3[c])) +
-             ((a4 * p4[c] + a5 * p5[c]) + (a6 * p6[c] + a7 * p7[c]));
+    const double odd = ((a1 * p1[c] + a3 * p3[c]) + a5 * p5[c]) + a7 * p7[c];
+    to[c] = ((((to[c] + a0 * p[c]) + a2 * p2[c]) + a4 * p4[c]) + a6 * p6[c]) + odd;
   }
 }
 
 // to[r] = sum_c p[r, c] b[c], over ROWS rows
-template <typename A>
-void products(const A* p, int64_t p_width, const double* b, double* to, int64_t size) {
-  for (int64_t r = 0; r < ROWS; r += 4) {
-    const A *p0 = p + r * p_width, *p1 = p0 + p_width, *p2 = p1 + p_width, *p3 = p2 + p_width;
-    double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-    for (int64_t c = 0; c < size; ++c) {
-      s0 += p0[c] * b[c];
-      s1 += p1[c] * b[c];
-      s2 += p2[c] * b[c];
-      s3 += p3[c] * b[c];
-    }
-    to[r] = s0, to[r + 1] = s1, to[r + 2] = s2, to[r + 3] = s3;
+inline void products(const double* p, int64_t p_width, const double* b, double* to, int64_t size) {
+  static_assert(ROWS == 8);
+  const double *p1 = p + p_width, *p2 = p1 + p_width, *p3 = p2 + p_width, *p4 = p3 + p_width, *p5 = p4 + p_width,
+               *p6 = p5 + p_width, *p7 = p6 + p_width;
+  double s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
+#pragma omp simd reduction(+ : s0, s1, s2, s3, s4, s5, s6, s7)
+  for (int64_t c = 0; c < size; ++c) {
+    s0 += p[c] * b[c], s1 += p1[c] * b[c], s2 += p2[c] * b[c], s3 += p3[c] * b[c];
+    s4 += p4[c] * b[c], s5 += p5[c] * b[c], s6 += p6[c] * b[c], s7 += p7[c] * b[c];
   }
+  to[0] = s0, to[1] = s1, to[2] = s2, to[3] = s3, to[4] = s4, to[5] = s5, to[6] = s6, to[7] = s7;
 }
 
 // row *= exp(match - greatest) inside the window, = 0 elsewhere
@@ -73,17 +69,17 @@ void emit(const T* match, double greatest, Window window, double* row, int64_t w
 }
 
 // The greatest sum of a vertex' transitions; infinite if one of them was lost or overflowed in `packed`.
-template <typename A, typename T>
-double greatest_sum(const Graph<const T>& graph, const Packed<A>& packed) {
+template <typename T>
+double greatest_sum(const Graph<const T>& graph, const Packed<double>& packed) {
   double greatest = 0;
   for (int64_t i = 0; i < graph.vertices; ++i) {
     const int64_t last = graph.last(i);
     const T* from = graph.row(i);
-    const A* to = packed.row(i);
-    A sum = 0;
+    const double* to = packed.row(i);
+    double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = i + 1; j <= last; ++j) {
-      sum += to[j] > 0 || load(from[j]) == -infinity<A> ? to[j] : infinity<A>;
+      sum += to[j] > 0 || load(from[j]) == -infinity<accumulator<T>> ? to[j] : infinity<double>;
     }
     greatest = std::max<double>(greatest, sum);
   }
@@ -92,17 +88,17 @@ double greatest_sum(const Graph<const T>& graph, const Packed<A>& packed) {
 
 // Fills `alpha` [targets, width] and `greatest` [targets] and returns the log-probability, or nan if logarithms are
 // needed.
-template <typename A, typename T>
-double forward(const Sentence& sentence, const T* match, const Packed<A>& packed, double sum, double* alpha,
+template <typename T>
+double forward(const Sentence& sentence, const T* match, const Packed<double>& packed, double sum, double* alpha,
                double* greatest) {
   double total = 0;
   for (int64_t t = 0; t < sentence.targets; ++t) {
     const Window window = sentence.window(t);
     const T* emission = match + t * sentence.length;
-    A most = -infinity<A>;
+    accumulator<T> most = -infinity<accumulator<T>>;
 #pragma omp simd reduction(max : most)
     for (int64_t j = window.first; j <= window.last; ++j) most = std::max(most, load(emission[j]));
-    if (most == -infinity<A>) return -infinity<double>;
+    if (most == -infinity<accumulator<T>>) return -infinity<double>;
     greatest[t] = most;
     total += most;
     double* row = alpha + t * sentence.width;
@@ -123,8 +119,8 @@ double forward(const Sentence& sentence, const T* match, const Packed<A>& packed
 }
 
 // Fills `beta` [targets, width] with b, and grad_match [targets, length].
-template <typename A, typename T>
-void backward(const Sentence& sentence, const T* match, const Packed<A>& packed, const double* alpha,
+template <typename T>
+void backward(const Sentence& sentence, const T* match, const Packed<double>& packed, const double* alpha,
               const double* greatest, double grad, double* beta, T* grad_match) {
   const double scale = grad / sentence.at_end(alpha);
   for (int64_t t = sentence.targets - 1; t >= 0; --t) {
@@ -173,8 +169,8 @@ Window tokens_between(const Sentence& sentence, int64_t i, int64_t rows, int64_t
 }
 
 // The gradient of the transitions that exist.
-template <typename A, typename T>
-void transitions_backward(const Sentence& sentence, const Packed<A>& packed, const double* alpha, const double* beta,
+template <typename T>
+void transitions_backward(const Sentence& sentence, const Packed<double>& packed, const double* alpha, const double* beta,
                           double grad, const Graph<T>& to) {
   const double scale = grad / sentence.at_end(alpha);
   double block[PADDING * 2 * PADDING];
@@ -185,7 +181,7 @@ void transitions_backward(const Sentence& sentence, const Packed<A>& packed, con
     const int64_t steps = std::max<int64_t>(tokens.last + 1 - tokens.first, 0);
     multiply<false>(PADDING, size, steps, left, right, block, 2 * PADDING);
     for (int64_t row = i; row < std::min(i + PADDING, sentence.vertices); ++row) {
-      const A* p = packed.row(row);
+      const double* p = packed.row(row);
       const double* sum = block + (row - i) * 2 * PADDING - j;
       T* grads = to.row(row);
       const int64_t stop = std::min(to.last(row) + 1, j + size);
@@ -199,8 +195,8 @@ void transitions_backward(const Sentence& sentence, const Packed<A>& packed, con
 
 // The same in logarithms, for `packed` transitions in logarithms.
 
-template <typename A, typename T>
-double log_forward(const Sentence& sentence, const T* match, const Packed<A>& packed, double* alpha, double* greatest) {
+template <typename T>
+double log_forward(const Sentence& sentence, const T* match, const Packed<double>& packed, double* alpha, double* greatest) {
   Buffer<double> room(sentence.width);
   double* most = room.get();
   for (int64_t t = 0; t < sentence.targets; ++t) {
@@ -214,15 +210,15 @@ double log_forward(const Sentence& sentence, const T* match, const Packed<A>& pa
       const auto each_row = [&](auto&& function) {
         for (int64_t i = before.first; i <= before.last; ++i) {
           const int64_t first = i / ROWS * ROWS, size = packed.columns(first, window.last, sentence.width);
-          const A* p = packed.row(i);
+          const double* p = packed.row(i);
           function(a[i], p, first, first + size);
         }
       };
-      each_row([&](double from, const A* p, int64_t start, int64_t stop) {
+      each_row([&](double from, const double* p, int64_t start, int64_t stop) {
 #pragma omp simd
         for (int64_t j = start; j < stop; ++j) most[j] = std::max(most[j], from + p[j]);
       });
-      each_row([&](double from, const A* p, int64_t start, int64_t stop) {
+      each_row([&](double from, const double* p, int64_t start, int64_t stop) {
 #pragma omp simd
         for (int64_t j = start; j < stop; ++j) {
           row[j] += most[j] == -infinity<double> ? 0.0 : fast_exp<double>(from + p[j] - most[j]);
@@ -240,8 +236,8 @@ double log_forward(const Sentence& sentence, const T* match, const Packed<A>& pa
   return sentence.at_end(alpha);
 }
 
-template <typename A, typename T>
-void log_backward(const Sentence& sentence, const T* match, const Packed<A>& packed, const double* alpha, double grad,
+template <typename T>
+void log_backward(const Sentence& sentence, const T* match, const Packed<double>& packed, const double* alpha, double grad,
                   double* beta, T* grad_match) {
   const double log_prob = sentence.at_end(alpha);
   for (int64_t t = sentence.targets - 1; t >= 0; --t) {
@@ -257,7 +253,7 @@ void log_backward(const Sentence& sentence, const T* match, const Packed<A>& pac
         const Window next = sentence.window(t + 1);
         const int64_t first = i / ROWS * ROWS;
         const int64_t stop = first + packed.columns(first, next.last, sentence.width);
-        const A* p = packed.row(i);
+        const double* p = packed.row(i);
         double most = -infinity<double>, sum = 0;
 #pragma omp simd reduction(max : most)
         for (int64_t j = first; j < stop; ++j) most = std::max(most, p[j] + after[j]);
@@ -273,15 +269,15 @@ void log_backward(const Sentence& sentence, const T* match, const Packed<A>& pac
   }
 }
 
-template <typename A, typename T>
-void log_transitions_backward(const Sentence& sentence, const Packed<A>& packed, const double* alpha,
+template <typename T>
+void log_transitions_backward(const Sentence& sentence, const Packed<double>& packed, const double* alpha,
                               const double* beta, double grad, const Graph<T>& to) {
   const double log_prob = sentence.at_end(alpha);
   Buffer<double> room(sentence.width);
   double* sum = room.get();
   for (int64_t i = 0; i < sentence.vertices; ++i) {
     const int64_t stop = to.last(i) + 1;
-    const A* p = packed.row(i);
+    const double* p = packed.row(i);
     std::fill(sum, sum + sentence.width, 0.0);
     for (int64_t t = 1; t < sentence.targets; ++t) {
       const double from = alpha[(t - 1) * sentence.width + i] - log_prob;
@@ -306,7 +302,7 @@ void forward_batch(const T* match, const T* transitions, const int64_t* graph_le
   const int64_t width = rounded(sizes.length, COLUMNS);
 #pragma omp parallel num_threads(threads)
   {
-    Buffer<A> room(Packed<A>::size_of(sizes.length, sizes.band));
+    Buffer<double> room(Packed<double>::size_of(sizes.length, sizes.band));
 #pragma omp for schedule(dynamic)
     for (int64_t b = 0; b < sizes.batch; ++b) {
       const auto graph = graph_of(transitions, b, sizes.length, sizes.band, graph_lengths[b]);
@@ -317,11 +313,11 @@ void forward_batch(const T* match, const T* transitions, const int64_t* graph_le
       double* g = greatest + b * sizes.targets;
       double log_prob = -infinity<double>;
       if (sentence.possible()) {
-        Packed<A> packed{room.get(), 0, 0, Packed<A>::width_of(sizes.length, sizes.band)};
-        pack(graph, packed, A(0), [](A transition) { return fast_exp(transition); });
+        Packed<double> packed{room.get(), 0, 0, Packed<double>::width_of(sizes.length, sizes.band)};
+        pack(graph, packed, 0.0, [](A transition) -> double { return fast_exp(transition); });
         log_prob = forward(sentence, emissions, packed, greatest_sum(graph, packed), a, g);
         if (log_prob != log_prob) {
-          pack(graph, packed, -infinity<A>, [](A transition) { return transition; });
+          pack(graph, packed, -infinity<double>, [](A transition) -> double { return transition; });
           log_prob = log_forward(sentence, emissions, packed, a, g);
         }
       }
@@ -341,7 +337,7 @@ void backward_batch(const accumulator<T>* grad, const T* match, const T* transit
   const int64_t width = rounded(sizes.length, COLUMNS);
 #pragma omp parallel num_threads(threads)
   {
-    Buffer<A> room(Packed<A>::size_of(sizes.length, sizes.band));
+    Buffer<double> room(Packed<double>::size_of(sizes.length, sizes.band));
     Buffer<double> beta(sizes.targets * width);
 #pragma omp for schedule(dynamic)
     for (int64_t b = 0; b < sizes.batch; ++b) {
@@ -367,13 +363,13 @@ void backward_batch(const accumulator<T>* grad, const T* match, const T* transit
       }
       if (!possible) continue;
 
-      Packed<A> packed{room.get(), 0, 0, Packed<A>::width_of(sizes.length, sizes.band)};
+      Packed<double> packed{room.get(), 0, 0, Packed<double>::width_of(sizes.length, sizes.band)};
       if (g[0] == infinity<double>) {
-        pack(graph, packed, -infinity<A>, [](A transition) { return transition; });
+        pack(graph, packed, -infinity<double>, [](A transition) -> double { return transition; });
         log_backward(sentence, emissions, packed, a, grad[b], beta.get(), to_match);
         log_transitions_backward(sentence, packed, a, beta.get(), grad[b], to);
       } else {
-        pack(graph, packed, A(0), [](A transition) { return fast_exp(transition); });
+        pack(graph, packed, 0.0, [](A transition) -> double { return fast_exp(transition); });
         backward(sentence, emissions, packed, a, g, grad[b], beta.get(), to_match);
         transitions_backward(sentence, packed, a, beta.get(), grad[b], to);
       }

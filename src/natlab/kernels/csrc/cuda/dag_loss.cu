@@ -4,8 +4,6 @@
 //   forward_sentences    a sentence a block: a, and log P
 //   backward_sentences   a sentence a block: b, and the gradient of match
 //   backward_links       a tile of transitions a block: their gradient
-#include <type_traits>
-
 #include "dag.h"
 #include "natlab.h"
 

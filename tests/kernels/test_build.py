@@ -1,14 +1,35 @@
 """The build, on sources of a few lines."""
 
 import argparse
+import ctypes
 import shutil
 
 import pytest
+import torch
 
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.kernels import build
+from natlab.kernels.library import TYPES
 
+CONVERSIONS = """
+#include "natlab.h"
+using namespace natlab;
+NATLAB_API int natlab_to_float(const void* from, float* to, int64_t type, int64_t count) {
+  return by_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    for (int64_t i = 0; i < count; ++i) to[i] = static_cast<float>(load(static_cast<const T*>(from)[i]));
+    return 0;
+  });
+}
+NATLAB_API int natlab_from_float(const float* from, void* to, int64_t type, int64_t count) {
+  return by_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    for (int64_t i = 0; i < count; ++i) static_cast<T*>(to)[i] = store<T>(from[i]);
+    return 0;
+  });
+}
+"""
 ANSWER = '#include "natlab.h"\nNATLAB_API int natlab_answer(int threads) { return threads + %d; }\n'
 
 
@@ -81,6 +102,30 @@ def test_without_a_compiler_it_says_so(csrc, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(UserError, match="need a C\\+\\+ compiler"):
         build.build(tmp_path, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_read_and_rounded_as_by_torch(csrc, tmp_path, monkeypatch, dtype):
+    (csrc / "cpu/one.cpp").write_text(CONVERSIONS, encoding="utf-8")
+    monkeypatch.setattr(build, "LEVELS", {"plain": []})
+    manifest = build.build(tmp_path, 1)
+    library = ctypes.CDLL(str(tmp_path / manifest["hash"] / manifest["libraries"][0]))
+
+    def convert(name: str, source: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
+        sizes = ctypes.c_int64(TYPES[dtype]), ctypes.c_int64(len(source))
+        assert getattr(library, name)(*(ctypes.c_void_p(t.data_ptr()) for t in (source, result)), *sizes) == 0
+        return result
+
+    every = torch.arange(-(2**15), 2**15, dtype=torch.int16).view(dtype)
+    torch.testing.assert_close(
+        convert("natlab_to_float", every, torch.empty(2**16)), every.float(), rtol=0, atol=0, equal_nan=True
+    )
+    # all exponents, and the values halfway between two
+    torch.manual_seed(0)
+    numbers = torch.cat([torch.randint(-(2**31), 2**31, (10**6,)).int().view(torch.float32), every.float()])
+    numbers = torch.cat([numbers, (numbers[-(2**16) : -1] + numbers[-(2**16) + 1 :]) / 2])
+    rounded = convert("natlab_from_float", numbers, torch.empty(len(numbers), dtype=dtype))
+    torch.testing.assert_close(rounded, numbers.to(dtype), rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.skipif(not build.nvcc(), reason="there is no nvcc")

@@ -1,0 +1,115 @@
+"""Log-probabilities of given tokens at every vertex, from logits, without the normalised [B, L, V].
+
+    match[b, t, l] = logits[b, l, tokens[b, t]] - log sum_v exp logits[b, l, v]
+
+The library keeps the normaliser of each vertex for the gradient, which is written in one pass:
+
+    d logits[b, l, v] = sum_{t: tokens[b, t] = v} G[b, t, l] - softmax(logits[b, l])[v] sum_t G[b, t, l]
+"""
+
+import torch
+from torch import Tensor
+
+from natlab.kernels.dag import accumulator
+from natlab.kernels.library import call, implementation
+
+
+def gather_log_softmax(logits: Tensor, tokens: Tensor, lengths: Tensor, target_lengths: Tensor) -> Tensor:
+    """Log-probabilities [B, T, L], in nats, of token t at vertex (or position) l: DA-Transformer's match scores.
+
+    logits: [B, L, V], float64, float32, bfloat16 or float16. tokens: [B, T], int64; what lies beyond a target's length
+    may be anything. lengths, target_lengths: [B], int64, vertices and tokens. The result is float32 (float64 for
+    float64); -inf beyond the lengths, for a token whose logit is -inf, and where a vertex has no possible token.
+    Differentiable once with respect to the logits; the gradient is 0 beyond the lengths.
+
+    Raises ValueError for shapes and dtypes that do not fit; on the CPU, RuntimeError for lengths out of range (on CUDA
+    they are clamped) and IndexError for a token outside the vocabulary (on CUDA it is a device-side assertion).
+    """
+    batch, length, _ = logits.shape
+    if len(tokens) != batch or lengths.shape != (batch,) or target_lengths.shape != (batch,):
+        shapes = [tuple(tensor.shape) for tensor in (logits, tokens, lengths, target_lengths)]
+        raise ValueError(f"gather_log_softmax: logits, tokens, lengths and target_lengths {shapes} do not fit")
+    if not tokens.dtype == lengths.dtype == target_lengths.dtype == torch.int64:
+        raise ValueError("gather_log_softmax: tokens, lengths and target_lengths must be int64")
+    if implementation() == "reference":
+        return gather_log_softmax_reference(logits, tokens, lengths, target_lengths)
+    return _gather_log_softmax(logits, tokens, lengths, target_lengths)[0]
+
+
+def gather_log_softmax_reference(logits: Tensor, tokens: Tensor, lengths: Tensor, target_lengths: Tensor) -> Tensor:
+    """`gather_log_softmax` in plain torch."""
+    batch, length, _ = logits.shape
+    vertex = torch.arange(length, device=logits.device) < lengths[:, None]
+    target = torch.arange(tokens.shape[1], device=logits.device) < target_lengths[:, None]
+    possible = vertex & (logits != -torch.inf).any(2)  # else log_softmax is nan
+    log_probs = logits.to(accumulator(logits)).masked_fill(~possible[:, :, None], 0).log_softmax(2)
+    index = tokens.masked_fill(~target, 0)[:, None, :].expand(-1, length, -1)
+    match = log_probs.gather(2, index).transpose(1, 2)
+    return match.masked_fill(~(target[:, :, None] & possible[:, None, :]), -torch.inf)
+
+
+@torch.library.custom_op("natlab::gather_log_softmax", mutates_args=())
+def _gather_log_softmax(
+    logits: Tensor, tokens: Tensor, lengths: Tensor, target_lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The log-probabilities [B, T, L] and the normalisers [B, L, 2], the sum of which is log sum_v exp logits."""
+    logits, tokens = logits.contiguous(), tokens.contiguous()
+    (batch, length, vocabulary), targets = logits.shape, tokens.shape[1]
+    if logits.device.type == "cpu":
+        beyond = torch.arange(targets) >= target_lengths[:, None]
+        if not (beyond | ((tokens >= 0) & (tokens < vocabulary))).all():
+            raise IndexError(f"gather_log_softmax: a token lies outside the vocabulary of {vocabulary}")
+    match, normalisers = _outputs(logits, tokens)
+    call(
+        "gather_log_softmax",
+        *(logits, tokens, lengths.contiguous(), target_lengths.contiguous(), match, normalisers),
+        *(logits.dtype, batch, length, vocabulary, targets),
+    )
+    return match, normalisers
+
+
+@_gather_log_softmax.register_fake
+def _outputs(logits: Tensor, tokens: Tensor, *_) -> tuple[Tensor, Tensor]:
+    batch, length, _ = logits.shape
+    dtype = accumulator(logits)
+    return (
+        logits.new_empty(batch, tokens.shape[1], length, dtype=dtype),
+        logits.new_empty(batch, length, 2, dtype=dtype),
+    )
+
+
+@torch.library.custom_op("natlab::gather_log_softmax_backward", mutates_args=())
+def _gather_log_softmax_backward(
+    logits: Tensor, tokens: Tensor, target_lengths: Tensor, normalisers: Tensor, grad_match: Tensor
+) -> Tensor:
+    """The gradient of the logits, [B, L, V]."""
+    logits = logits.contiguous()
+    (batch, length, vocabulary), targets = logits.shape, tokens.shape[1]
+    grad_logits = torch.empty_like(logits)
+    # equal tokens next to each other, so that on CUDA one thread adds up their gradients
+    order = tokens.argsort(dim=1, stable=True) if logits.device.type == "cuda" else None
+    call(
+        "gather_log_softmax_backward",
+        *(logits, tokens.contiguous(), order, target_lengths.contiguous(), normalisers, grad_match.contiguous()),
+        *(grad_logits, logits.dtype, batch, length, vocabulary, targets),
+    )
+    return grad_logits
+
+
+@_gather_log_softmax_backward.register_fake
+def _(logits, tokens, target_lengths, normalisers, grad_match):
+    return torch.empty_like(logits, memory_format=torch.contiguous_format)
+
+
+def _setup(ctx, inputs, output) -> None:
+    logits, tokens, _, target_lengths = inputs
+    _, normalisers = output
+    ctx.save_for_backward(logits, tokens, target_lengths, normalisers)
+
+
+def _backward(ctx, grad_match: Tensor, _):
+    logits, tokens, target_lengths, normalisers = ctx.saved_tensors
+    return _gather_log_softmax_backward(logits, tokens, target_lengths, normalisers, grad_match), None, None, None
+
+
+_gather_log_softmax.register_autograd(_backward, setup_context=_setup)

@@ -193,7 +193,8 @@ void transitions_backward(const Sentence& sentence, const Packed<double>& packed
   });
 }
 
-// The same in logarithms, for `packed` transitions in logarithms.
+// The same in logarithms, for `packed` transitions in logarithms. Exponentials are of numbers up to 0, and as exact as
+// the inputs.
 
 template <typename T>
 double log_forward(const Sentence& sentence, const T* match, const Packed<double>& packed, double* alpha,
@@ -222,7 +223,7 @@ double log_forward(const Sentence& sentence, const T* match, const Packed<double
       each_row([&](double from, const double* p, int64_t start, int64_t stop) {
 #pragma omp simd
         for (int64_t j = start; j < stop; ++j) {
-          row[j] += most[j] == -infinity<double> ? 0.0 : fast_exp<double>(from + p[j] - most[j]);
+          row[j] += most[j] == -infinity<double> ? 0.0 : fast_exp(static_cast<T>(from + p[j] - most[j]));
         }
       });
     } else {
@@ -260,7 +261,7 @@ void log_backward(const Sentence& sentence, const T* match, const Packed<double>
         for (int64_t j = first; j < stop; ++j) most = std::max(most, p[j] + after[j]);
         if (most == -infinity<double>) continue;
 #pragma omp simd reduction(+ : sum)
-        for (int64_t j = first; j < stop; ++j) sum += fast_exp<double>(p[j] + after[j] - most);
+        for (int64_t j = first; j < stop; ++j) sum += fast_exp(static_cast<T>(p[j] + after[j] - most));
         value = most + std::log(sum);
       }
       const double posterior = fast_exp<double>(alpha[t * sentence.width + i] + value - log_prob);
@@ -285,7 +286,7 @@ void log_transitions_backward(const Sentence& sentence, const Packed<double>& pa
       if (from == -infinity<double>) continue;
       const double* b = beta + t * sentence.width;
 #pragma omp simd
-      for (int64_t j = i + 1; j < stop; ++j) sum[j] += fast_exp<double>(from + p[j] + b[j]);
+      for (int64_t j = i + 1; j < stop; ++j) sum[j] += fast_exp(static_cast<T>(from + p[j] + b[j]));
     }
     T* grads = to.row(i);
     for (int64_t j = i + 1; j < stop; ++j) grads[j] = static_cast<T>(grad * sum[j]);

@@ -166,7 +166,7 @@ __device__ void in_logarithms(const Sentence<T>& sentence, double* states, T* gr
         double most = -infinity<double>, sum = 0;
         for (int i = start; i <= stop; ++i) most = fmax(most, term(i));
         if (most > -infinity<double>) {
-          for (int i = start; i <= stop; ++i) sum += exp(term(i) - most);
+          for (int i = start; i <= stop; ++i) sum += exp(static_cast<T>(term(i) - most));
           value = most + log(sum);
         }
       }
@@ -320,7 +320,7 @@ __global__ void __launch_bounds__(THREADS)
         for (int t = 0; t < DEPTH; ++t) {
           for (int q = 0; q < ROWS; ++q) {
             const double b_t = to[BANDED ? row + q + lane : lane][t];
-            sums[q] += exp(from[t][row + q] + links[q] + b_t - log_prob);
+            sums[q] += exp(static_cast<T>(from[t][row + q] + links[q] + b_t - log_prob));
           }
         }
       } else {

@@ -287,6 +287,29 @@ def test_reference_is_what_use_forces(device):
     assert "natlab" not in str(log_probs.grad_fn)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_ops_can_be_captured_in_a_cuda_graph():
+    match, transitions, graphs, targets, band = to("cuda", *random_batch([70, 33], [12, 20]))
+    inputs = match.requires_grad_(), transitions.requires_grad_()
+
+    def outputs():
+        log_probs = dag_loss(*inputs, graphs, targets)
+        decoded = [dag_decode(transitions, match[:, 0], graphs, strategy)[1] for strategy in STRATEGIES]
+        path = dag_best_path(match, transitions, graphs, targets)[1]
+        return log_probs, *torch.autograd.grad(log_probs.sum(), inputs), path, *decoded
+
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        expected = outputs()
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = outputs()
+    graph.replay()
+    torch.cuda.synchronize()
+    assert_close(captured, expected, rtol=0, atol=0)
+
+
 # dag_best_path
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from natlab.kernels.dag import accumulator
+from natlab.kernels.dag import computable
 from natlab.kernels.library import call, implementation
 
 
@@ -45,7 +45,8 @@ def ctc_best_alignment(
         raise ValueError("ctc_best_alignment: tokens, lengths and target_lengths must be int64")
     if implementation() == "reference":
         return ctc_best_alignment_reference(match, blank, tokens, lengths, target_lengths)
-    return _ctc_best_alignment(match.detach(), blank.detach(), tokens, lengths, target_lengths)
+    match, blank = computable(match.detach()), computable(blank.detach())
+    return _ctc_best_alignment(match, blank, tokens, lengths, target_lengths)
 
 
 @torch.no_grad()
@@ -53,9 +54,10 @@ def ctc_best_alignment_reference(
     match: Tensor, blank: Tensor, tokens: Tensor, lengths: Tensor, target_lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
     """`ctc_best_alignment` in plain torch."""
+    match, blank = computable(match), computable(blank)
     batch, targets, length = match.shape
     states = 2 * targets + 1
-    emission = match.new_empty(batch, states, length, dtype=accumulator(match))
+    emission = match.new_empty(batch, states, length)
     emission[:, 0::2], emission[:, 1::2] = blank[:, None], match
     skips = torch.zeros(batch, states, dtype=torch.bool, device=match.device)
     skips[:, 3::2] = tokens[:, 1:] != tokens[:, :-1]
@@ -103,4 +105,4 @@ def _ctc_best_alignment(
 def _outputs(
     match: Tensor, blank: Tensor, tokens: Tensor, lengths: Tensor, target_lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
-    return match.new_empty(len(match), dtype=accumulator(match)), tokens.new_empty(blank.shape)
+    return match.new_empty(len(match)), tokens.new_empty(blank.shape)

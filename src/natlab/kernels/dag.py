@@ -14,6 +14,11 @@ def accumulator(tensor: Tensor) -> torch.dtype:
     return torch.float64 if tensor.dtype == torch.float64 else torch.float32
 
 
+def computable(tensor: Tensor) -> Tensor:
+    """A tensor in the dtype that it is summed in, which the library reads: half precision in float32."""
+    return tensor.to(accumulator(tensor))
+
+
 def check_graphs(op: str, transitions: Tensor, graph_lengths: Tensor, band: int | None) -> None:
     """ValueError unless transitions are [B, L, L] or [B, L, band], and the lengths [B], int64."""
     batch, length = transitions.shape[:2]
@@ -43,12 +48,12 @@ def dense(transitions: Tensor, graph_lengths: Tensor, band: int | None) -> Tenso
     if band is not None:
         transitions = transitions.gather(2, (step - 1).clamp(0, band - 1).expand(len(transitions), -1, -1))
     exists = (step > 0) & (step <= (band or length)) & (at < graph_lengths[:, None, None])
-    return transitions.to(accumulator(transitions)).masked_fill(~exists, -torch.inf)
+    return computable(transitions).masked_fill(~exists, -torch.inf)
 
 
 def emissions(match: Tensor, graph_lengths: Tensor, target_lengths: Tensor) -> Tensor:
-    """Match [B, T, L] with -inf beyond the lengths, in the dtype that it is summed in."""
+    """Match [B, T, L] with -inf beyond the lengths."""
     targets, length = match.shape[1:]
     vertex = torch.arange(length, device=match.device) < graph_lengths[:, None]
     token = torch.arange(targets, device=match.device) < target_lengths[:, None]
-    return match.to(accumulator(match)).masked_fill(~(token[:, :, None] & vertex[:, None]), -torch.inf)
+    return computable(match).masked_fill(~(token[:, :, None] & vertex[:, None]), -torch.inf)

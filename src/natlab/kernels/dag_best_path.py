@@ -10,7 +10,7 @@ Walking back from a[M - 1, n - 1] takes the first of equally good predecessors, 
 import torch
 from torch import Tensor
 
-from natlab.kernels.dag import accumulator, check_graphs, check_targets, dense, emissions
+from natlab.kernels.dag import check_graphs, check_targets, computable, dense, emissions
 from natlab.kernels.library import call, implementation
 
 
@@ -28,7 +28,8 @@ def dag_best_path(
     check_targets("dag_best_path", match, transitions, target_lengths)
     if implementation() == "reference":
         return dag_best_path_reference(match, transitions, graph_lengths, target_lengths, band)
-    return _dag_best_path(match.detach(), transitions.detach(), graph_lengths, target_lengths, band or 0)
+    match, transitions = computable(match.detach()), computable(transitions.detach())
+    return _dag_best_path(match, transitions, graph_lengths, target_lengths, band or 0)
 
 
 @torch.no_grad()
@@ -76,7 +77,7 @@ def _outputs(
     match: Tensor, transitions: Tensor, graph_lengths: Tensor, target_lengths: Tensor, band: int
 ) -> tuple[Tensor, Tensor]:
     batch, targets, _ = match.shape
-    return match.new_empty(batch, dtype=accumulator(match)), target_lengths.new_empty(batch, targets)
+    return match.new_empty(batch), target_lengths.new_empty(batch, targets)
 
 
 def workspace(scores: Tensor, targets: int) -> tuple[Tensor | None, Tensor | None]:
@@ -84,4 +85,4 @@ def workspace(scores: Tensor, targets: int) -> tuple[Tensor | None, Tensor | Non
     if scores.device.type == "cpu":
         return None, None
     shape = len(scores), scores.shape[-1], targets
-    return scores.new_empty(shape, dtype=accumulator(scores)), scores.new_empty(shape, dtype=torch.int32)
+    return scores.new_empty(shape), scores.new_empty(shape, dtype=torch.int32)

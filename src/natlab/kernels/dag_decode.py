@@ -14,7 +14,7 @@ with s in place of m, and of these the one with the greatest log-probability / M
 import torch
 from torch import Tensor
 
-from natlab.kernels.dag import accumulator, check_graphs, dense
+from natlab.kernels.dag import check_graphs, computable, dense
 from natlab.kernels.dag_best_path import workspace
 from natlab.kernels.library import call, implementation, use
 
@@ -56,7 +56,7 @@ def dag_decode(
         raise ValueError(f"dag_decode: {strategy} needs scores [B, L] of the transitions' dtype; they are {form}")
     if max_length is not None and max_length < 1:
         raise ValueError(f"dag_decode: a path has at least 1 vertex, not max_length {max_length}")
-    arguments = transitions.detach(), scores.detach(), graph_lengths
+    arguments = computable(transitions.detach()), computable(scores.detach()), graph_lengths
     if strategy in ("greedy", "lookahead"):
         follow = _follow_reference if implementation() == "reference" else _follow
         return follow(*arguments, band or 0)
@@ -72,11 +72,11 @@ def dag_decode_reference(transitions: Tensor, scores: Tensor | None, graph_lengt
 
 def _follow_reference(transitions: Tensor, scores: Tensor, graph_lengths: Tensor, band: int) -> tuple[Tensor, Tensor]:
     links = dense(transitions, graph_lengths, band or None)
-    best, following = (links + scores.to(links)[:, None]).max(2)
+    best, following = (links + scores[:, None]).max(2)
     batch, length = scores.shape
     sentences = torch.arange(batch, device=scores.device)
     at, on = torch.zeros_like(graph_lengths), graph_lengths > 0
-    log_probs, path = scores[:, 0].to(links), graph_lengths.new_full((batch, length), -1)
+    log_probs, path = scores[:, 0], graph_lengths.new_full((batch, length), -1)
     for step in range(length):
         path[:, step] = torch.where(on, at, -1)
         going = on & (best[sentences, at] > -torch.inf)
@@ -89,7 +89,6 @@ def _viterbi_reference(
     transitions: Tensor, scores: Tensor, graph_lengths: Tensor, band: int, length_penalty: float, max_length: int
 ) -> tuple[Tensor, Tensor]:
     links = dense(transitions, graph_lengths, band or None)
-    scores = scores.to(links)
     batch, length = scores.shape
     at = torch.arange(length, device=scores.device)
     scores = scores.masked_fill(at >= graph_lengths[:, None], -torch.inf)
@@ -122,7 +121,7 @@ def _follow(transitions: Tensor, scores: Tensor, graph_lengths: Tensor, band: in
 
 @_follow.register_fake
 def _paths(transitions: Tensor, scores: Tensor, graph_lengths: Tensor, band: int) -> tuple[Tensor, Tensor]:
-    return scores.new_empty(len(scores), dtype=accumulator(scores)), graph_lengths.new_empty(scores.shape)
+    return scores.new_empty(len(scores)), graph_lengths.new_empty(scores.shape)
 
 
 @torch.library.custom_op("natlab::dag_viterbi", mutates_args=())
@@ -143,4 +142,4 @@ def _best_paths(
     transitions: Tensor, scores: Tensor, graph_lengths: Tensor, band: int, length_penalty: float, max_length: int
 ) -> tuple[Tensor, Tensor]:
     batch = len(scores)
-    return scores.new_empty(batch, dtype=accumulator(scores)), graph_lengths.new_empty(batch, max_length)
+    return scores.new_empty(batch), graph_lengths.new_empty(batch, max_length)

@@ -82,10 +82,11 @@ def dag_links_reference(
 @torch.library.custom_op("natlab::dag_links", mutates_args=())
 def _dag_links(query: Tensor, key: Tensor, log_gates: Tensor, lengths: Tensor, band: int) -> tuple[Tensor, Tensor]:
     """The links, [B, L, L] where ``band`` is 0, else [B, L, band], and the normalisers [B, L, H]."""
-    links, normalisers = _outputs(query, key, log_gates, lengths, band)
-    inputs = (tensor.contiguous() for tensor in (query, key, log_gates, lengths))
-    call("dag_links", *inputs, links, normalisers, query.dtype, *query.shape, band)
-    return links, normalisers
+    dtype, outputs = log_gates.dtype, _outputs(query, key, log_gates, lengths, band)
+    # half precision is converted once, not in each tile
+    inputs = (tensor.contiguous() for tensor in (query.to(dtype), key.to(dtype), log_gates, lengths))
+    call("dag_links", *inputs, *outputs, dtype, *query.shape, band)
+    return outputs
 
 
 @_dag_links.register_fake
@@ -106,10 +107,11 @@ def _dag_links_backward(
     band: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of query, key and gates."""
-    gradients = _gradients(query, key, log_gates)
-    inputs = (tensor.contiguous() for tensor in (query, key, log_gates, lengths, links, normalisers, grad_links))
-    call("dag_links_backward", *inputs, *gradients, query.dtype, *query.shape, band)
-    return gradients
+    dtype, given = log_gates.dtype, (query.to(log_gates.dtype), key.to(log_gates.dtype), log_gates)
+    gradients = _gradients(*given)
+    inputs = (tensor.contiguous() for tensor in (*given, lengths, links, normalisers, grad_links))
+    call("dag_links_backward", *inputs, *gradients, dtype, *query.shape, band)
+    return gradients[0].to(query.dtype), gradients[1].to(query.dtype), gradients[2]
 
 
 @_dag_links_backward.register_fake

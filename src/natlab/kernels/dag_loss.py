@@ -17,7 +17,7 @@ would underflow are done in logarithms. It keeps a for the gradient, which takes
 import torch
 from torch import Tensor
 
-from natlab.kernels.dag import accumulator, check_graphs, check_targets, dense, emissions
+from natlab.kernels.dag import check_graphs, check_targets, computable, dense, emissions
 from natlab.kernels.library import call, implementation
 
 # The rows of what the forward pass keeps are this long, or a multiple.
@@ -41,7 +41,7 @@ def dag_loss(
     check_targets("dag_loss", match, transitions, target_lengths)
     if implementation() == "reference":
         return dag_loss_reference(match, transitions, graph_lengths, target_lengths, band)
-    return _dag_loss(match, transitions, graph_lengths, target_lengths, band or 0)[0]
+    return _dag_loss(computable(match), computable(transitions), graph_lengths, target_lengths, band or 0)[0]
 
 
 def dag_loss_reference(
@@ -89,7 +89,7 @@ def _outputs(
     batch, targets, length = match.shape
     kept = targets * ((length + PADDING - 1) // PADDING * PADDING)
     return (
-        match.new_empty(batch, dtype=accumulator(match)),
+        match.new_empty(batch),
         match.new_empty(batch, kept, dtype=torch.float64),
         match.new_empty(batch, targets, dtype=torch.float64),
     )

@@ -98,7 +98,7 @@ void pack(const Graph<const T>& graph, Packed<A>& packed, A neutral, Function&& 
     const T* from = graph.row(i);
     std::fill(to + first, to + start, neutral);
 #pragma omp simd
-    for (int64_t j = start; j < stop; ++j) to[j] = function(load(from[j]));
+    for (int64_t j = start; j < stop; ++j) to[j] = function(from[j]);
     std::fill(to + stop, to + first + packed.columns(first), neutral);
   }
 }

@@ -13,26 +13,25 @@ struct Sizes {
 };
 
 template <typename T>
-void follow(const T* transitions, const T* scores, const int64_t* graph_lengths, accumulator<T>* log_probs,
-            int64_t* paths, Sizes sizes, int threads) {
-  using A = accumulator<T>;
+void follow(const T* transitions, const T* scores, const int64_t* graph_lengths, T* log_probs, int64_t* paths,
+            Sizes sizes, int threads) {
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
   for (int64_t b = 0; b < sizes.batch; ++b) {
     const auto graph = graph_of(transitions, b, sizes.length, sizes.band, graph_lengths[b]);
     const T* score = scores + b * sizes.length;
     int64_t* path = paths + b * sizes.length;
     std::fill(path, path + sizes.length, -1);
-    log_probs[b] = -infinity<A>;
+    log_probs[b] = -infinity<T>;
     if (graph.vertices < 1) continue;
-    A total = load(score[0]);
+    T total = score[0];
     int64_t at = 0, step = 0;
     while (true) {
       path[step++] = at;
       const T* row = graph.row(at);
       int64_t best = -1;
-      A most = -infinity<A>;
+      T most = -infinity<T>;
       for (int64_t j = at + 1; j <= graph.last(at); ++j) {
-        const A value = load(row[j]) + load(score[j]);
+        const T value = row[j] + score[j];
         if (value > most) most = value, best = j;
       }
       if (best < 0) break;
@@ -44,13 +43,12 @@ void follow(const T* transitions, const T* scores, const int64_t* graph_lengths,
 }
 
 template <typename T>
-void viterbi(const T* transitions, const T* scores, const int64_t* graph_lengths, accumulator<T>* log_probs,
-             int64_t* paths, Sizes sizes, int64_t max_length, double penalty, int threads) {
-  using A = accumulator<T>;
+void viterbi(const T* transitions, const T* scores, const int64_t* graph_lengths, T* log_probs, int64_t* paths,
+             Sizes sizes, int64_t max_length, double penalty, int threads) {
   const int64_t width = rounded(sizes.length, COLUMNS);
 #pragma omp parallel num_threads(threads)
   {
-    Buffer<A> room(Packed<A>::size_of(sizes.length, sizes.band)), rows(max_length * width);
+    Buffer<T> room(Packed<T>::size_of(sizes.length, sizes.band)), rows(max_length * width);
 #pragma omp for schedule(dynamic)
     for (int64_t b = 0; b < sizes.batch; ++b) {
       const auto graph = graph_of(transitions, b, sizes.length, sizes.band, graph_lengths[b]);
@@ -58,15 +56,15 @@ void viterbi(const T* transitions, const T* scores, const int64_t* graph_lengths
       const T* score = scores + b * sizes.length;
       int64_t* path = paths + b * max_length;
       std::fill(path, path + max_length, -1);
-      log_probs[b] = -infinity<A>;
+      log_probs[b] = -infinity<T>;
       if (vertices < 1) continue;
       const auto window = [&](int64_t t) { return Window{t, std::min(t * graph.reach, vertices - 1)}; };
 
-      Packed<A> packed{room.get(), 0, 0, Packed<A>::width_of(sizes.length, sizes.band)};
-      pack(graph, packed, -infinity<A>, [](A transition) { return transition; });
-      A* row = rows.get();
-      std::fill(row, row + width, -infinity<A>);
-      row[0] = load(score[0]);
+      Packed<T> packed{room.get(), 0, 0, Packed<T>::width_of(sizes.length, sizes.band)};
+      pack(graph, packed, -infinity<T>, [](T transition) { return transition; });
+      T* row = rows.get();
+      std::fill(row, row + width, -infinity<T>);
+      row[0] = score[0];
       double best = -infinity<double>;
       int64_t longest = -1;
       for (int64_t t = 0; t < most; ++t, row += width) {
@@ -89,15 +87,15 @@ void viterbi(const T* transitions, const T* scores, const int64_t* graph_lengths
 }  // namespace
 }  // namespace natlab
 
-// transitions [batch, length, length or band] and scores [batch, length] of `type` -> log_probs [batch] in its
-// accumulator and paths [batch, length].
+// transitions [batch, length, length or band] and scores [batch, length] -> log_probs [batch], all of `type` (float32
+// or float64), and paths [batch, length].
 NATLAB_API int natlab_dag_follow(const void* transitions, const void* scores, const int64_t* graph_lengths,
                                  void* log_probs, int64_t* paths, int64_t type, int64_t batch, int64_t length,
                                  int64_t band, int threads) {
-  return natlab::by_type(type, [&](auto element) {
+  return natlab::by_accumulator(type, [&](auto element) {
     using T = decltype(element);
     natlab::follow(static_cast<const T*>(transitions), static_cast<const T*>(scores), graph_lengths,
-                   static_cast<natlab::accumulator<T>*>(log_probs), paths, {batch, length, band}, threads);
+                   static_cast<T*>(log_probs), paths, {batch, length, band}, threads);
     return 0;
   });
 }
@@ -107,11 +105,10 @@ NATLAB_API int natlab_dag_viterbi(const void* transitions, const void* scores, c
                                   void* /*room*/, void* /*predecessors*/, void* log_probs, int64_t* paths, int64_t type,
                                   int64_t batch, int64_t length, int64_t band, int64_t max_length, double penalty,
                                   int threads) {
-  return natlab::by_type(type, [&](auto element) {
+  return natlab::by_accumulator(type, [&](auto element) {
     using T = decltype(element);
     natlab::viterbi(static_cast<const T*>(transitions), static_cast<const T*>(scores), graph_lengths,
-                    static_cast<natlab::accumulator<T>*>(log_probs), paths, {batch, length, band}, max_length, penalty,
-                    threads);
+                    static_cast<T*>(log_probs), paths, {batch, length, band}, max_length, penalty, threads);
     return 0;
   });
 }

@@ -1,8 +1,8 @@
 // The probability of targets under graphs; see natlab/kernels/dag_loss.py.
 //
-// Token t's probabilities are divided by their greatest, g[t], in its window. So as long as a vertex' transitions sum to
-// at most S, no a or b exceeds S^(M - 1), nothing overflows, and what underflows (each term is then below e^-708) can
-// only matter if all of P / (g[0] ... g[M - 1]) is nearly as small. Sentences for which that is so, or for which a
+// Token t's probabilities are divided by their greatest, g[t], in its window. So as long as a vertex' transitions sum
+// to at most S, no a or b exceeds S^(M - 1), nothing overflows, and what underflows (each term is then below e^-708)
+// can only matter if all of P / (g[0] ... g[M - 1]) is nearly as small. Sentences for which that is so, or for which a
 // transition is itself too small for its type, are done in logarithms.
 #include <algorithm>
 #include <cmath>
@@ -64,7 +64,7 @@ template <typename T>
 void emit(const T* match, double greatest, Window window, double* row, int64_t width) {
   std::fill(row, row + window.first, 0.0);
 #pragma omp simd
-  for (int64_t j = window.first; j <= window.last; ++j) row[j] *= fast_exp<double>(load(match[j]) - greatest);
+  for (int64_t j = window.first; j <= window.last; ++j) row[j] *= fast_exp<double>(match[j] - greatest);
   std::fill(row + window.last + 1, row + width, 0.0);
 }
 
@@ -79,7 +79,7 @@ double greatest_sum(const Graph<const T>& graph, const Packed<double>& packed) {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = i + 1; j <= last; ++j) {
-      sum += to[j] > 0 || load(from[j]) == -infinity<accumulator<T>> ? to[j] : infinity<double>;
+      sum += to[j] > 0 || from[j] == -infinity<T> ? to[j] : infinity<double>;
     }
     greatest = std::max<double>(greatest, sum);
   }
@@ -95,10 +95,10 @@ double forward(const Sentence& sentence, const T* match, const Packed<double>& p
   for (int64_t t = 0; t < sentence.targets; ++t) {
     const Window window = sentence.window(t);
     const T* emission = match + t * sentence.length;
-    accumulator<T> most = -infinity<accumulator<T>>;
+    T most = -infinity<T>;
 #pragma omp simd reduction(max : most)
-    for (int64_t j = window.first; j <= window.last; ++j) most = std::max(most, load(emission[j]));
-    if (most == -infinity<accumulator<T>>) return -infinity<double>;
+    for (int64_t j = window.first; j <= window.last; ++j) most = std::max(most, emission[j]);
+    if (most == -infinity<T>) return -infinity<double>;
     greatest[t] = most;
     total += most;
     double* row = alpha + t * sentence.width;
@@ -137,9 +137,9 @@ void backward(const Sentence& sentence, const T* match, const Packed<double>& pa
     }
     const double* a = alpha + t * sentence.width;
     T* to = grad_match + t * sentence.length;
-    std::fill(to, to + sentence.length, store<T>(0));
+    std::fill(to, to + sentence.length, T(0));
     for (int64_t j = window.first; j <= window.last; ++j) {
-      to[j] = store<T>(static_cast<accumulator<T>>(a[j] * row[j] * scale));
+      to[j] = static_cast<T>(a[j] * row[j] * scale);
     }
     emit(match + t * sentence.length, greatest[t], window, row, sentence.width);
   }
@@ -170,8 +170,8 @@ Window tokens_between(const Sentence& sentence, int64_t i, int64_t rows, int64_t
 
 // The gradient of the transitions that exist.
 template <typename T>
-void transitions_backward(const Sentence& sentence, const Packed<double>& packed, const double* alpha, const double* beta,
-                          double grad, const Graph<T>& to) {
+void transitions_backward(const Sentence& sentence, const Packed<double>& packed, const double* alpha,
+                          const double* beta, double grad, const Graph<T>& to) {
   const double scale = grad / sentence.at_end(alpha);
   double block[PADDING * 2 * PADDING];
   each_block(sentence, [&](int64_t i, int64_t j, int64_t size) {
@@ -187,16 +187,18 @@ void transitions_backward(const Sentence& sentence, const Packed<double>& packed
       const int64_t stop = std::min(to.last(row) + 1, j + size);
 #pragma omp simd
       for (int64_t column = std::max(row + 1, j); column < stop; ++column) {
-        grads[column] = store<T>(static_cast<accumulator<T>>(sum[column] * p[column] * scale));
+        grads[column] = static_cast<T>(sum[column] * p[column] * scale);
       }
     }
   });
 }
 
-// The same in logarithms, for `packed` transitions in logarithms.
+// The same in logarithms, for `packed` transitions in logarithms. Exponentials are of numbers up to 0, and as exact as
+// the inputs.
 
 template <typename T>
-double log_forward(const Sentence& sentence, const T* match, const Packed<double>& packed, double* alpha, double* greatest) {
+double log_forward(const Sentence& sentence, const T* match, const Packed<double>& packed, double* alpha,
+                   double* greatest) {
   Buffer<double> room(sentence.width);
   double* most = room.get();
   for (int64_t t = 0; t < sentence.targets; ++t) {
@@ -221,7 +223,7 @@ double log_forward(const Sentence& sentence, const T* match, const Packed<double
       each_row([&](double from, const double* p, int64_t start, int64_t stop) {
 #pragma omp simd
         for (int64_t j = start; j < stop; ++j) {
-          row[j] += most[j] == -infinity<double> ? 0.0 : fast_exp<double>(from + p[j] - most[j]);
+          row[j] += most[j] == -infinity<double> ? 0.0 : fast_exp(static_cast<T>(from + p[j] - most[j]));
         }
       });
     } else {
@@ -229,7 +231,7 @@ double log_forward(const Sentence& sentence, const T* match, const Packed<double
     }
     for (int64_t j = 0; j < sentence.width; ++j) {
       const bool inside = window.first <= j && j <= window.last;
-      row[j] = inside ? most[j] + std::log(row[j]) + load(match[t * sentence.length + j]) : -infinity<double>;
+      row[j] = inside ? most[j] + std::log(row[j]) + match[t * sentence.length + j] : -infinity<double>;
     }
     greatest[t] = infinity<double>;
   }
@@ -237,15 +239,15 @@ double log_forward(const Sentence& sentence, const T* match, const Packed<double
 }
 
 template <typename T>
-void log_backward(const Sentence& sentence, const T* match, const Packed<double>& packed, const double* alpha, double grad,
-                  double* beta, T* grad_match) {
+void log_backward(const Sentence& sentence, const T* match, const Packed<double>& packed, const double* alpha,
+                  double grad, double* beta, T* grad_match) {
   const double log_prob = sentence.at_end(alpha);
   for (int64_t t = sentence.targets - 1; t >= 0; --t) {
     const Window window = sentence.window(t);
     double* row = beta + t * sentence.width;
     const double* after = row + sentence.width;
     T* to = grad_match + t * sentence.length;
-    std::fill(to, to + sentence.length, store<T>(0));
+    std::fill(to, to + sentence.length, T(0));
     std::fill(row, row + sentence.width, -infinity<double>);
     for (int64_t i = window.first; i <= window.last; ++i) {
       double value = 0;
@@ -259,12 +261,12 @@ void log_backward(const Sentence& sentence, const T* match, const Packed<double>
         for (int64_t j = first; j < stop; ++j) most = std::max(most, p[j] + after[j]);
         if (most == -infinity<double>) continue;
 #pragma omp simd reduction(+ : sum)
-        for (int64_t j = first; j < stop; ++j) sum += fast_exp<double>(p[j] + after[j] - most);
+        for (int64_t j = first; j < stop; ++j) sum += fast_exp(static_cast<T>(p[j] + after[j] - most));
         value = most + std::log(sum);
       }
       const double posterior = fast_exp<double>(alpha[t * sentence.width + i] + value - log_prob);
-      to[i] = store<T>(static_cast<accumulator<T>>(grad * posterior));
-      row[i] = value + load(match[t * sentence.length + i]);
+      to[i] = static_cast<T>(grad * posterior);
+      row[i] = value + match[t * sentence.length + i];
     }
   }
 }
@@ -284,10 +286,10 @@ void log_transitions_backward(const Sentence& sentence, const Packed<double>& pa
       if (from == -infinity<double>) continue;
       const double* b = beta + t * sentence.width;
 #pragma omp simd
-      for (int64_t j = i + 1; j < stop; ++j) sum[j] += fast_exp<double>(from + p[j] + b[j]);
+      for (int64_t j = i + 1; j < stop; ++j) sum[j] += fast_exp(static_cast<T>(from + p[j] + b[j]));
     }
     T* grads = to.row(i);
-    for (int64_t j = i + 1; j < stop; ++j) grads[j] = store<T>(static_cast<accumulator<T>>(grad * sum[j]));
+    for (int64_t j = i + 1; j < stop; ++j) grads[j] = static_cast<T>(grad * sum[j]);
   }
 }
 
@@ -297,8 +299,7 @@ struct Sizes {
 
 template <typename T>
 void forward_batch(const T* match, const T* transitions, const int64_t* graph_lengths, const int64_t* target_lengths,
-                   accumulator<T>* log_probs, double* alpha, double* greatest, Sizes sizes, int threads) {
-  using A = accumulator<T>;
+                   T* log_probs, double* alpha, double* greatest, Sizes sizes, int threads) {
   const int64_t width = rounded(sizes.length, COLUMNS);
 #pragma omp parallel num_threads(threads)
   {
@@ -314,26 +315,25 @@ void forward_batch(const T* match, const T* transitions, const int64_t* graph_le
       double log_prob = -infinity<double>;
       if (sentence.possible()) {
         Packed<double> packed{room.get(), 0, 0, Packed<double>::width_of(sizes.length, sizes.band)};
-        pack(graph, packed, 0.0, [](A transition) -> double { return fast_exp(transition); });
+        pack(graph, packed, 0.0, [](T transition) -> double { return fast_exp(transition); });
         log_prob = forward(sentence, emissions, packed, greatest_sum(graph, packed), a, g);
         if (log_prob != log_prob) {
-          pack(graph, packed, -infinity<double>, [](A transition) -> double { return transition; });
+          pack(graph, packed, -infinity<double>, [](T transition) -> double { return transition; });
           log_prob = log_forward(sentence, emissions, packed, a, g);
         }
       }
       const int64_t kept = log_prob == -infinity<double> ? 0 : sentence.targets;
       std::fill(a + kept * width, a + sizes.targets * width, 0.0);
       std::fill(g + kept, g + sizes.targets, -infinity<double>);
-      log_probs[b] = static_cast<A>(log_prob);
+      log_probs[b] = static_cast<T>(log_prob);
     }
   }
 }
 
 template <typename T>
-void backward_batch(const accumulator<T>* grad, const T* match, const T* transitions, const int64_t* graph_lengths,
+void backward_batch(const T* grad, const T* match, const T* transitions, const int64_t* graph_lengths,
                     const int64_t* target_lengths, const double* alpha, const double* greatest, T* grad_match,
                     T* grad_transitions, Sizes sizes, int threads) {
-  using A = accumulator<T>;
   const int64_t width = rounded(sizes.length, COLUMNS);
 #pragma omp parallel num_threads(threads)
   {
@@ -353,23 +353,23 @@ void backward_batch(const accumulator<T>* grad, const T* match, const T* transit
 
       // all but what the recurrences fill
       const int64_t filled = possible ? sentence.targets : 0;
-      std::fill(to_match + filled * sizes.length, to_match + sizes.targets * sizes.length, store<T>(0));
+      std::fill(to_match + filled * sizes.length, to_match + sizes.targets * sizes.length, T(0));
       for (int64_t i = 0; i < sizes.length; ++i) {
         T* row = to.data + i * to.stride;
         T* start = possible && i < graph.vertices ? to.row(i) + i + 1 : row;
         T* stop = possible && i < graph.vertices ? to.row(i) + to.last(i) + 1 : row;
-        std::fill(row, start, store<T>(0));
-        std::fill(stop, row + to.stride, store<T>(0));
+        std::fill(row, start, T(0));
+        std::fill(stop, row + to.stride, T(0));
       }
       if (!possible) continue;
 
       Packed<double> packed{room.get(), 0, 0, Packed<double>::width_of(sizes.length, sizes.band)};
       if (g[0] == infinity<double>) {
-        pack(graph, packed, -infinity<double>, [](A transition) -> double { return transition; });
+        pack(graph, packed, -infinity<double>, [](T transition) -> double { return transition; });
         log_backward(sentence, emissions, packed, a, grad[b], beta.get(), to_match);
         log_transitions_backward(sentence, packed, a, beta.get(), grad[b], to);
       } else {
-        pack(graph, packed, 0.0, [](A transition) -> double { return fast_exp(transition); });
+        pack(graph, packed, 0.0, [](T transition) -> double { return fast_exp(transition); });
         backward(sentence, emissions, packed, a, g, grad[b], beta.get(), to_match);
         transitions_backward(sentence, packed, a, beta.get(), grad[b], to);
       }
@@ -380,18 +380,18 @@ void backward_batch(const accumulator<T>* grad, const T* match, const T* transit
 }  // namespace
 }  // namespace natlab
 
-// match [batch, targets, length] and transitions [batch, length, length or band] of `type` -> log_probs [batch] in its
-// accumulator, alpha [batch, targets, length rounded up to COLUMNS] and greatest [batch, targets]. The latter is -inf
-// throughout an impossible sentence, and inf throughout one whose alpha is in logarithms.
+// match [batch, targets, length] and transitions [batch, length, length or band] -> log_probs [batch], all of `type`
+// (float32 or float64), alpha [batch, targets, length rounded up to COLUMNS] and greatest [batch, targets]. The latter
+// is -inf throughout an impossible sentence, and inf throughout one whose alpha is in logarithms.
 NATLAB_API int natlab_dag_loss(const void* match, const void* transitions, const int64_t* graph_lengths,
                                const int64_t* target_lengths, void* log_probs, double* alpha, double* greatest,
                                int64_t type, int64_t batch, int64_t targets, int64_t length, int64_t band,
                                int threads) {
-  return natlab::by_type(type, [&](auto element) {
+  return natlab::by_accumulator(type, [&](auto element) {
     using T = decltype(element);
     natlab::forward_batch(static_cast<const T*>(match), static_cast<const T*>(transitions), graph_lengths,
-                          target_lengths, static_cast<natlab::accumulator<T>*>(log_probs), alpha, greatest,
-                          {batch, targets, length, band}, threads);
+                          target_lengths, static_cast<T*>(log_probs), alpha, greatest, {batch, targets, length, band},
+                          threads);
     return 0;
   });
 }
@@ -402,9 +402,9 @@ NATLAB_API int natlab_dag_loss_backward(const void* grad, const void* match, con
                                         const double* alpha, const double* greatest, void* /*workspace*/,
                                         void* grad_match, void* grad_transitions, int64_t type, int64_t batch,
                                         int64_t targets, int64_t length, int64_t band, int threads) {
-  return natlab::by_type(type, [&](auto element) {
+  return natlab::by_accumulator(type, [&](auto element) {
     using T = decltype(element);
-    natlab::backward_batch(static_cast<const natlab::accumulator<T>*>(grad), static_cast<const T*>(match),
+    natlab::backward_batch(static_cast<const T*>(grad), static_cast<const T*>(match),
                            static_cast<const T*>(transitions), graph_lengths, target_lengths, alpha, greatest,
                            static_cast<T*>(grad_match), static_cast<T*>(grad_transitions),
                            {batch, targets, length, band}, threads);

@@ -5,8 +5,8 @@
 //     x[s, w] = f(emission[s, w], sum over v < w of x[s - 1, v] * transition[v, w])
 //
 // for tokens s and vertices v, w. It is computed a tile of vertices w at a time, for up to 16 R tokens s at once: the
-// part of the sum from earlier tiles is a product of matrices, since there x is known for all tokens; the tile itself is
-// done vertex by vertex. So every transition is read (and exponentiated) once, and what is sequential takes as many
+// part of the sum from earlier tiles is a product of matrices, since there x is known for all tokens; the tile itself
+// is done vertex by vertex. So every transition is read (and exponentiated) once, and what is sequential takes as many
 // steps as there are vertices, each with one barrier.
 #pragma once
 
@@ -33,7 +33,7 @@ struct Graph {
   __device__ bool exists(int i, int j) const { return i >= 0 && j > i && j < vertices && j - i <= reach; }
   __device__ int64_t index(int i, int j) const { return static_cast<int64_t>(i) * stride + (banded ? j - i - 1 : j); }
   // -inf where there is no transition
-  __device__ T at(int i, int j) const { return exists(i, j) ? data[index(i, j)] : store<T>(-infinity<accumulator<T>>); }
+  __device__ T at(int i, int j) const { return exists(i, j) ? data[index(i, j)] : -infinity<T>; }
 };
 
 // Sentence b's graph among transitions [batch, length, length], or [batch, length, band] where band is not 0. With more
@@ -54,7 +54,7 @@ struct Shared {
 
 // A Problem has
 //     Element            the type of transitions and emissions in memory
-//     Value              that of x
+//     Value              that of x, and of them where they are summed
 //     Sum                an empty sum, with add(x, transition, v)
 //     REVERSED           whether neighbouring v, instead of neighbouring w, lie next to each other in memory
 //     vertices, tokens, reach
@@ -82,8 +82,8 @@ __device__ void recurrence(Problem& problem, Shared<typename Problem::Value, R>&
 #pragma unroll
         for (int q = 0; q < LINKS; ++q) {
           const int fast = threadIdx.x % TILE, slow = threadIdx.x / TILE + q * (THREADS / TILE);
-          links[q] = Problem::REVERSED ? problem.transition(v0 + fast, w0 + slow)
-                                       : problem.transition(v0 + slow, w0 + fast);
+          links[q] =
+              Problem::REVERSED ? problem.transition(v0 + fast, w0 + slow) : problem.transition(v0 + slow, w0 + fast);
         }
         if (v0 < w0) {
 #pragma unroll
@@ -173,13 +173,11 @@ __device__ void recurrence(Problem& problem, Shared<typename Problem::Value, R>&
   }
 }
 
-// Calls function(std::integral_constant) with the R that takes `tokens` in the fewest rounds.
+// Calls function(std::integral_constant) with an R that suits so many tokens.
 template <typename Function>
 int by_span(int64_t tokens, Function&& function) {
-  if (tokens <= GROUPS) return function(std::integral_constant<int, 1>{});
   if (tokens <= 2 * GROUPS) return function(std::integral_constant<int, 2>{});
-  if (tokens <= 3 * GROUPS) return function(std::integral_constant<int, 3>{});
-  return function(std::integral_constant<int, 4>{});
+  return function(std::integral_constant<int, 3>{});
 }
 
 }  // namespace natlab

@@ -10,8 +10,8 @@
 namespace natlab {
 namespace {
 
-constexpr double LEAST = -650;  // of log(P / (g[0] ... g[M - 1]))
-constexpr double MOST = 300;    // of log S^(M - 1)
+constexpr double LEAST = -650;   // of log(P / (g[0] ... g[M - 1]))
+constexpr double MOST = 300;     // of log S^(M - 1)
 constexpr int64_t COLUMNS = 32;  // as PADDING of natlab/kernels/dag_loss.py
 
 // e^x in float64, for x of the type that is computed in: exact to a float's bits, over the range of a double.
@@ -66,7 +66,7 @@ struct Sentence {
 
   __device__ int64_t at(int t, int j) const { return static_cast<int64_t>(j) * sizes.targets + t; }
   __device__ double end() const { return alpha[at(tokens - 1, graph.vertices - 1)]; }
-  __device__ accumulator<T> emission(int t, int j) const { return load(match[static_cast<int64_t>(t) * sizes.length + j]); }
+  __device__ T emission(int t, int j) const { return match[static_cast<int64_t>(t) * sizes.length + j]; }
 };
 
 // The recurrence in probabilities: forwards, or backwards as the recurrence over the graph turned round, whose vertex w
@@ -82,10 +82,10 @@ struct Probabilities {
   static constexpr bool REVERSED = BACKWARD;
 
   Sentence<T> sentence;
-  double* states;     // a, or b
-  float* outgoing;    // forwards, the sum of each vertex' transitions, in shared memory
-  T* grad_match;      // backwards
-  double scale;       // of it
+  double* states;   // a, or b
+  float* outgoing;  // forwards, the sum of each vertex' transitions, in shared memory
+  T* grad_match;    // backwards
+  double scale;     // of it
   int vertices, tokens, reach;
 
   __device__ int vertex(int w) const { return BACKWARD ? vertices - 1 - w : w; }
@@ -94,12 +94,11 @@ struct Probabilities {
   __device__ T transition(int v, int w) const {
     return BACKWARD ? sentence.graph.at(vertex(w), vertex(v)) : sentence.graph.at(v, w);
   }
-  __device__ double transition_value(int v, T stored) const {
-    const accumulator<T> logarithm = load(stored);
+  __device__ double transition_value(int v, T logarithm) const {
     const double value = probability(logarithm);
     if (!BACKWARD) {
       // infinite if a possible transition is lost
-      float sum = value > 0 || logarithm == -infinity<accumulator<T>> ? static_cast<float>(value) : infinity<float>;
+      float sum = value > 0 || logarithm == -infinity<T> ? static_cast<float>(value) : infinity<float>;
       for (int offset = 16; offset; offset /= 2) sum += __shfl_xor_sync(ALL_LANES, sum, offset);
       if (threadIdx.x % TILE == 0 && v < vertices) outgoing[v] += sum;
     }
@@ -107,13 +106,12 @@ struct Probabilities {
   }
   __device__ T emission(int s, int w) const {
     const int t = token(s), j = vertex(w);
-    return sentence.inside(t, j) ? sentence.match[static_cast<int64_t>(t) * sentence.sizes.length + j]
-                                 : store<T>(-infinity<accumulator<T>>);
+    return sentence.inside(t, j) ? sentence.match[static_cast<int64_t>(t) * sentence.sizes.length + j] : -infinity<T>;
   }
   __device__ double emission_value(int s, int, T stored) const {
     const int t = token(s);
     if (t < 0 || t >= tokens) return 0;
-    return probability(static_cast<accumulator<T>>(load(stored) - static_cast<accumulator<T>>(sentence.greatest[t])));
+    return probability(stored - static_cast<T>(sentence.greatest[t]));
   }
   __device__ double state(int s, int v) const {
     return s >= 0 && s < tokens && v < vertices ? states[sentence.at(token(s), vertex(v))] : 0;
@@ -143,8 +141,7 @@ struct Probabilities {
         const double posterior = shared.panel[column][k] * product(s, w, sums[r][half]) * scale;
         const int t = token(s), j = vertex(w);
         const bool inside = sentence.inside(t, j);
-        grad_match[static_cast<int64_t>(t) * sentence.sizes.length + j] =
-            store<T>(inside ? static_cast<accumulator<T>>(posterior) : 0);
+        grad_match[static_cast<int64_t>(t) * sentence.sizes.length + j] = inside ? static_cast<T>(posterior) : 0;
       }
     }
   }
@@ -164,19 +161,19 @@ __device__ void in_logarithms(const Sentence<T>& sentence, double* states, T* gr
         const int stop = BACKWARD ? min(vertices - 1, j + sentence.graph.reach) : j - 1;
         const auto term = [&](int i) {
           const T transition = BACKWARD ? sentence.graph.at(j, i) : sentence.graph.at(i, j);
-          return states[sentence.at(BACKWARD ? t + 1 : t - 1, i)] + load(transition);
+          return states[sentence.at(BACKWARD ? t + 1 : t - 1, i)] + transition;
         };
         double most = -infinity<double>, sum = 0;
         for (int i = start; i <= stop; ++i) most = fmax(most, term(i));
         if (most > -infinity<double>) {
-          for (int i = start; i <= stop; ++i) sum += exp(term(i) - most);
+          for (int i = start; i <= stop; ++i) sum += exp(static_cast<T>(term(i) - most));
           value = most + log(sum);
         }
       }
       const bool inside = sentence.inside(t, j);
       if (BACKWARD) {
         const double posterior = inside ? grad * exp(sentence.alpha[sentence.at(t, j)] + value - log_prob) : 0;
-        grad_match[static_cast<int64_t>(t) * sentence.sizes.length + j] = store<T>(static_cast<accumulator<T>>(posterior));
+        grad_match[static_cast<int64_t>(t) * sentence.sizes.length + j] = static_cast<T>(posterior);
       }
       states[sentence.at(t, j)] = inside ? value + sentence.emission(t, j) : -infinity<double>;
     }
@@ -190,7 +187,7 @@ __device__ inline float greatest_of_warp(float value) {
 }
 
 template <typename T, int R>
-__global__ void __launch_bounds__(THREADS) forward_sentences(Arguments<T> given, accumulator<T>* log_probs) {
+__global__ void __launch_bounds__(THREADS) forward_sentences(Arguments<T> given, T* log_probs) {
   __shared__ Shared<double, R> shared;
   __shared__ bool exact;
   extern __shared__ float outgoing[];
@@ -208,21 +205,22 @@ __global__ void __launch_bounds__(THREADS) forward_sentences(Arguments<T> given,
 
   bool possible = tokens > 0 && sentence.first(0) <= sentence.last(0);
   for (int t = warp; t < tokens; t += THREADS / TILE) {
-    accumulator<T> most = -infinity<accumulator<T>>;
+    T most = -infinity<T>;
     for (int j = sentence.first(t) + lane; j <= sentence.last(t); j += TILE) most = max(most, sentence.emission(t, j));
     for (int offset = 16; offset; offset /= 2) most = max(most, __shfl_xor_sync(ALL_LANES, most, offset));
     if (lane == 0) sentence.greatest[t] = most;
-    possible = possible && most > -infinity<accumulator<T>>;
+    possible = possible && most > -infinity<T>;
   }
   possible = __syncthreads_and(possible);
   if (!possible) {
     for (int64_t e = threadIdx.x; e < given.sizes.state(1); e += THREADS) sentence.alpha[e] = 0;
     for (int t = threadIdx.x; t < tokens; t += THREADS) sentence.greatest[t] = -infinity<double>;
-    if (threadIdx.x == 0) log_probs[b] = -infinity<accumulator<T>>;
+    if (threadIdx.x == 0) log_probs[b] = -infinity<T>;
     return;
   }
 
-  Probabilities<T, false> problem{sentence, sentence.alpha, outgoing, nullptr, 0, vertices, tokens, sentence.graph.reach};
+  Probabilities<T, false> problem{sentence, sentence.alpha, outgoing, nullptr,
+                                  0,        vertices,       tokens,   sentence.graph.reach};
   recurrence<R>(problem, shared);
 
   if (warp == 0) {
@@ -238,7 +236,7 @@ __global__ void __launch_bounds__(THREADS) forward_sentences(Arguments<T> given,
       const double excess = tokens > 1 ? (tokens - 1) * fmax(0.0, log(static_cast<double>(most) / rounds)) : 0;
       const double log_prob = log(sentence.end());
       exact = excess <= MOST && log_prob >= excess + LEAST;
-      if (exact) log_probs[b] = static_cast<accumulator<T>>(total + log_prob);
+      if (exact) log_probs[b] = static_cast<T>(total + log_prob);
     }
   }
   __syncthreads();
@@ -248,12 +246,12 @@ __global__ void __launch_bounds__(THREADS) forward_sentences(Arguments<T> given,
   // an impossible sentence keeps nothing, one in logarithms says so
   const double mark = log_prob > -infinity<double> ? infinity<double> : -infinity<double>;
   for (int t = threadIdx.x; t < tokens; t += THREADS) sentence.greatest[t] = mark;
-  if (threadIdx.x == 0) log_probs[b] = static_cast<accumulator<T>>(log_prob);
+  if (threadIdx.x == 0) log_probs[b] = static_cast<T>(log_prob);
 }
 
 template <typename T, int R>
 __global__ void __launch_bounds__(THREADS)
-    backward_sentences(Arguments<T> given, const accumulator<T>* grad, double* beta, T* grad_match) {
+    backward_sentences(Arguments<T> given, const T* grad, double* beta, T* grad_match) {
   __shared__ Shared<double, R> shared;
   const int64_t b = blockIdx.x;
   const Sentence<T> sentence(given, b);
@@ -262,7 +260,7 @@ __global__ void __launch_bounds__(THREADS)
   const double mark = sentence.tokens ? sentence.greatest[0] : -infinity<double>;
   const int vertices = sentence.graph.vertices, tokens = mark > -infinity<double> ? sentence.tokens : 0;
   for (int64_t e = threadIdx.x; e < static_cast<int64_t>(targets) * length; e += THREADS) {
-    if (e / length >= tokens || e % length >= vertices) to[e] = store<T>(0);
+    if (e / length >= tokens || e % length >= vertices) to[e] = T(0);
   }
   double* states = beta + given.sizes.state(b);
   if (tokens == 0) return;
@@ -275,13 +273,13 @@ __global__ void __launch_bounds__(THREADS)
   }
 }
 
-constexpr int DEPTH = 32;                       // tokens in shared memory at a time
+constexpr int DEPTH = 32;                      // tokens in shared memory at a time
 constexpr int ROWS = TILE / (THREADS / TILE);  // rows of a tile that a warp has
 
 // The gradient of a tile of transitions as they lie in memory: rows i0 + r, and columns c0 + lane.
 template <typename T, bool BANDED>
 __global__ void __launch_bounds__(THREADS)
-    backward_links(Arguments<T> given, const accumulator<T>* grad, const double* beta, T* grad_transitions) {
+    backward_links(Arguments<T> given, const T* grad, const double* beta, T* grad_transitions) {
   // b of the vertices that the tile's transitions lead to: TILE of them, banded up to 2 TILE - 1
   constexpr int REACHED = BANDED ? 2 * TILE : TILE;
   __shared__ double from[DEPTH][TILE + 2], to[REACHED][DEPTH + 1];
@@ -303,7 +301,7 @@ __global__ void __launch_bounds__(THREADS)
 #pragma unroll
     for (int q = 0; q < ROWS; ++q) {
       const int i = i0 + row + q;
-      links[q] = load(graph.at(i, BANDED ? i + 1 + c0 + lane : c0 + lane));
+      links[q] = graph.at(i, BANDED ? i + 1 + c0 + lane : c0 + lane);
     }
     const double* a = sentence.alpha;
     const double* states = beta + given.sizes.state(b);
@@ -322,7 +320,7 @@ __global__ void __launch_bounds__(THREADS)
         for (int t = 0; t < DEPTH; ++t) {
           for (int q = 0; q < ROWS; ++q) {
             const double b_t = to[BANDED ? row + q + lane : lane][t];
-            sums[q] += exp(from[t][row + q] + links[q] + b_t - log_prob);
+            sums[q] += exp(static_cast<T>(from[t][row + q] + links[q] + b_t - log_prob));
           }
         }
       } else {
@@ -338,7 +336,7 @@ __global__ void __launch_bounds__(THREADS)
     const double scale = logarithms ? grad[b] : grad[b] / sentence.end();
 #pragma unroll
     for (int q = 0; q < ROWS; ++q) {
-      const double transition = logarithms ? 1 : probability(static_cast<accumulator<T>>(links[q]));
+      const double transition = logarithms ? 1 : probability(static_cast<T>(links[q]));
       sums[q] = sums[q] * transition * scale;
     }
   }
@@ -348,8 +346,7 @@ __global__ void __launch_bounds__(THREADS)
     const int i = i0 + row + q, c = c0 + lane;
     if (i >= given.sizes.length || c >= width) continue;
     const bool exists = needed && graph.exists(i, BANDED ? i + 1 + c : c);
-    grad_transitions[(b * given.sizes.length + i) * width + c] =
-        store<T>(exists ? static_cast<accumulator<T>>(sums[q]) : 0);
+    grad_transitions[(b * given.sizes.length + i) * width + c] = exists ? static_cast<T>(sums[q]) : 0;
   }
 }
 
@@ -379,14 +376,14 @@ NATLAB_API int natlab_dag_loss(const void* match, const void* transitions, const
   using namespace natlab;
   if (length > LONGEST) return UNSUPPORTED_SIZE;
   if (batch == 0) return 0;
-  return by_type(type, [&](auto element) {
+  return by_accumulator(type, [&](auto element) {
     using T = decltype(element);
-    const Arguments<T> given = arguments<T>(match, transitions, graph_lengths, target_lengths, alpha, greatest, batch,
-                                            targets, length, band);
+    const Arguments<T> given =
+        arguments<T>(match, transitions, graph_lengths, target_lengths, alpha, greatest, batch, targets, length, band);
     return by_span(targets, [&](auto span) {
       constexpr int R = decltype(span)::value;
       forward_sentences<T, R><<<batch, THREADS, length * sizeof(float), static_cast<cudaStream_t>(stream)>>>(
-          given, static_cast<accumulator<T>*>(log_probs));
+          given, static_cast<T*>(log_probs));
       return static_cast<int>(cudaGetLastError());
     });
   });
@@ -402,12 +399,12 @@ NATLAB_API int natlab_dag_loss_backward(const void* grad, const void* match, con
   const auto tiles = [](int64_t size) { return static_cast<unsigned>((size + TILE - 1) / TILE); };
   if (length > LONGEST || batch > 65535) return UNSUPPORTED_SIZE;  // a grid's depth
   if (batch == 0 || length == 0) return 0;
-  return by_type(type, [&](auto element) {
+  return by_accumulator(type, [&](auto element) {
     using T = decltype(element);
     const auto on = static_cast<cudaStream_t>(stream);
-    const auto* given_grad = static_cast<const accumulator<T>*>(grad);
-    const Arguments<T> given = arguments<T>(match, transitions, graph_lengths, target_lengths, alpha, greatest, batch,
-                                            targets, length, band);
+    const auto* given_grad = static_cast<const T*>(grad);
+    const Arguments<T> given =
+        arguments<T>(match, transitions, graph_lengths, target_lengths, alpha, greatest, batch, targets, length, band);
     const int status = by_span(targets, [&](auto span) {
       constexpr int R = decltype(span)::value;
       backward_sentences<T, R><<<batch, THREADS, 0, on>>>(given, given_grad, workspace, static_cast<T*>(grad_match));

@@ -11,12 +11,12 @@ namespace natlab {
 template <typename T>
 struct BestPaths {
   using Element = T;
-  using Value = accumulator<T>;
+  using Value = T;
   struct Sum {
-    Value best = -infinity<Value>;
+    T best = -infinity<T>;
     int from = -1;
-    __device__ void add(Value x, Value transition, int v) {
-      const Value score = x + transition;
+    __device__ void add(T x, T transition, int v) {
+      const T score = x + transition;
       // of equals the first: they come in order
       if (score > best) best = score, from = v;
     }
@@ -25,27 +25,26 @@ struct BestPaths {
 
   Graph<T> graph;
   const T* emissions;
-  Value* scores;
+  T* scores;
   int* predecessors;
   int vertices, tokens, reach, length, targets, emission_stride;
 
   __device__ T transition(int v, int w) const { return graph.at(v, w); }
-  __device__ Value transition_value(int, T stored) const { return load(stored); }
+  __device__ T transition_value(int, T stored) const { return stored; }
   __device__ T emission(int s, int w) const {
-    return s < tokens && w < vertices ? emissions[static_cast<int64_t>(s) * emission_stride + w]
-                                      : store<T>(-infinity<Value>);
+    return s < tokens && w < vertices ? emissions[static_cast<int64_t>(s) * emission_stride + w] : -infinity<T>;
   }
-  __device__ Value emission_value(int, int, T stored) const { return load(stored); }
-  __device__ Value state(int s, int v) const {
-    return s >= 0 && s < tokens && v < vertices ? scores[static_cast<int64_t>(v) * targets + s] : -infinity<Value>;
+  __device__ T emission_value(int, int, T stored) const { return stored; }
+  __device__ T state(int s, int v) const {
+    return s >= 0 && s < tokens && v < vertices ? scores[static_cast<int64_t>(v) * targets + s] : -infinity<T>;
   }
-  __device__ void keep(int s, int w, Value x) { scores[static_cast<int64_t>(w) * targets + s] = x; }
-  __device__ Value value(int s, int w, const Sum& sum, Value emitted) const {
-    return (s ? sum.best : (w ? -infinity<Value> : 0)) + emitted;
+  __device__ void keep(int s, int w, T x) { scores[static_cast<int64_t>(w) * targets + s] = x; }
+  __device__ T value(int s, int w, const Sum& sum, T emitted) const {
+    return (s ? sum.best : (w ? -infinity<T> : 0)) + emitted;
   }
 
   template <int R>
-  __device__ void finish(int s0, int w0, int group, int lane, const Sum (&sums)[R][2], Shared<Value, R>&) {
+  __device__ void finish(int s0, int w0, int group, int lane, const Sum (&sums)[R][2], Shared<T, R>&) {
 #pragma unroll
     for (int r = 0; r < R; ++r) {
 #pragma unroll

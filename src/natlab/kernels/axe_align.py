@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from natlab.kernels.dag import accumulator
 from natlab.kernels.library import call, implementation
 
 ALIGN, SKIP_PREDICTION, SKIP_TARGET, NONE = 0, 1, 2, -1
@@ -79,7 +80,7 @@ def axe_align_reference(
     batch, targets, positions = logp.shape
     device, sentences = logp.device, torch.arange(batch, device=logp.device)
     inside = torch.arange(positions, device=device) < prediction_lengths[:, None]
-    logp = logp.to(_accumulator(logp)).masked_fill(~inside[:, None, :], -torch.inf)
+    logp = logp.to(accumulator(logp)).masked_fill(~inside[:, None, :], -torch.inf)
     blank = blank.to(logp.dtype)
 
     i = torch.arange(targets + 1, device=device)
@@ -129,10 +130,6 @@ def _traced(
     return operations.to(choices.device), alignment.to(choices.device)
 
 
-def _accumulator(tensor: Tensor) -> torch.dtype:
-    return torch.float64 if tensor.dtype == torch.float64 else torch.float32
-
-
 @torch.library.custom_op("natlab::axe_align", mutates_args=())
 def _axe_align(
     logp: Tensor, blank: Tensor, target_lengths: Tensor, prediction_lengths: Tensor, delta: float
@@ -155,7 +152,7 @@ def _axe_align(
 def _outputs(logp: Tensor, blank: Tensor, *_) -> tuple[Tensor, Tensor, Tensor]:
     batch, targets, positions = logp.shape
     return (
-        logp.new_empty(batch, dtype=_accumulator(logp)),
+        logp.new_empty(batch, dtype=accumulator(logp)),
         logp.new_empty(batch, targets + positions, dtype=torch.int8),
         logp.new_empty(batch, targets, dtype=torch.int64),
     )

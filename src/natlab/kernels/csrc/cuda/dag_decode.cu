@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(THREADS) follow(const T* transitions, const T*
   __syncthreads();
   if (threadIdx.x) return;
   log_probs[b] = -infinity<T>;
-  if (graph.vertices == 0) return;
+  if (graph.vertices <= 0) return;
   T total = score[0];
   int at = 0, step = 0;
   path[step++] = at;

@@ -40,11 +40,11 @@ def load(project: Path, run: str = "config/config.yaml") -> config.Run:
     return config.load(settings, run, project)
 
 
-def refused(project: Path, file: str, change, *mentions: str) -> None:
+def refused(project: Path, file: str, change, *mentions: str, run: str = "config/config.yaml") -> None:
     """The changed file makes loading fail with one line that names the file and all of ``mentions``."""
     edit(project, file, change)
     with pytest.raises(UserError) as caught:
-        load(project)
+        load(project, run)
     message = str(caught.value)
     assert "\n" not in message
     for mention in (file, *mentions):
@@ -66,7 +66,7 @@ def test_every_shipped_run_is_valid_and_measures_something(run):
     assert set(loaded.datasets) == set(loaded.settings["corpora"].values())
 
 
-@pytest.mark.parametrize("name", ["run", "scale", "sizes", "systems"])
+@pytest.mark.parametrize("name", ["run", "scale", "sizes", "systems", "table", "claims"])
 def test_schemas_describe_every_key(name):
     schema = yaml.safe_load((REPOSITORY / f"workflow/schemas/{name}.schema.yaml").read_text(encoding="utf-8"))
     assert list(keys(schema))
@@ -161,6 +161,36 @@ def test_a_run_can_build_some_systems_only(project):
     assert {model.system for model in load(project).models} == {"vanilla_kd"}
 
 
+def test_figures_and_claims_ask_for_what_they_show(project):
+    small = {"tables": ["mple/table1"], "corpora": {"wmt14_ende": "grammar_ende"}}
+    edit(project, "config/config.yaml", lambda r: r.update(small, figures=["mple/figure7"]))
+    run = load(project)
+    assert {model.system for model in run.models} == {"transformer", "vanilla_raw", "cmlm_kd", "glat_kd"}
+    assert set(run.decodings_of("grammar_ende", "cmlm_kd")) == {"argmax", "sample"}
+    assert "grammar_ende/demo/glat_kd/seed1/sample.test.json" in run.sources("mple/figure7")
+    edit(project, "config/config.yaml", lambda r: r.update(claims=["mple/claims"], figures=[]))
+    run = load(project)
+    # of the table that a claim is about, and of a comparison
+    assert "grammar_ende/demo/vanilla_axe1/seed1/target.json" in run.sources("mple/claims")
+    assert "grammar_ende/demo/glat_kd_big/seed1/argmax.test.json" in run.sources("mple/claims")
+    assert {"vanilla_axe1", "glat_kd_big"} <= {model.system for model in run.models}
+    assert set(run.tables) == {"mple/table1"}
+
+
+def test_the_surface_of_a_figure(project):
+    edit(project, "config/config.yaml", lambda r: r.update(figures=["mple/figure1", "mple/figure8"]))
+    run = load(project)
+    assert run.surface("mple/figure1") == ("grammar_ende", ["initial", "initial_mle", "initial_glat_kd"])
+    assert run.surface("mple/figure8") is None
+    assert run.splits_of("grammar_ende", "initial") == ["valid"]
+
+
+def test_beta_is_the_datasets(project):
+    run = load(project)
+    run.datasets["grammar_ende"]["beta"] = 0.3
+    assert run.betas["grammar_ende"] == 0.3 and run.betas["grammar_ende_mild"] == 0.2
+
+
 def test_a_run_is_tracked_offline_unless_it_says_otherwise(project):
     assert load(project).tracking == {"backend": "comet", "online": False}
     overrides = {"tracking": {"online": True}}
@@ -189,6 +219,16 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
         ("config/config.yaml", lambda r: r.update(seeds=["one"]), ["seeds.0", "one"]),
         ("config/config.yaml", lambda r: r.update(tracking={"backend": "wandb"}), ["tracking.backend", "comet, none"]),
         ("config/config.yaml", lambda r: r.update(tables=["mple/table99"]), ["mple/table99", "mple/table1"]),
+        ("config/config.yaml", lambda r: r.update(tables=["mple/figure5"]), ["tables", "mple/figure5", "mple/table2"]),
+        ("config/config.yaml", lambda r: r.update(figures=["mple/table2"]), ["figures", "mple/table2", "mple/figure5"]),
+        ("config/config.yaml", lambda r: r.update(claims=["mple/table2"]), ["claims", "mple/table2", "mple/claims"]),
+        (
+            "config/config.yaml",
+            lambda r: r.update(
+                corpora={"wmt16_enro": "grammar_ende"}, tables=["mple/table1"], figures=["mple/figure5"]
+            ),
+            ["figures: mple/figure5 would be empty", "wmt14_ende"],
+        ),
         ("config/config.yaml", lambda r: r.update(systems=["glat"]), ["systems", "'glat'", "glat_kd"]),
         ("config/config.yaml", lambda r: r["corpora"].update(wmt14_ende="nowhere"), ["nowhere", "grammar_ende"]),
         ("config/config.yaml", lambda r: r["corpora"].update(wmt99="grammar_ende"), ["wmt99", "wmt14_ende"]),
@@ -240,6 +280,31 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
 )
 def test_what_is_wrong_is_refused_in_one_line(project, file, change, mentions):
     refused(project, file, change, *mentions)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "mentions"),
+    [
+        (
+            "config/papers/mple/claims.yaml",
+            lambda c: c["claims"][0]["parts"][0]["order"].update(table="mple/table99"),
+            ["mple/table99", "mple/table1"],
+        ),
+        (
+            "config/papers/mple/claims.yaml",
+            lambda c: c["claims"][2]["parts"][0]["comparison"]["better"].update(system="kd"),
+            ["claim c, part 1: system", "'kd'", "vanilla_kd"],
+        ),
+        ("config/papers/mple/figure1.yaml", lambda f: f["draw"]["systems"].insert(0, "start"), ["draw.systems"]),
+        (
+            "config/papers/mple/figure1.yaml",
+            lambda f: f["draw"]["systems"].__setitem__(0, "start"),
+            ["start", "initial"],
+        ),
+    ],
+)
+def test_what_is_wrong_of_figures_and_claims_is_refused_in_one_line(project, file, change, mentions):
+    refused(project, file, change, *mentions, run="config/runs/mple_grammar.yaml")
 
 
 def test_yaml_that_is_none_is_refused(project):

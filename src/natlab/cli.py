@@ -30,8 +30,11 @@ VERBS = {
     "translate": ("natlab.decoding.translate", "translate with every decoding a model needs, and measure its losses"),
     "latency": ("natlab.metrics.latency", "time a model's decodings against a teacher's, one sentence at a time"),
     "measure": ("natlab.metrics.measure", "turn translations and losses into measurements"),
+    "surface": ("natlab.metrics.surface", "evaluate one row of a grid over the plane through three models"),
     "provenance": ("natlab.provenance", "write what a run's numbers rest on: configuration, code, data, models"),
     "table": ("natlab.report.tables", "write one table as CSV, Markdown and LaTeX"),
+    "figure": ("natlab.report.figures", "draw one figure as PNG and PDF, with its values as CSV and Markdown"),
+    "claims": ("natlab.report.claims", "test a paper's claims on what was measured, as CSV and Markdown"),
     "report": ("natlab.report.page", "write a run's HTML page and its measurements.csv"),
     "show": ("natlab.report.show", "print a table and where its report lies"),
 }

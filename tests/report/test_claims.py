@@ -168,7 +168,7 @@ def test_markdown_has_each_claim_with_its_parts(tmp_path):
     results(tmp_path)
     text = (tmp_path / "out.md").read_text()
     assert "### (a) A claim" in text and "### (b) Another claim" in text
-    assert "| better | **holds** | x (argmax) 30.00 against" in text and "+10.00 | 100.0 % | 1 2 |" in text
+    assert "| better | **holds** | x (argmax) 30.00 against" in text and "10.00 | 100.0 % | 1 2 |" in text
 
 
 def test_the_cells_that_comparisons_ask_for():

@@ -74,3 +74,30 @@ rule latency:
         " --reference {input.reference} --data {input.data} --decodings {params.decodings:q}"
         " --sentences {params.sentences} --warmup {params.warmup} --out {output}"
         " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
+
+
+# One row of a grid over the plane through three models (MPLE, Figure 1).
+rule surface:
+    input:
+        models=lambda wildcards: [
+            f"results/models/{wildcards.dataset}/{wildcards.scale}/{system}/seed{wildcards.seed}/model.pt"
+            for system in (wildcards.origin, wildcards.first, wildcards.second)
+        ],
+        data="results/corpora/{dataset}/bin",
+        tokenised="results/corpora/{dataset}/tok",
+        code=MODEL_CODE
+        + code("decoding/data.py", "metrics/bleu.py", "metrics/losses.py", "metrics/surface.py")
+        + code("training/objective.py", "proxy/*.py", "proxy/targets/raw.py", "proxy/inputs/vanilla.py"),
+    output:
+        "results/surfaces/{dataset}/{scale}/{origin}.{first}.{second}/seed{seed}/{row}of{grid}.json",
+    log:
+        "results/logs/surface/{dataset}/{scale}/{origin}.{first}.{second}/seed{seed}/{row}of{grid}.log",
+    threads: RUN.scale["threads"]
+    resources:
+        gpu=DECODING_GPUS,
+    params:
+        sentences=SURFACE["sentences"],
+    shell:
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab surface --models {input.models}"
+        " --data {input.data} --references {input.tokenised}/valid.tgt --row {wildcards.row} --grid {wildcards.grid}"
+        " --sentences {params.sentences} --out {output} &> {log}"

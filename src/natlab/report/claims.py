@@ -206,8 +206,8 @@ def _seeds(seeds: set[int] | list[int]) -> str:
 
 
 def statistic(result: Tested) -> str:
-    """A part's statistic as text, signed; the dash for none."""
-    return tables.number(result.statistic, signed=True)
+    """A part's statistic as text; the dash for none."""
+    return tables.number(result.statistic)
 
 
 def confidence(result: Tested) -> str:
@@ -231,7 +231,7 @@ def markdown(stated: Mapping, results: list[Tested], run: Mapping) -> str:
     """The claims as Markdown, a table each."""
     text = [f"## {stated['title']}", "", f"{stated['paper']}.", ""]
     for claim in stated["claims"]:
-        text += [f"### ({claim['id']}) {claim['claim']}", "", f"{claim['source'].capitalize()}.", ""]
+        text += [f"### ({claim['id']}) {claim['claim']}", "", f"{claim['source'][0].upper()}{claim['source'][1:]}.", ""]
         text += ["| | verdict | measured | statistic | confidence | seeds |", "|---|---|---|---:|---:|---|"]
         for result in results:
             if result.claim == claim["id"]:

@@ -126,14 +126,51 @@ def test_a_system_overrides_its_scale(project):
     edit(
         project,
         "config/systems.yaml",
-        row("glat_kd", size="big", training={"lr": 0.1}, input={"name": "glat", "start": 0.7}, canvas="mask"),
+        row("glat_kd", size="base", training={"lr": 0.1}, input={"name": "glat", "start": 0.7}, canvas="mask"),
     )
     run = load(project)
     spec, other = run.spec("grammar_ende", "glat_kd", 1), run.spec("grammar_ende", "vanilla_kd", 1)
     assert spec["training"]["lr"] == 0.1 and other["training"]["lr"] != 0.1
-    assert spec["size"]["d_model"] == 1024 and other["size"]["d_model"] != 1024
+    assert spec["size"]["d_model"] == 512 and other["size"]["d_model"] != 512
     assert spec["input"] == {"name": "glat", "start": 0.7}
     assert (spec["canvas"], other["canvas"]) == ("mask", "copy")
+
+
+def test_a_system_that_starts_from_another_is_trained_as_the_scale_finetunes(project):
+    edit(project, "config/scales/demo.yaml", lambda s: s.update(finetune={"updates": 70, "schedule": "fixed"}))
+    run = load(project)
+    tuned, student = run.spec("grammar_ende", "vanilla_oaxe10k", 1), run.spec("grammar_ende", "vanilla_kd", 1)
+    assert tuned["start"] == "vanilla_kd_10k" and "start" not in student
+    assert tuned["training"] == {**student["training"], "updates": 70, "schedule": "fixed"}
+
+
+def test_a_share_is_of_the_updates_that_the_scale_has(project):
+    run = load(project)
+    whole, part = run.training("vanilla_kd"), run.training("vanilla_kd_50k")
+    assert part == {**whole, "updates": round(0.1667 * whole["updates"])}
+
+
+def test_a_scale_says_which_sizes_stand_for_the_papers(project):
+    edit(project, "config/scales/demo.yaml", lambda s: s.update(sizes={"big": "small"}))
+    run = load(project)
+    assert run.spec("grammar_ende", "transformer_big", 1)["size"]["d_model"] == run.sizes["small"]["d_model"]
+    assert run.spec("grammar_ende", "transformer_tiny", 1)["size"]["d_model"] == run.sizes["tiny"]["d_model"]
+
+
+def test_a_run_trains_all_that_its_systems_rest_on(project):
+    def rest(run, system):
+        return {model.system for model in run.trained if model.dataset == "grammar_ende"} - {system}
+
+    for system, expected in {
+        "vanilla_raw": set(),
+        "vanilla_oaxe10k": {"transformer", "vanilla_kd_10k"},
+        "glat_kd": {"transformer", "vanilla_kd"},
+        "glat_dynamic": {"transformer", "transformer_tiny", "transformer_small", "transformer_big", "vanilla_dynamic"},
+    }.items():
+        run = load(project)
+        run.models = [config.Model("grammar_ende", system, 1)]
+        run.filled = {}
+        assert rest(run, system) == expected
 
 
 def test_decodings_carry_the_datasets_lengths(project):
@@ -248,6 +285,51 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
         ("config/systems.yaml", row("glat_kd", target="kdd"), ["glat_kd.target", "kdd", "allowed", "raw"]),
         ("config/systems.yaml", row("glat_kd", input="glad"), ["glat_kd.input", "glad", "vanilla"]),
         ("config/systems.yaml", row("glat_kd", input={"name": "glat", "begin": 1}), ["begin", "start"]),
+        (
+            "config/systems.yaml",
+            row("glat_kd", input={"name": "glat", "start": "half"}),
+            ["input.start", "half", "number"],
+        ),
+        ("config/systems.yaml", row("glat_kd", input={"name": "glat", "start": 1.5}), ["input.start", "1.5", "<= 1"]),
+        (
+            "config/systems.yaml",
+            row("glat_kd", input={"name": "glat", "count": "up"}),
+            ["input.count", "floor, bernoulli"],
+        ),
+        ("config/systems.yaml", row("vanilla_axe1", target="axe"), ["vanilla_axe1.target", "axe", "delta"]),
+        ("config/systems.yaml", row("vanilla_axe1", target={"name": "axe", "delta": 0}), ["target.delta", "0", "> 0"]),
+        ("config/systems.yaml", row("vanilla_dynamic", target={"name": "dynamic", "gamma": "wmt"}), ["gamma", "tuned"]),
+        (
+            "config/systems.yaml",
+            row("vanilla_dynamic", target={"name": "dynamic", "gamma": [1, 2]}),
+            ["vanilla_dynamic.target.gamma", "2 numbers for 5", "transformer_big, raw"],
+        ),
+        ("config/systems.yaml", row("vanilla_dynamic", teacher="transformer"), ["vanilla_dynamic.teacher", "dynamic"]),
+        ("config/systems.yaml", lambda s: s.update(candidates=["vanilla_kd"]), ["candidates", "vanilla_kd"]),
+        ("config/systems.yaml", row("transformer", target="oaxe"), ["transformer.target", "oaxe", "kd, raw"]),
+        ("config/systems.yaml", row("transformer", start="transformer_big"), ["transformer.start"]),
+        (
+            "config/systems.yaml",
+            row("vanilla_oaxe10k", start="nowhere"),
+            ["vanilla_oaxe10k.start", "nowhere", "vanilla_kd"],
+        ),
+        ("config/systems.yaml", row("vanilla_oaxe10k", start="transformer"), ["vanilla_oaxe10k.start", "transformer"]),
+        (
+            "config/systems.yaml",
+            row("vanilla_oaxe10k", canvas="mask"),
+            ["vanilla_oaxe10k.start", "canvas copy", "mask"],
+        ),
+        ("config/systems.yaml", row("vanilla_oaxe10k", size="big"), ["vanilla_oaxe10k.start", "size mini"]),
+        ("config/systems.yaml", row("vanilla_kd_10k", start="vanilla_oaxe10k"), ["start", "itself rests on"]),
+        ("config/systems.yaml", row("glat_kd", predictor="glat_raw"), ["glat_kd.predictor", "glat_raw", "vanilla_kd"]),
+        (
+            "config/systems.yaml",
+            row("vanilla_kd", predictor="vanilla_raw"),
+            ["vanilla_kd.predictor", "reveals no token"],
+        ),
+        ("config/scales/demo.yaml", lambda s: s.pop("finetune"), ["finetune"]),
+        ("config/scales/demo.yaml", lambda s: s["sizes"].update(tiny="giant"), ["sizes.tiny", "giant"]),
+        ("config/scales/demo.yaml", lambda s: s["sizes"].update(giant="tiny"), ["sizes", "giant"]),
         ("config/systems.yaml", row("glat_kd", training={"updatez": 1}), ["glat_kd.training", "updatez", "updates"]),
         ("config/systems.yaml", row("glat_kd", training={"size": "tiny"}), ["glat_kd.size"]),
         ("config/systems.yaml", row("glat_kd", size="giant"), ["giant", "tiny"]),
@@ -357,8 +439,9 @@ def test_registry_reads_names_and_options():
     assert {"raw", "kd"} <= set(registry.names("targets"))
     assert {"vanilla", "glat"} <= set(registry.names("inputs"))
     options = registry.options("inputs", "glat")
-    assert (options["start"], options["end"]) == (0.5, 0.3)
-    assert registry.distilled("kd") and not registry.distilled("raw")
+    assert (options["start"].default, options["end"].default) == (0.5, 0.3)
+    assert registry.trait("kd", "references") == "distilled" and not registry.trait("kd", "blank")
+    assert registry.options("targets", "kd") == {}
 
 
 def test_registry_loads_what_it_reads():

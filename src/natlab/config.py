@@ -445,8 +445,8 @@ def _check_start(file: str, run: Run, name: str) -> None:
     for what, of in (("size", run.size), ("canvas", lambda system: run.systems[system].get("canvas", "copy"))):
         if of(name) != of(start):
             raise UserError(
-                f"{file}: {at}: {start!r} has {what} {of(start)}, {name} has {of(name)}; a model starts from one of the "
-                f"same {what}: change one of them"
+                f"{file}: {at}: {start!r} has {what} {of(start)}, {name} has {of(name)}; a model starts from one of "
+                f"the same {what}: change one of them"
             )
     if name in run.rests_on(start):
         raise UserError(f"{file}: {at}: {start!r} itself rests on {name}; start from another system")

@@ -1,74 +1,162 @@
-"""Proxy inputs on hand-worked examples and what must hold for any."""
+"""Proxy inputs on hand-worked examples, and their probabilities against enumeration and counting."""
 
-from dataclasses import dataclass
+import itertools
+from math import comb, log
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from natlab.proxy import registry
+from natlab.proxy import registry, subsets
+from natlab.proxy.inputs.glat import levenshtein
+
+PAD = 1
+INPUTS = {
+    "vanilla": {},
+    "cmlm": {},
+    "cmlm of a fixed ratio": {"ratio": 0.4},
+    "glat": {},
+    "glat with Bernoulli draws": {"count": "bernoulli"},
+    "glat by Levenshtein distance": {"distance": "levenshtein"},
+    "glat by P_ref": {"reveal": "p_ref"},
+    "glat by 1 - P_ref": {"reveal": "inverse"},
+}
 
 
-@dataclass
-class Foreseen:
-    """Stands in for a prediction: its tokens are given."""
-
-    tokens: torch.Tensor
-    lengths: torch.Tensor
-    progress: float = 0.0
+def load(name):
+    return registry.load("inputs", name.split()[0], **INPUTS[name])
 
 
-def test_vanilla_reveals_nothing():
+def test_vanilla_reveals_nothing(certain):
     target = torch.tensor([[4, 5]])
-    assert registry.load("inputs", "vanilla")(target, Foreseen(target, torch.tensor([2]))) is None
+    assert load("vanilla")(target, certain(target)) is None
 
 
-def test_glat_reveals_half_of_the_wrong_tokens_at_first_and_three_tenths_at_last():
+def test_glat_reveals_half_of_the_wrong_tokens_at_first_and_three_tenths_at_last(certain):
     target = torch.tensor([[4, 5, 6, 7, 8, 9, 4, 5, 6, 7]])
-    wrong_everywhere = Foreseen(torch.zeros_like(target), torch.tensor([10]))
-    glat = registry.load("inputs", "glat")
-    assert glat(target, wrong_everywhere).sum() == 5  # floor(0.5 * 10)
-    wrong_everywhere.progress = 1.0
-    assert glat(target, wrong_everywhere).sum() == 3  # floor(0.3 * 10)
-    wrong_everywhere.progress = 0.5
-    assert glat(target, wrong_everywhere).sum() == 4
+    wrong_everywhere, glat = torch.full_like(target, 3), load("glat")
+    assert glat(target, certain(wrong_everywhere)).sum() == 5  # floor(0.5 * 10)
+    assert glat(target, certain(wrong_everywhere, progress=1.0)).sum() == 3  # floor(0.3 * 10)
+    assert glat(target, certain(wrong_everywhere, progress=0.5)).sum() == 4
 
 
-def test_glat_rounds_down_and_counts_errors_only():
-    target = torch.tensor([[4, 5, 6, 7, 1], [4, 5, 1, 1, 1]])
-    prediction = Foreseen(torch.tensor([[4, 9, 9, 9, 9], [4, 5, 9, 9, 9]]), torch.tensor([4, 2]))
-    revealed = registry.load("inputs", "glat")(target, prediction)
+def test_glat_rounds_down_and_counts_errors_only(certain):
+    target = torch.tensor([[4, 5, 6, 7], [4, 5, 1, 1]])
+    revealed = load("glat")(target, certain([[4, 9, 9, 9], [4, 5, 9, 9]]))
     assert revealed.sum(1).tolist() == [1, 0]  # floor(0.5 * 3), floor(0.5 * 0)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10**6), st.floats(0, 1), st.sampled_from(["floor", "bernoulli"]))
-def test_glat_never_reveals_padding_and_nothing_when_all_is_right(seed, progress, count):
+def test_glat_by_levenshtein_distance_forgives_a_shift(certain):
+    target, shifted = torch.tensor([[4, 5, 6, 7, 8, 9]]), [[3, 4, 5, 6, 7, 8]]
+    assert load("glat")(target, certain(shifted)).sum() == 3  # floor(0.5 * 6)
+    assert load("glat by Levenshtein distance")(target, certain(shifted)).sum() == 1  # floor(0.5 * 2)
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(4, 6), min_size=5, max_size=5), st.integers(0, 5)), min_size=2))
+def test_levenshtein_distance_is_the_least_number_of_edits(sentences):
+    tokens, lengths = (torch.tensor(part) for part in zip(*sentences, strict=True))
+    found = levenshtein(tokens, tokens.flip(0), torch.minimum(lengths, lengths.flip(0)))
+    for first, second, length, distance in zip(
+        tokens.tolist(), tokens.flip(0).tolist(), torch.minimum(lengths, lengths.flip(0)).tolist(), found.tolist(),
+        strict=True,
+    ):  # fmt: skip
+        edits = [[max(i, j) * (i * j == 0) for j in range(length + 1)] for i in range(length + 1)]
+        for i, j in itertools.product(range(1, length + 1), repeat=2):
+            substituted = edits[i - 1][j - 1] + (first[i - 1] != second[j - 1])
+            edits[i][j] = min(edits[i - 1][j] + 1, edits[i][j - 1] + 1, substituted)
+        assert distance == edits[length][length]
+
+
+def test_cmlm_reveals_any_number_but_all_and_each_as_often(certain):
+    target = torch.full((30_000, 5), 4)
+    number = load("cmlm")(target, certain(torch.zeros_like(target))).sum(1)
+    assert number.unique().tolist() == [0, 1, 2, 3, 4]
+    torch.testing.assert_close(number.bincount() / len(target), torch.full((5,), 0.2), atol=0.02, rtol=0)
+
+
+def test_cmlm_of_a_fixed_ratio_reveals_that_part_rounded_down(certain):
+    target = torch.tensor([[4, 5, 6, 7, 8], [4, 5, 6, 7, 1], [4, 5, 1, 1, 1]])
+    assert load("cmlm of a fixed ratio")(target, certain(target)).sum(1).tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize("name", [name for name in INPUTS if name != "vanilla"])
+@given(seed=st.integers(0, 10**6), progress=st.floats(0, 1))
+def test_padding_is_never_revealed_and_what_is_drawn_is_possible(foreseen, name, seed, progress):
     torch.manual_seed(seed)
     lengths = torch.randint(1, 9, (5,))
-    target = torch.randint(4, 9, (5, 8)).masked_fill(torch.arange(8) >= lengths[:, None], 1)
-    glat = registry.load("inputs", "glat", count=count)
-    revealed = glat(target, Foreseen(torch.randint(4, 9, (5, 8)), lengths, progress))
-    assert not (revealed & target.eq(1)).any()
-    assert not glat(target, Foreseen(target, lengths, progress)).any()
+    target = torch.randint(4, 9, (5, int(lengths.max())))
+    target = target.masked_fill(torch.arange(target.shape[1]) >= lengths[:, None], PAD)
+    prediction, proxy = foreseen(3 * torch.randn(5, 8, 9), progress), load(name)
+    revealed = proxy(target, prediction)
+    assert not (revealed & target.eq(PAD)).any()
+    assert proxy.log_probability(revealed, target, prediction).isfinite().all()
+
+
+@pytest.mark.parametrize("name", [name for name in INPUTS if name.startswith("glat")])
+def test_glat_reveals_nothing_when_all_is_right(certain, name):
+    target = torch.tensor([[4, 5, 6], [7, 8, 1]])
+    revealed = load(name)(target, certain(target))
+    assert not revealed.any()
+    assert load(name).log_probability(revealed, target, certain(target)).tolist() == pytest.approx([0, 0])
 
 
 @pytest.mark.parametrize("count", ["floor", "bernoulli"])
-def test_glat_chooses_positions_evenly(count):
+def test_glat_chooses_positions_evenly(certain, count):
     torch.manual_seed(0)
     target = torch.full((20_000, 5), 4)
-    revealed = registry.load("inputs", "glat", start=0.4, count=count)(
-        target, Foreseen(torch.zeros_like(target), torch.full((20_000,), 5))
-    )
+    revealed = registry.load("inputs", "glat", start=0.4, count=count)(target, certain(torch.zeros_like(target)))
     torch.testing.assert_close(revealed.double().mean(0), torch.full((5,), 0.4, dtype=torch.double), atol=0.02, rtol=0)
 
 
-@pytest.mark.parametrize("name", registry.names("targets"))
-def test_raw_and_kd_take_the_reference_as_it_is(name):
-    target = torch.tensor([[4, 5, 6]])
-    assert torch.equal(registry.load("targets", name)(target, Foreseen(target, torch.tensor([3]))), target)
+@pytest.mark.parametrize("name", INPUTS)
+def test_probabilities_of_all_subsets_are_those_they_are_drawn_with_and_add_up_to_1(foreseen, name):
+    """Q(Z | T, X) by enumeration: each subset's probability is how often it is drawn."""
+    torch.manual_seed(0)
+    draws, target = 20_000, torch.tensor([[4, 5, 6, 7, 8]])
+    logits, proxy = 2 * torch.randn(1, 5, 9), load(name)
+    found = proxy(target.expand(draws, -1), foreseen(logits.expand(draws, -1, -1)))
+    if found is None:
+        assert proxy.log_probability(None, target, foreseen(logits)).tolist() == [0]
+        return
+    every = torch.tensor(list(itertools.product([False, True], repeat=5)))
+    probability = proxy.log_probability(every, target.expand(32, -1), foreseen(logits.expand(32, -1, -1))).exp()
+    assert probability.sum() == pytest.approx(1)
+    often = (found[:, None] == every).all(2).double().mean(0)
+    assert found.any() and (probability > 0).sum() > 1
+    torch.testing.assert_close(probability, often, atol=0.015, rtol=0)
 
 
-def test_kd_and_only_kd_starts_from_a_teachers_targets():
-    assert {name: registry.distilled(name) for name in registry.names("targets")} == {"kd": True, "raw": False}
+@given(st.lists(st.floats(1e-4, 1), min_size=2, max_size=6), st.data())
+def test_successive_draws_without_replacement_have_the_probability_of_all_their_orders(weights, data):
+    count = data.draw(st.integers(1, len(weights)))
+    drawn = data.draw(st.permutations(range(len(weights))))[:count]
+    by_order = 0.0
+    for order in itertools.permutations(drawn):
+        left, probability = sum(weights), 1.0
+        for position in order:
+            probability *= weights[position] / left
+            left -= weights[position]
+        by_order += probability
+    revealed = torch.zeros(1, len(weights), dtype=torch.bool)
+    revealed[0, drawn] = True
+    found = subsets.successive_log_probability(
+        revealed, torch.tensor([weights], dtype=torch.double), torch.ones_like(revealed), torch.tensor([count])
+    )
+    assert found.item() == pytest.approx(log(by_order), abs=1e-7)
+
+
+def test_even_weights_make_successive_draws_even_for_long_sentences():
+    inside = torch.ones(3, 300, dtype=torch.bool)
+    revealed = torch.arange(300) < torch.tensor([[1], [150], [299]])
+    count = revealed.sum(1)
+    found = subsets.successive_log_probability(revealed, torch.full((3, 300), 0.01), inside, count)
+    expected = [-log(comb(300, number)) for number in count.tolist()]
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.double), atol=1e-6, rtol=0)
+
+
+def test_what_is_never_drawn_is_impossible(certain):
+    target, all_wrong = torch.tensor([[4, 5, 6, 7]]), certain([[3, 3, 3, 3]])
+    everything = torch.ones(1, 4, dtype=torch.bool)
+    for name in ("cmlm", "cmlm of a fixed ratio", "glat", "glat by P_ref"):
+        assert load(name).log_probability(everything, target, all_wrong).item() == -torch.inf

@@ -2,10 +2,14 @@ import argparse
 import copy
 import json
 import random
+import shutil
 
+import numpy as np
 import pytest
 
-from natlab.corpus.binarise import binarise
+from natlab.corpus.binarise import SPECIALS, binarise, write_mmap
+from natlab.decoding.data import Data
+from natlab.files import write_json
 from natlab.training import train
 
 WORDS = [f"w{i}" for i in range(12)]
@@ -33,6 +37,26 @@ def copy_corpus(tmp_path_factory):
         (bpe / f"{split}.src").write_text("".join(" ".join(words) + "\n" for words in sentences))
         (bpe / f"{split}.tgt").write_text("".join(" ".join(words).upper() + "\n" for words in sentences))
     binarise(False, bpe, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def candidates(copy_corpus, tmp_path_factory):
+    """A data folder for dynamic KD: the copy corpus, with two candidates beside its targets, the second of which says
+    the first word twice. Their BLEU is made up."""
+    out = tmp_path_factory.mktemp("copy_candidates") / "candidates"
+    shutil.copytree(copy_corpus, out)
+    index = {word: i for i, word in enumerate((*SPECIALS, *(line.split()[0] for line in open(out / "dict.tgt.txt"))))}
+    words = {i: word for word, i in index.items()}
+    for split in ("train", "valid", "test"):
+        targets = Data(out).targets(split)
+        sentences = [[words[int(token)] for token in target[:-1]] for target in targets]
+        write_mmap((" ".join(sentence) for sentence in sentences), index, out / f"{split}.src-tgt.cand0")
+        longer = (" ".join(sentence[:1] + sentence) for sentence in sentences)
+        write_mmap(longer, index, out / f"{split}.src-tgt.cand1")
+        bleu = np.full((len(sentences), 3, 3), 40, dtype=np.float16) + 60 * np.eye(3, dtype=np.float16)
+        np.save(out / f"{split}.bleu.npy", bleu)
+    write_json(out / "gamma.json", {"candidates": ["one", "two", "raw"], "gamma": [1.0, 1.0, 2.0]})
     return out
 
 

@@ -15,8 +15,8 @@ from natlab.training import train
 def trained(arguments):
     """A function: parameters, provenance and training curve of a model trained in a folder."""
 
-    def run(spec, folder):
-        train.run(arguments(spec, folder))
+    def run(spec, folder, *options, **given):
+        train.run(arguments(spec, folder, *options, **given))
         model, provenance = load(folder / "model.pt")
         curve = [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
         return model.state_dict(), provenance, curve
@@ -69,6 +69,59 @@ def test_both_architectures_train_in_both_precisions(architecture, precision, tr
     assert all(value.dtype == torch.float32 and value.isfinite().all() for value in parameters.values())
     training = [point["loss"] for point in curve if point["subset"] == "train"]
     assert training[-1] < training[0]
+
+
+def test_a_model_starts_from_another_and_learns_at_a_fixed_rate(first, trained, spec, tmp_path):
+    start, parameters, provenance, _ = first
+    tuned = spec(updates=1, schedule="fixed", warmup=0, lr=1e-6)
+    tuned["predictor"] = True
+    found, its_provenance, curve = trained(tuned, tmp_path / "near", "--start", str(start / "model.pt"))
+    assert set(found) - set(parameters) == {"masked.weight", "masked.bias"}
+    for name, value in parameters.items():
+        torch.testing.assert_close(found[name], value, atol=2e-6, rtol=0)
+    assert its_provenance["fingerprint"] != provenance["fingerprint"]
+    *_, curve = trained(
+        spec(updates=30, schedule="fixed", warmup=0), tmp_path / "on", "--start", str(start / "model.pt")
+    )
+    assert {point["lr"] for point in curve if point["subset"] == "train"} == {0.01}
+    assert curve[0]["nll_loss"] < 1.0  # it goes on from where the other ended
+
+
+def test_a_model_of_another_size_is_not_started_from(first, arguments, spec, tmp_path):
+    smaller = spec()
+    smaller["size"] = {**smaller["size"], "d_model": 16}
+    with pytest.raises(UserError, match="model.pt: another kind of model"):
+        train.run(arguments(smaller, tmp_path, "--start", str(first[0] / "model.pt")))
+
+
+def test_dynamic_kd_trains_and_says_where_its_targets_came_from(trained, spec, candidates, tmp_path):
+    chosen = spec(updates=20, validate_every=10)
+    chosen["target"] = {"name": "dynamic", "regulariser": False, "candidates": ["one", "two", "raw"]}
+    *_, curve = trained(chosen, tmp_path, data=candidates)
+    lineage = json.loads((tmp_path / "lineage.json").read_text())
+    assert lineage["candidates"] == ["one", "two", "raw"] and lineage["lengths"][0] == "1-10"
+    stretches = [point for point in curve if point["subset"] == "train"]
+    assert [stretch["num_updates"] for stretch in lineage["training"]] == [point["num_updates"] for point in stretches]
+    one, two, raw = (sum(counts) for counts in lineage["total"])
+    assert one == raw > 0 and two > 0  # the first candidate is the raw target, so they share what they supply
+    assert one + two + raw > 20 * 50
+    assert sum(map(sum, lineage["training"][0]["sentences"])) == pytest.approx(sum(map(sum, stretches[0]["lineage"])))
+
+
+def test_candidates_of_other_teachers_are_one_clear_line(arguments, spec, candidates, tmp_path):
+    chosen = spec()
+    chosen["target"] = {"name": "dynamic", "candidates": ["one", "three", "raw"]}
+    with pytest.raises(UserError, match="holds the candidates one, two, raw, not one, three, raw"):
+        train.run(arguments(chosen, tmp_path, data=candidates))
+
+
+def test_the_fingerprint_follows_the_weights_and_the_model_it_starts_from(first, spec, candidates, tmp_path):
+    for file in candidates.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    before = train.fingerprint(spec(), tmp_path)
+    assert train.fingerprint(spec(), tmp_path, str(first[0] / "model.pt")) != before
+    (tmp_path / "gamma.json").write_text("{}")
+    assert train.fingerprint(spec(), tmp_path) != before
 
 
 def test_the_fingerprint_follows_the_spec_and_the_data(spec, copy_corpus, tmp_path):

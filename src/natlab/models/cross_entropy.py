@@ -1,4 +1,4 @@
-"""The output layer with its loss, or with what it finds likeliest, without ever holding the [tokens, vocabulary] logits."""
+"""The output layer with its loss, or what it finds likeliest, without ever holding the [tokens, vocabulary] logits."""
 
 import torch
 from torch import Tensor

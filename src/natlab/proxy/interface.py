@@ -87,7 +87,8 @@ class Prediction:
             new = new[~torch.isin(new, self._keys)]
         if len(new):
             self._work_out(new // LONGEST, new % LONGEST)
-        index = (keys[:, None] == self._keys).int().argmax(1)
+        ordered, order = self._keys.sort()
+        index = order[torch.searchsorted(ordered, keys)]
         width = int(lengths.max())
         known = self._known
         return Positions(

@@ -37,7 +37,7 @@ def successive(weights: Tensor, inside: Tensor, count: Tensor) -> Tensor:
 def successive_log_probability(
     revealed: Tensor, weights: Tensor, inside: Tensor, count: Tensor, nodes: int = 1024
 ) -> Tensor:
-    """Log-probability [B], in nats, that `successive` draws ``revealed`` [B, T] in whatever order; -inf if it never does.
+    """Log-probability [B], in nats, that `successive` draws ``revealed`` [B, T], in any order; -inf if it never does.
 
     All of the subset S come before the first of the others, which comes at the rate W of their weights together:
 

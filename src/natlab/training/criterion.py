@@ -8,6 +8,7 @@ from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 
+from natlab.training import lineage
 from natlab.training.objective import batch_loss
 
 
@@ -46,6 +47,9 @@ class NatlabCriterion(FairseqCriterion):
             "nsentences": len(sample["target"]),
             "sample_size": loss.predicted,
         }
+        if "candidates" in sample:
+            supplied = lineage.shares(loss.proxied.target, sample["candidates"]["candidates"], model.net.config.pad)
+            logging |= {f"lineage_{i}": count for i, count in enumerate(supplied.flatten().tolist())}
         return whole, loss.predicted, logging
 
     @staticmethod
@@ -61,6 +65,17 @@ class NatlabCriterion(FairseqCriterion):
         if total["masked_nll"]:
             masked = total["masked_nll"] / max(1, total["ntokens"]) / log(2)
             metrics.log_scalar("masked_loss", masked, total["ntokens"], round=5)
+        counts = [key for key in logging_outputs[0] if key.startswith("lineage_")]
+        for key in counts:
+            metrics.log_scalar_sum(f"_{key}", sum(float(output[key]) for output in logging_outputs))
+        if counts:
+            buckets = len(lineage.LONGEST) + 1
+
+            def table(meters):
+                flat = [round(float(meters[f"_{key}"].sum), 3) for key in counts]
+                return [flat[i : i + buckets] for i in range(0, len(flat), buckets)]
+
+            metrics.log_derived("lineage", table)
 
     @staticmethod
     def logging_outputs_can_be_summed():

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from natlab.files import lines, room_for, written_aside
 from natlab.tracking import Tracker
@@ -34,9 +35,11 @@ class Curve:
         with written_aside(self.path) as file:
             file.writelines(line + "\n" for line in kept)
 
-    def report(self, subset: str, update: int, values: Mapping[str, float]) -> None:
-        """Append a line: the known ones of ``values`` (losses in bits a token, wps in tokens/s, walls in seconds)."""
+    def report(self, subset: str, update: int, values: Mapping[str, Any]) -> None:
+        """Append a line: the known ones of ``values`` (losses in bits a token, wps in tokens/s, walls in seconds), and
+        dynamic KD's lineage (`lineage.shares`), which is not tracked."""
         known = {key: float(values[key]) for key in KEYS if key in values}
+        shares = {key: values[key] for key in ("lineage",) if key in values}
         with room_for(self.path), open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"subset": subset, "num_updates": update, **known}) + "\n")
+            file.write(json.dumps({"subset": subset, "num_updates": update, **known, **shares}) + "\n")
         self.tracker.log({f"{subset}/{key}": value for key, value in known.items()}, update)

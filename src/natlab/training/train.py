@@ -75,7 +75,7 @@ def fingerprint(spec: dict, data: str | Path, start: str | None = None) -> str:
 
 
 def fairseq_arguments(spec: dict, data: str, folder: Path, processes: int = 1, start: str | None = None) -> list[str]:
-    """The command line of `fairseq-train` for a spec, whose batch ``processes`` share, from a published model or none."""
+    """The command line of `fairseq-train` for a spec, which ``processes`` share, from a published model or none."""
     training = spec["training"]
     accumulated, rest = divmod(training["update_freq"], processes)
     if rest:
@@ -195,8 +195,9 @@ def average(checkpoints: list[Path]) -> dict[str, torch.Tensor]:
 
 
 def publish_average(args: argparse.Namespace, spec: dict, folder: Path, best: list[Path]) -> None:
-    """Write the mean of the best checkpoints as the model, and the curve beside it."""
+    """Write the mean of the best checkpoints as the model, and beside it the curve and, of dynamic KD, the lineage."""
     from natlab.models.load import build, publish
+    from natlab.training import lineage
     from natlab.training.model import description
     from natlab.training.task import dictionaries
 
@@ -206,6 +207,8 @@ def publish_average(args: argparse.Namespace, spec: dict, folder: Path, best: li
     out = Path(args.out)
     with written_aside(out.parent / "curve.jsonl") as file:
         file.write((folder / "curve.jsonl").read_text(encoding="utf-8"))
+    if "candidates" in spec["target"]:
+        lineage.write(out.parent / "lineage.json", out.parent / "curve.jsonl", spec["target"]["candidates"])
     averaged = [checkpoint.name for checkpoint in best]
     publish(
         out, model, {"spec": spec, "fingerprint": folder.name, "averaged": averaged, "torch": str(torch.__version__)}

@@ -65,7 +65,7 @@ class Glat:
 
 
 def levenshtein(first: Tensor, second: Tensor, lengths: Tensor) -> Tensor:
-    """Edit distance [B] of sequences [B, T] of the same ``lengths`` [B]; insertion, deletion and substitution cost 1."""
+    """Edit distance [B] of sequences [B, T] of the same ``lengths`` [B]: insertions, deletions and substitutions."""
     steps = torch.arange(first.shape[1] + 1, device=first.device)
     row = steps.expand(len(first), -1)
     rows = [row]

@@ -17,10 +17,11 @@ class Dynamic:
 
     L_NAT is the present model's under Z*, also where the proxy input reveals tokens (appendix F), in bits per token,
     the unit of the paper's tables, or, as ``per`` says, per sentence: appendix F writes the sentence's log-probability,
-    and does not say that it is divided. S is the sentence BLEU, 0 to 100. Of equally good candidates the first is taken.
+    and does not say that it is divided. S is the sentence BLEU, 0 to 100. Of equally good candidates the first is
+    taken.
 
-    beta: a number or one of the paper's by name. gamma: "tuned" on a multi-reference set, one of the paper's by name, or
-    a number a candidate, the raw reference's last. Without ``regulariser`` T minimises L_NAT alone (Table 9).
+    beta: a number or one of the paper's by name. gamma: "tuned" on a multi-reference set, one of the paper's by name,
+    or a number a candidate, the raw reference's last. Without ``regulariser`` T minimises L_NAT alone (Table 9).
     """
 
     references: ClassVar[str] = "candidates"

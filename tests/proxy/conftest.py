@@ -1,0 +1,64 @@
+"""A model whose predictions are given, so that proxies can be worked out by hand."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from natlab.kernels import use
+from natlab.models.cross_entropy import likeliest
+from natlab.proxy.interface import Prediction
+
+
+class Given:
+    """Predicts ``logits`` [B, T, V] at the first positions, whatever the length; counts what it is asked to decode."""
+
+    config = SimpleNamespace(bos=0, pad=1, eos=2)
+
+    def __init__(self, logits):
+        # states are the logits, the output layer is the identity
+        self.states, self.embedding = logits, SimpleNamespace(weight=torch.eye(logits.shape[2]))
+        self.decoded = []
+
+    def decode(self, source, lengths, memories):
+        self.decoded += zip(source.rows.tolist(), lengths.tolist(), strict=True)
+        return self.states[source.rows, : int(lengths.max())]
+
+    def likeliest(self, hidden):
+        return likeliest(hidden, self.embedding.weight)
+
+
+class Rows:
+    """A batch of sources, of which only the rows matter."""
+
+    def __init__(self, rows):
+        self.rows, self.lengths = rows, torch.ones(len(rows), dtype=torch.long)
+
+    def chosen(self, rows):
+        return Rows(self.rows[rows])
+
+
+@pytest.fixture(scope="session")
+def foreseen():
+    """A function: the prediction under Z* with given logits [B, T, V]."""
+
+    def prediction(logits, progress=0.0):
+        return Prediction(Given(logits), Rows(torch.arange(len(logits))), [], progress)
+
+    return prediction
+
+
+@pytest.fixture(scope="session")
+def certain(foreseen):
+    """A function: the prediction under Z* whose likeliest tokens are given, [B, T]."""
+
+    def prediction(tokens, progress=0.0):
+        return foreseen(5 * torch.nn.functional.one_hot(torch.as_tensor(tokens), 12).float(), progress)
+
+    return prediction
+
+
+@pytest.fixture(autouse=True)
+def _kernels():
+    with use("reference"):
+        yield

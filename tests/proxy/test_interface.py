@@ -1,0 +1,54 @@
+"""The prediction under Z*: what it is at each length, and that nothing is worked out twice."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from natlab.models.nat import NonAutoregressiveTransformer
+from natlab.models.transformer import Config
+from natlab.proxy.interface import Prediction
+
+SOURCE = torch.tensor([[4, 5, 6, 2], [7, 8, 2, 1], [9, 4, 5, 2]])
+
+
+def prediction_of_a_model():
+    torch.manual_seed(0)
+    model = NonAutoregressiveTransformer(Config(16, 32, 1, 2, 2, 0.0, 12, 12, True))
+    encoded = model.encoder(SOURCE)
+    return Prediction(model, encoded, encoded.memories(model.layers), 0.0)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6)), min_size=1, max_size=8), max_size=3))
+def test_each_sentence_is_predicted_as_if_it_were_alone_whatever_was_asked_before(asked):
+    prediction = prediction_of_a_model()
+    model = prediction.model
+    target = torch.randint(4, 12, (8, 6))
+    for pairs in asked:
+        rows, lengths = torch.tensor(pairs).unbind(1)
+        at = prediction.at(lengths, rows)
+        assert torch.equal(at.lengths, lengths)
+        of_target = at.log_probs(target[: len(rows), : at.tokens.shape[1]])
+        everywhere = at.log_probs_everywhere(target[: len(rows)])
+        for i, (row, length) in enumerate(pairs):
+            encoded = model.encoder(SOURCE[row : row + 1])
+            logits = model.logits(model.decode(encoded, torch.tensor([length])))[0]
+            logp = logits.log_softmax(1)
+            assert torch.equal(at.tokens[i, :length], logits.argmax(1))
+            torch.testing.assert_close(at.normaliser[i, :length], logits.logsumexp(1))
+            own = logp[torch.arange(length), target[i, :length]]
+            torch.testing.assert_close(of_target[i, :length], own, rtol=1e-4, atol=1e-4)
+            assert not of_target[i, length:].any()
+            torch.testing.assert_close(everywhere[i, :, :length], logp[:, target[i]].t(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_sentence_at_a_length_is_decoded_once(foreseen):
+    prediction = foreseen(torch.zeros(3, 6, 8))
+    prediction.at(torch.tensor([2, 2, 5, 2]), torch.tensor([0, 0, 0, 2]))
+    prediction.at(torch.tensor([5, 2, 3]))
+    prediction.of(torch.tensor([[4, 4, 1], [4, 4, 1], [4, 4, 4]]))
+    assert sorted(prediction.model.decoded) == [(0, 2), (0, 5), (1, 2), (2, 2), (2, 3)]
+
+
+def test_no_gradient_flows_through():
+    at = prediction_of_a_model().at(torch.tensor([2, 3, 4]))
+    assert not at.states.requires_grad and not at.log_probs(torch.full((3, 4), 4)).requires_grad

@@ -134,7 +134,8 @@ class Costs:
     def _distil(self, job: Job) -> Cost:
         spec = self._spec(job, job.wildcards["teacher"])
         corpus = self.corpus(spec["dataset"])
-        sentences = (corpus.pairs if job.wildcards["split"] == "train" else corpus.valid) / int(job.wildcards["shards"])
+        size = {"train": corpus.pairs, "valid": corpus.valid, "test": corpus.test}[job.wildcards["split"]]
+        sentences = size / int(job.wildcards["shards"])
         work = Work.of(spec, corpus.vocabulary)
         seconds = self._decoding_seconds(job, work, sentences, corpus.tokens, self.run.scale["distil"])
         disk = sentences * corpus.tokens * self.table["disk"]["corpus_bytes_per_token"]["bpe"]

@@ -1,4 +1,4 @@
-"""Further references: ``{split}.ref1``, ``.ref2``, … beside ``{split}.tgt`` of a corpus' text, one line a pair, which is
+"""Further references: ``{split}.ref1``, ``.ref2``, … beside ``{split}.tgt`` of a corpus' text, one line a pair,
 empty where a pair has none."""
 
 import re

@@ -16,6 +16,7 @@ from natlab import tracking
 from natlab.corpus import dataset as dataset_files
 from natlab.errors import UserError
 from natlab.proxy import registry
+from natlab.proxy.published import GAMMA
 from natlab.report import cells, spec
 from natlab.schema import known, read_yaml, validate
 
@@ -45,6 +46,7 @@ class Run:
     systems: dict[str, dict[str, Any]]
     decodings: dict[str, dict[str, Any]]
     reference: str
+    candidates: list[str]
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -61,11 +63,13 @@ class Run:
         """All that determines a model but its data and code: the specification that `natlab train` takes."""
         row = self.systems[system]
         training = self.training(system)
-        default_size = training.pop("size")
-        size = self.sizes[row.get("size", default_size)]
+        size = self.sizes[self.size(system)]
+        del training["size"]
         if training["dropout"] is None:
             training["dropout"] = size["dropout"]
         target = _proxy(row["target"]) | {key: row[key] for key in ("teacher",) if key in row}
+        if self.chooses(system):
+            target["candidates"] = [*self.candidates, "raw"]
         return {
             "dataset": dataset,
             "scale": self.settings["scale"],
@@ -87,8 +91,16 @@ class Run:
 
     def training(self, system: str) -> dict[str, Any]:
         """How a system is trained: as its scale says for its role, and its row otherwise."""
-        role = self.scale["teacher" if self.is_autoregressive(system) else "student"]
-        return {**role, **self.systems[system].get("training", {})}
+        row = self.systems[system]
+        roles = ["teacher"] if self.is_autoregressive(system) else ["student", "finetune"][: 1 + ("start" in row)]
+        training = {key: value for role in roles for key, value in self.scale[role].items()} | row.get("training", {})
+        training["updates"] = max(1, round(training["updates"] * training.pop("share", 1)))
+        return training
+
+    def size(self, system: str) -> str:
+        """The name of a system's size: its scale's for its role, or what stands at this scale for the one it names."""
+        named = self.systems[system].get("size")
+        return self.training(system)["size"] if named is None else self.scale.get("sizes", {}).get(named, named)
 
     def dataset(self, name: str) -> dict[str, Any]:
         """The content of a dataset's file: the run's own are in memory, any other is read."""
@@ -100,6 +112,38 @@ class Run:
     def teacher(self, system: str) -> str | None:
         """The system that distils this one's training targets, if any."""
         return self.systems[system].get("teacher")
+
+    def start(self, system: str) -> str | None:
+        """The system whose model this one's training starts from, if any."""
+        return self.systems[system].get("start")
+
+    def predictor(self, system: str) -> str | None:
+        """The system that predicts the tokens this one's proxy input reveals, if its input is predicted."""
+        return self.systems[system].get("predictor")
+
+    def target(self, system: str) -> str:
+        """The name of a system's proxy target."""
+        return _proxy(self.systems[system]["target"])["name"]
+
+    def chooses(self, system: str) -> bool:
+        """Whether a system chooses its target among candidates."""
+        return registry.trait(self.target(system), "references") == "candidates"
+
+    def runs_kernels(self, system: str) -> bool:
+        """Whether choosing a system's targets runs `natlab.kernels`."""
+        return not self.is_autoregressive(system) and registry.trait(self.target(system), "kernels")
+
+    def rests_on(self, system: str) -> list[str]:
+        """The systems whose models must be there for this one to be trained and measured, and what those rest on."""
+        found: set[str] = set()
+        new = [system]
+        while new:
+            of = new.pop()
+            asked = {self.teacher(of), self.start(of), self.predictor(of)} - {None}
+            asked |= set(self.candidates) if self.chooses(of) else set()
+            new += asked - found
+            found |= asked
+        return sorted(found)
 
     @cached_property
     def filled(self) -> dict[str, list[cells.Cell]]:
@@ -117,11 +161,10 @@ class Run:
 
     @cached_property
     def trained(self) -> list[Model]:
-        """Every model of the run: those measured, their teachers, and the references of those that are timed."""
+        """Every model of the run: those measured, what they rest on, and the references of those that are timed."""
         found = set(self.models)
         for model in self.models:
-            if teacher := self.teacher(model.system):
-                found.add(model._replace(system=teacher))
+            found |= {model._replace(system=system) for system in self.rests_on(model.system)}
             if self.timed_decodings_of(model.dataset, model.system):
                 found.add(model._replace(system=self.reference))
         return sorted(found)
@@ -201,6 +244,7 @@ def load(settings: Mapping[str, Any], source: str, root: Path = Path()) -> Run:
         systems=systems["systems"],
         decodings=systems["decodings"],
         reference=systems["reference"],
+        candidates=systems["candidates"],
     )
     _check_sizes(run)
     _check_systems(run)
@@ -256,7 +300,12 @@ def _proxy(value: str | Mapping[str, Any]) -> dict[str, Any]:
 
 def _parallel(row: Mapping[str, Any]) -> dict[str, Any]:
     """What only a non-autoregressive system has."""
-    return {"input": _proxy(row["input"]), "canvas": row.get("canvas", "copy")}
+    own = {"input": _proxy(row["input"]), "canvas": row.get("canvas", "copy")}
+    if "start" in row:
+        own["start"] = row["start"]
+    if "predictor" in row:  # which one predicts the tokens makes no difference to the training
+        own["predictor"] = True
+    return own
 
 
 def _read(root: Path, file: str, kind: str) -> Any:
@@ -277,8 +326,13 @@ def _check_sizes(run: Run) -> None:
                 f"config/sizes.yaml: {name}.heads: {size['heads']} heads do not divide d_model {size['d_model']}; "
                 "change one of them"
             )
-    for role in ("teacher", "student"):
-        known(f"config/scales/{run.settings['scale']}.yaml", f"{role}.size", run.scale[role]["size"], run.sizes)
+    file = f"config/scales/{run.settings['scale']}.yaml"
+    for role in ("teacher", "student", "finetune"):
+        if "size" in run.scale[role]:
+            known(file, f"{role}.size", run.scale[role]["size"], run.sizes)
+    for name, stands in run.scale.get("sizes", {}).items():
+        known(file, "sizes", name, run.sizes)
+        known(file, f"sizes.{name}", stands, run.sizes)
 
 
 def _check_gpus(run: Run, system: str) -> None:
@@ -296,6 +350,8 @@ def _check_systems(run: Run) -> None:
     """What a schema cannot say: names, proxies' options, and combinations that do not exist."""
     file = "config/systems.yaml"
     known(file, "reference", run.reference, _autoregressive(run))
+    for name in run.candidates:
+        known(file, "candidates", name, _autoregressive(run))
     for name, row in run.systems.items():
         at = f"systems.{name}"
         if "size" in row:
@@ -305,17 +361,22 @@ def _check_systems(run: Run) -> None:
         _check_gpus(run, name)
         _check_proxy(file, f"{at}.target", "targets", _proxy(row["target"]))
         if run.is_autoregressive(name):
-            for key in ("input", "canvas"):
+            for key in ("input", "canvas", "start", "predictor"):
                 if key in row:
                     raise UserError(
                         f"{file}: {at}.{key}: a {row['architecture']} reads what it has written; "
                         "remove the key (allowed with architecture nat)"
                     )
+            fixed = [name for name in registry.names("targets") if registry.fixed(name)]
+            known(file, f"{at}.target of a {row['architecture']}", run.target(name), fixed)
         elif "input" not in row:
             raise UserError(f"{file}: {at}: key input is missing; allowed: {', '.join(registry.names('inputs'))}")
         else:
             _check_proxy(file, f"{at}.input", "inputs", _proxy(row["input"]))
+        _check_gamma(file, run, name)
         _check_teacher(file, run, name)
+        _check_start(file, run, name)
+        _check_predictor(file, run, name)
 
 
 def _check_proxy(file: str, at: str, kind: str, given: dict[str, Any]) -> None:
@@ -323,24 +384,63 @@ def _check_proxy(file: str, at: str, kind: str, given: dict[str, Any]) -> None:
     name = given["name"]
     known(file, at, name, registry.names(kind))
     allowed = registry.options(kind, name)
-    for option in given:
+    for option, value in given.items():
         known(file, f"{at}: {name}", option, ["name", *allowed])
-    for option, default in allowed.items():
+        if option in allowed and (problem := registry.problem(allowed[option], value)):
+            raise UserError(f"{file}: {at}.{option}: {problem}")
+    for option, (default, _) in allowed.items():
         if default is registry.REQUIRED and option not in given:
             raise UserError(f"{file}: {at}: {name} needs the key {option}; add it")
 
 
+def _check_gamma(file: str, run: Run, name: str) -> None:
+    """Dynamic KD's γ has a number for each candidate."""
+    gamma = _proxy(run.systems[name]["target"]).get("gamma")
+    numbers = GAMMA.get(gamma) if isinstance(gamma, str) else gamma
+    if numbers is not None and len(numbers) != len(run.candidates) + 1:
+        raise UserError(
+            f"{file}: systems.{name}.target.gamma: {len(numbers)} numbers for {len(run.candidates) + 1} candidates "
+            f"({', '.join(run.candidates)}, raw); give one a candidate"
+        )
+
+
 def _check_teacher(file: str, run: Run, name: str) -> None:
     at, teacher = f"systems.{name}", run.teacher(name)
-    target = _proxy(run.systems[name]["target"])["name"]
+    target = run.target(name)
+    references = registry.trait(target, "references")
     teachers = ", ".join(system for system in _autoregressive(run) if run.teacher(system) is None)
-    if registry.distilled(target) and teacher is None:
+    if references == "distilled" and teacher is None:
         raise UserError(f"{file}: {at}: key teacher is missing, target {target} is distilled; allowed: {teachers}")
-    if not registry.distilled(target) and teacher is not None:
+    if references in ("raw", "candidates") and teacher is not None:
         raise UserError(f"{file}: {at}.teacher: target {target} is not distilled; remove the key")
     if teacher is not None and teacher not in teachers.split(", "):
         what = "is not an autoregressive system trained on raw data" if teacher in run.systems else "is unknown"
         raise UserError(f"{file}: {at}.teacher: {teacher!r} {what}; allowed: {teachers}")
+
+
+def _check_start(file: str, run: Run, name: str) -> None:
+    at, start = f"systems.{name}.start", run.start(name)
+    if start is None:
+        return
+    known(file, at, start, [system for system in run.systems if not run.is_autoregressive(system) and system != name])
+    for what, of in (("size", run.size), ("canvas", lambda system: run.systems[system].get("canvas", "copy"))):
+        if of(name) != of(start):
+            raise UserError(
+                f"{file}: {at}: {start!r} has {what} {of(start)}, {name} has {of(name)}; a model starts from one of the "
+                f"same {what}: change one of them"
+            )
+    if name in run.rests_on(start):
+        raise UserError(f"{file}: {at}: {start!r} itself rests on {name}; start from another system")
+
+
+def _check_predictor(file: str, run: Run, name: str) -> None:
+    at, predictor = f"systems.{name}.predictor", run.predictor(name)
+    if predictor is None:
+        return
+    vanilla = [system for system, row in run.systems.items() if _proxy(row.get("input", "none"))["name"] == "vanilla"]
+    if name in vanilla:
+        raise UserError(f"{file}: {at}: input vanilla reveals no token; remove the key")
+    known(file, at, predictor, vanilla)
 
 
 def _autoregressive(run: Run) -> list[str]:

@@ -108,12 +108,14 @@ def _published(run: "Run", model: "Model", results: Path) -> str | None:
 
 
 def _data(run: "Run", results: Path) -> list[Path]:
-    """The data folders that the run's models read: the corpora's, and those that teachers distilled."""
+    """The data folders that the run's models read: the corpora's, those that teachers distilled, and candidates."""
     teachers = {(model, run.teacher(model.system)) for model in run.trained}
     distilled = {_place(run, model._replace(system=teacher)) for model, teacher in teachers if teacher}
+    chosen = {(model.dataset, model.seed) for model in run.trained if run.chooses(model.system)}
     return [
         *(results / "corpora" / dataset / "bin" for dataset in sorted(run.datasets)),
         *(results / "distilled" / place / "bin" for place in sorted(distilled)),
+        *(results / "candidates" / dataset / run.settings["scale"] / f"seed{seed}" for dataset, seed in sorted(chosen)),
     ]
 
 

@@ -81,6 +81,25 @@ def distilled(wildcards):
     return f"results/distilled/{wildcards.dataset}/{wildcards.scale}/{teacher}/seed{wildcards.seed}/bin"
 
 
+def candidates(wildcards):
+    """The candidates that dynamic KD chooses among; nothing for a system that does not choose."""
+    if not RUN.chooses(wildcards.system):
+        return []
+    return f"results/candidates/{wildcards.dataset}/{wildcards.scale}/seed{wildcards.seed}"
+
+
+def model_of(system):
+    """The model of a system that another one rests on; nothing where there is no such system."""
+    if system is None:
+        return []
+    return f"results/models/{{dataset}}/{{scale}}/{system}/seed{{seed}}/model.pt"
+
+
+def kernels(wildcards):
+    """The kernels' libraries, where the choice of a system's targets runs them."""
+    return KERNELS if RUN.runs_kernels(wildcards.system) else []
+
+
 def shards(split, count):
     """All shards of a distilled split, in order; they are numbered from 1."""
     return expand(

@@ -3,7 +3,11 @@
 
 rule train:
     input:
-        data=lambda wildcards: distilled(wildcards) or f"results/corpora/{wildcards.dataset}/bin",
+        data=lambda wildcards: distilled(wildcards)
+        or candidates(wildcards)
+        or f"results/corpora/{wildcards.dataset}/bin",
+        start=lambda wildcards: model_of(RUN.start(wildcards.system)),
+        kernels=kernels,
         code=MODEL_CODE + code("training/**/*.py"),
         proxies=proxy_code,
     output:
@@ -20,7 +24,9 @@ rule train:
         checkpoints=CHECKPOINTS,
         skip_limit=unrecorded(RUN.scale.get("skip_limit", 10)),
         tracking=TRACKING,
+        start=lambda wildcards, input: f"--start {input.start}" if input.start else "",
     shell:
         "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab train --spec {params.spec:q}"
-        " --data {input.data} --checkpoints {params.checkpoints} --out {output.model} --gpus {resources.gpu}"
+        " --data {input.data} {params.start} --checkpoints {params.checkpoints} --out {output.model}"
+        " --gpus {resources.gpu}"
         " --skip-limit {params.skip_limit} --tracking {params.tracking:q} &> {log}"

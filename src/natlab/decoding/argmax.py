@@ -30,13 +30,15 @@ def decode(
     """The best target of each source sentence [B, S].
 
     ``candidates`` > 1 is length-parallel decoding (LPD, Wei et al. 2019): that many lengths are decoded at once, and
-    the target with the highest mean log-probability of its tokens is kept.
+    the target with the highest mean log-probability of its tokens is kept. Of a model that may predict ε (bos) it is
+    removed, after all of them have been compared.
     """
     source = model.encoder(source_tokens)
     lengths = likely_lengths(model.length_logits(source), source.lengths - 1, candidates, length_factor)
     flat = lengths.flatten()
     logits = model.logits(model.decode(source.repeated(candidates), flat))
-    logits[:, :, [model.config.pad, model.config.bos, model.config.eos]] = -torch.inf  # never targets
+    never = [model.config.pad, model.config.eos] + [model.config.bos] * (not model.blank)  # targets
+    logits[:, :, never] = -torch.inf
     best, tokens = logits.max(2)
     if candidates > 1:
         inside = torch.arange(tokens.shape[1], device=flat.device) < flat[:, None]
@@ -44,4 +46,6 @@ def decode(
         rows = torch.arange(len(lengths), device=flat.device) * candidates + score.view_as(lengths).argmax(1)
         tokens, flat = tokens[rows], flat[rows]
     targets = [row[:length] for row, length in zip(tokens, flat.tolist(), strict=True)]
+    if model.blank:
+        targets = [target[target.ne(model.config.bos)] for target in targets]
     return [remove_repeats(target) for target in targets] if deduplicate else targets

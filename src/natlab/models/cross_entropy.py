@@ -1,4 +1,4 @@
-"""The output layer and its loss in one, without ever holding the [tokens, vocabulary] logits."""
+"""The output layer with its loss, or with what it finds likeliest, without ever holding the [tokens, vocabulary] logits."""
 
 import torch
 from torch import Tensor
@@ -63,3 +63,21 @@ def linear_cross_entropy(
     float32.
     """
     return _LinearCrossEntropy.apply(hidden, weight, target, smoothing)
+
+
+@torch.no_grad()
+def likeliest(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest word of ``softmax(hidden @ weight.T)`` [N], and its normaliser log sum exp [N], in nats, float32.
+
+    hidden: [N, d], float32 or bfloat16; weight: [V, d], float32.
+    """
+    words = torch.empty(len(hidden), dtype=torch.int64, device=hidden.device)
+    normaliser = torch.empty(len(hidden), device=hidden.device)
+    projection = weight.to(hidden.dtype).t()
+    step = ROWS[hidden.device.type]
+    for start in range(0, len(hidden), step):
+        rows = slice(start, start + step)
+        logits = (hidden[rows] @ projection).float()
+        highest, words[rows] = logits.max(1)
+        normaliser[rows] = highest + logits.sub_(highest[:, None]).exp_().sum(1).log()
+    return words, normaliser

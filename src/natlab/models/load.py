@@ -6,17 +6,17 @@ import torch
 
 from natlab.errors import UserError
 from natlab.files import written_aside
-from natlab.models.nat import NonAutoregressiveTransformer
+from natlab.models.nat import OPTIONS, NonAutoregressiveTransformer
 from natlab.models.transformer import Config, Seq2Seq, Transformer
 
 
 def build(description: dict) -> Seq2Seq:
-    """A model with fresh parameters from its ``architecture``, the fields of `Config` and, if a NAT, its ``canvas``."""
+    """A model with fresh parameters from its ``architecture``, the fields of `Config` and, if a NAT, its options."""
     rest = dict(description)
     architecture = rest.pop("architecture")
     if architecture == "nat":
-        canvas = rest.pop("canvas")
-        return NonAutoregressiveTransformer(Config(**rest), canvas)
+        options = {key: rest.pop(key) for key in OPTIONS if key in rest}
+        return NonAutoregressiveTransformer(Config(**rest), **options)
     return Transformer(Config(**rest))
 
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from natlab.models.layers import Linear, attention_mask
 from natlab.models.transformer import Config, Seq2Seq, Source
 
+OPTIONS = ("canvas", "blank", "predictor")  # in a model's description, beside its Config
 LARGEST_DIFFERENCE = 128  # target length less source length is one of -128 .. 127
 
 
@@ -23,16 +24,21 @@ class NonAutoregressiveTransformer(Seq2Seq):
     The decoder's canvas has one position for each target token (no bos or eos). What it holds where no target token is
     revealed is the vanilla proxy input Z* of MPLE (appendix E.5), ``canvas``: ``copy`` the source's token embeddings,
     uniformly, or ``mask``, the same learned vector at all positions.
+
+    blank: it may predict ε, which the symbol bos stands for, and which decoding removes (MPLE, appendix E.3);
+    predictor: it has a head that says which positions a proxy input masks (MPLE, appendix E.6).
     """
 
     architecture = "nat"
 
-    def __init__(self, config: Config, canvas: str = "copy"):
+    def __init__(self, config: Config, canvas: str = "copy", blank: bool = False, predictor: bool = False):
         super().__init__(config)
-        self.canvas = canvas
+        self.canvas, self.blank, self.predictor = canvas, blank, predictor
         if canvas == "mask":
             self.mask_embedding = nn.Parameter(torch.randn(config.d_model))
         self.length = Linear(config.d_model, 2 * LARGEST_DIFFERENCE)
+        if predictor:  # last, so that all other parameters start as without it
+            self.masked = Linear(config.d_model, 1)
 
     def length_logits(self, source: Source) -> Tensor:
         """Scores [B, 256] over target length less source length (both without eos), from the encoder's mean state."""
@@ -74,5 +80,12 @@ class NonAutoregressiveTransformer(Seq2Seq):
             x = layer(x, memory, source.mask, mask)
         return x
 
+    def masked_logits(self, states: Tensor) -> Tensor:
+        """The logit [B, T] of "z_i is masked" from decoder states [B, T, d] under Z* (MPLE, appendix E.6).
+
+        No gradient reaches the states: the head learns beside the model and changes nothing else of it.
+        """
+        return self.masked(states.detach().float())[:, :, 0]
+
     def description(self) -> dict:
-        return {**super().description(), "canvas": self.canvas}
+        return {**super().description(), **{key: getattr(self, key) for key in OPTIONS}}

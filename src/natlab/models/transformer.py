@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from natlab.models.cross_entropy import linear_cross_entropy
+from natlab.models.cross_entropy import likeliest, linear_cross_entropy
 from natlab.models.layers import DecoderLayer, Dropout, Embedding, EncoderLayer, attention_mask
 
 
@@ -47,8 +47,12 @@ class Source:
         """The batch with each sentence ``times`` times in a row."""
         if times == 1:
             return self
+        return self.chosen(torch.arange(len(self.lengths), device=self.lengths.device).repeat_interleave(times))
+
+    def chosen(self, rows: Tensor) -> "Source":
+        """The sentences ``rows`` [P] of the batch, in their order; a sentence may come several times."""
         parts = (getattr(self, field.name) for field in fields(self))
-        return Source(*(part if part is None else part.repeat_interleave(times, dim=0) for part in parts))
+        return Source(*(part if part is None else part[rows] for part in parts))
 
     def memories(self, layers: nn.ModuleList) -> list[Tensor]:
         """For each decoder layer, keys and values [2, B, heads, S, d / heads]."""
@@ -112,6 +116,10 @@ class Seq2Seq(nn.Module):
     def token_loss(self, hidden: Tensor, target: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
         """Loss (a sum, in nats) and negative log-likelihoods [N] of target [N] under decoder states [N, d]."""
         return linear_cross_entropy(hidden, self.embedding.weight, target, smoothing)
+
+    def likeliest(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The likeliest token [N] of decoder states [N, d], and log sum exp of its logits [N], in nats."""
+        return likeliest(hidden, self.embedding.weight)
 
     def description(self) -> dict:
         """What `natlab.models.load` needs to build this model again."""

@@ -1,17 +1,31 @@
 """Which proxy targets and inputs there are, read without importing them (they import torch, a configuration must not).
 
 A proxy is one dataclass alone in ``proxy/targets/<name>.py`` or ``proxy/inputs/<name>.py``; its name in a
-configuration is the file's name, its options are the dataclass' fields. So a new proxy is one file and one row in
-``config/systems.yaml``. The words: Huang et al. (2022), section 3.2, proxy target T and proxy input Z.
+configuration is the file's name, its options are the dataclass' fields, and what they may be is those fields' types:
+bool, int, float, str, None, ``list[...]``, ``Literal[...]`` or ``Annotated[<number>, "> 0", "<= 1"]``, and unions of
+them. So a new proxy is one file and one row in ``config/systems.yaml``. The words: Huang et al. (2022), section 3.2,
+proxy target T and proxy input Z.
 """
 
 import ast
 import importlib
+import operator
+import types
+import typing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 KINDS = ("targets", "inputs")
 REQUIRED = object()  # the default of an option that has none: a configuration must give it
+NAMES = {name: getattr(typing, name) for name in ("Annotated", "ClassVar", "Literal")}
+BOUNDS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+
+
+class Option(NamedTuple):
+    """An option of a proxy: its default (``REQUIRED`` if it has none) and its type."""
+
+    default: Any
+    type: Any
 
 
 def names(kind: str) -> list[str]:
@@ -19,14 +33,25 @@ def names(kind: str) -> list[str]:
     return sorted(path.stem for path in _folder(kind).glob("*.py") if not path.stem.startswith("_"))
 
 
-def options(kind: str, name: str) -> dict[str, Any]:
-    """The options of a proxy and their defaults (``REQUIRED`` where there is none), in the order of its fields."""
-    return {field: default for field, (default, of_class) in _fields(kind, name).items() if not of_class}
+def options(kind: str, name: str) -> dict[str, Option]:
+    """The options of a proxy, in the order of its fields."""
+    fields = _fields(kind, name)
+    return {field: option for field, option in fields.items() if typing.get_origin(option.type) is not typing.ClassVar}
 
 
-def distilled(name: str) -> bool:
-    """Whether a proxy target starts from what a teacher made of the sources: its class variable ``distilled``."""
-    return _fields("targets", name)["distilled"][0]
+def trait(target: str, name: str) -> Any:
+    """A class variable of a proxy target (`interface.ProxyTarget`): ``references``, ``blank`` or ``kernels``."""
+    return _fields("targets", target)[name].default
+
+
+def fixed(target: str) -> bool:
+    """Whether a proxy target takes its references as they are, so that it suits any architecture."""
+    return trait(target, "references") in ("raw", "distilled")
+
+
+def problem(option: Option, value: Any) -> str | None:
+    """What is wrong with the value of an option, or None."""
+    return None if _fits(option.type, value) else f"{value!r} is not allowed; allowed: {_allowed(option.type)}"
 
 
 def load(kind: str, name: str, **given: Any) -> Any:
@@ -36,12 +61,44 @@ def load(kind: str, name: str, **given: Any) -> Any:
     return getattr(module, cls)(**given)
 
 
-def _fields(kind: str, name: str) -> dict[str, tuple[Any, bool]]:
-    """{annotated name: (its literal default, whether it is a class variable)}."""
+def _fits(wanted: Any, value: Any) -> bool:
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(each, value) for each in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is typing.Annotated:
+        kind, *bounds = arguments
+        return _fits(kind, value) and all(BOUNDS[sign](value, float(limit)) for sign, limit in map(str.split, bounds))
+    if origin is list:
+        return isinstance(value, list) and all(_fits(arguments[0], each) for each in value)
+    if wanted is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+
+
+def _allowed(wanted: Any) -> str:
+    """A type as a person would say it."""
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (typing.Union, types.UnionType):
+        return ", ".join(map(_allowed, arguments))
+    if origin is typing.Literal:
+        return ", ".join(map(str, arguments))
+    if origin is typing.Annotated:
+        return f"{_allowed(arguments[0])} {' and '.join(arguments[1:])}"
+    if origin is list:
+        return f"a list ({_allowed(arguments[0])})"
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", types.NoneType: "null"}
+    return words[wanted]
+
+
+def _fields(kind: str, name: str) -> dict[str, Option]:
+    """The annotated names of a proxy's dataclass, class variables among them."""
     return {
-        statement.target.id: (
+        statement.target.id: Option(
             REQUIRED if statement.value is None else ast.literal_eval(statement.value),
-            "ClassVar" in ast.unparse(statement.annotation),
+            # our own source, which Python would evaluate alike on import
+            eval(compile(ast.Expression(statement.annotation), name, "eval"), dict(NAMES)),
         )
         for statement in _dataclass(kind, name).body
         if isinstance(statement, ast.AnnAssign)

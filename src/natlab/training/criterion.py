@@ -33,6 +33,7 @@ class NatlabCriterion(FairseqCriterion):
             self.proxies,
             progress=min(1.0, model.updates / training["updates"]),
             smoothing=training["label_smoothing"] if model.training else 0.0,
+            candidates=sample.get("candidates"),
         )
         # An infinite loss can have finite gradients; it must not, so that all processes see it and skip the update.
         whole = torch.where(loss.loss.isfinite(), 1.0, torch.nan).detach() * loss.loss
@@ -40,6 +41,7 @@ class NatlabCriterion(FairseqCriterion):
             "loss": loss.loss.detach(),
             "nll": loss.nll,
             "length_nll": loss.length_nll,
+            "masked_nll": loss.masked_nll,
             "ntokens": loss.tokens,
             "nsentences": len(sample["target"]),
             "sample_size": loss.predicted,
@@ -50,12 +52,15 @@ class NatlabCriterion(FairseqCriterion):
     def reduce_metrics(logging_outputs):
         total = {
             key: sum(float(output[key]) for output in logging_outputs if key in output)
-            for key in ("loss", "nll", "length_nll", "ntokens", "sample_size")
+            for key in ("loss", "nll", "length_nll", "masked_nll", "ntokens", "sample_size")
         }
         metrics.log_scalar("loss", total["loss"] / max(1, total["sample_size"]) / log(2), total["sample_size"], round=5)
         metrics.log_scalar("nll_loss", total["nll"] / max(1, total["ntokens"]) / log(2), total["ntokens"], round=5)
         length = total["length_nll"] / max(1, total["ntokens"]) / log(2)
         metrics.log_scalar("length_loss", length, total["ntokens"], round=5)
+        if total["masked_nll"]:
+            masked = total["masked_nll"] / max(1, total["ntokens"]) / log(2)
+            metrics.log_scalar("masked_loss", masked, total["ntokens"], round=5)
 
     @staticmethod
     def logging_outputs_can_be_summed():

@@ -7,7 +7,7 @@ from pathlib import Path
 from natlab.files import lines, room_for, written_aside
 from natlab.tracking import Tracker
 
-KEYS = ("loss", "nll_loss", "length_loss", "bleu", "lr", "wps", "train_wall", "wall")
+KEYS = ("loss", "nll_loss", "length_loss", "masked_loss", "bleu", "lr", "wps", "train_wall", "wall")
 
 
 class Curve:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
 
-from natlab.models.load import build
+from natlab.errors import UserError
+from natlab.models.load import build, load
 from natlab.models.transformer import Seq2Seq
+from natlab.proxy import registry
 
 
 def description(spec: dict, source_vocabulary: int, target_vocabulary: int) -> dict:
@@ -22,7 +24,21 @@ def description(spec: dict, source_vocabulary: int, target_vocabulary: int) -> d
     }
     if spec["architecture"] == "nat":
         model["canvas"] = spec.get("canvas", "copy")
+        model["blank"] = registry.trait(spec["target"]["name"], "blank")
+        model["predictor"] = spec.get("predictor", False)
     return model
+
+
+def start_from(model: Seq2Seq, path: str) -> None:
+    """Give a model the parameters of a published one. What that has not got, a masking head, stays as it is. UserError
+    where they do not fit."""
+    started, _ = load(path)
+    theirs = started.state_dict()
+    ours = {name: value for name, value in model.state_dict().items() if not name.startswith("masked.")}
+    unfit = [name for name, value in ours.items() if name not in theirs or theirs[name].shape != value.shape]
+    if unfit:
+        raise UserError(f"{path}: another kind of model than the one that starts from it ({unfit[0]}); train it again")
+    model.load_state_dict(theirs, strict=False)
 
 
 @dataclass
@@ -41,7 +57,10 @@ class NatlabModel(BaseFairseqModel):
 
     @classmethod
     def build_model(cls, cfg, task):
-        return cls(build(description(task.spec, len(task.source_dictionary), len(task.target_dictionary))))
+        net = build(description(task.spec, len(task.source_dictionary), len(task.target_dictionary)))
+        if task.cfg.start:
+            start_from(net, task.cfg.start)
+        return cls(net)
 
     def set_num_updates(self, num_updates):
         self.updates = num_updates

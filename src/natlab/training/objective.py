@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from natlab.models.nat import NonAutoregressiveTransformer
-from natlab.models.transformer import Seq2Seq, Transformer
+from natlab.models.transformer import Seq2Seq, Source, Transformer
 from natlab.proxy import registry
-from natlab.proxy.interface import Prediction, ProxyInput, ProxyTarget
+from natlab.proxy.interface import Prediction, ProxyInput, ProxyTarget, References
 
 LENGTH_WEIGHT = 0.1  # of the length prediction's loss in the training loss, as in fairseq's and GLAT's NATs
 
@@ -20,15 +20,18 @@ class Loss:
 
     loss: what training minimises, with label smoothing (differentiable); nll: negative log-likelihood of the targets,
     for an autoregressive model that of eos too; length_nll: of the lengths (0 for an autoregressive model: its eos says
-    the length); tokens: target tokens, eos not counted; predicted: terms in ``loss``, by which a gradient is to be
-    divided.
+    the length); masked_nll: of which positions the proxy input masks (0 without a head that predicts it); tokens:
+    target tokens, eos not counted; predicted: terms in ``loss``, by which a gradient is to be divided; proxied: the
+    proxy variables of a NAT.
     """
 
     loss: Tensor
     nll: Tensor
     length_nll: Tensor
+    masked_nll: Tensor
     tokens: int
     predicted: int
+    proxied: "Proxied | None" = None
 
 
 @dataclass
@@ -45,9 +48,48 @@ class Proxies:
             return None
         made = {}
         for kind in ("target", "input"):
-            options = {key: value for key, value in spec[kind].items() if key not in ("name", "teacher")}
+            options = {key: value for key, value in spec[kind].items() if key not in ("name", "teacher", "candidates")}
             made[kind] = registry.load(kind + "s", spec[kind]["name"], **options)
         return cls(**made)
+
+
+@dataclass
+class Proxied:
+    """The proxy variables of a batch, and what they were chosen by.
+
+    target: T [B, T], padded on the right to its longest; lengths: [B]; revealed: bool [B, T], which tokens of T are the
+    proxy input Z, or None; prediction: the model's under Z*; encoded, memories: the encoded source.
+    """
+
+    target: Tensor
+    lengths: Tensor
+    revealed: Tensor | None
+    prediction: Prediction
+    encoded: Source
+    memories: list[Tensor]
+
+
+def proxied(
+    model: NonAutoregressiveTransformer, source: Tensor, references: References, proxies: Proxies, progress: float
+) -> Proxied:
+    """Choose T and Z for source [B, S] and references [B, T], as `references_of` returns them."""
+    encoded = model.encoder(source)
+    memories = encoded.memories(model.layers)
+    prediction = Prediction(model, encoded, memories, progress)
+    with torch.no_grad():
+        target = proxies.target(references, prediction)
+        lengths = target.ne(model.config.pad).sum(1)
+        target = target[:, : int(lengths.max())]
+        revealed = proxies.input(target, prediction)
+    return Proxied(target, lengths, revealed, prediction, encoded, memories)
+
+
+def references_of(model: NonAutoregressiveTransformer, target: Tensor, candidates: dict[str, Tensor]) -> References:
+    """References from a target [B, T + 1] that ends in eos, and for dynamic KD what `natlab.training.candidates`
+    read."""
+    config = model.config
+    tokens = target.masked_fill(target.eq(config.eos), config.pad)[:, :-1]
+    return References(tokens[:, : int(tokens.ne(config.pad).sum(1).max())], **candidates)
 
 
 def autoregressive_loss(model: Transformer, source: Tensor, target: Tensor, smoothing: float = 0.0) -> Loss:
@@ -56,13 +98,13 @@ def autoregressive_loss(model: Transformer, source: Tensor, target: Tensor, smoo
     counted = target.ne(model.config.pad)
     loss, nll = model.token_loss(model(source, previous)[counted], target[counted], smoothing)
     predicted = len(nll)
-    return Loss(loss, nll.sum(), nll.new_zeros(()), predicted - len(target), predicted)
+    return Loss(loss, nll.sum(), nll.new_zeros(()), nll.new_zeros(()), predicted - len(target), predicted)
 
 
 def non_autoregressive_loss(
     model: NonAutoregressiveTransformer,
     source: Tensor,
-    target: Tensor,
+    references: References,
     proxies: Proxies,
     progress: float,
     smoothing: float = 0.0,
@@ -70,34 +112,43 @@ def non_autoregressive_loss(
     """L_NAT of MPLE (equations 9 and 19, appendix E.6): cross-entropy of the proxy target T given the proxy input Z.
 
     Revealed tokens are copied, so they cost nothing and train nothing. The loss of the length prediction is added, each
-    sentence's times its number of tokens, so that batches of any composition weigh each token alike.
+    sentence's times its number of tokens, so that batches of any composition weigh each token alike; and that of the
+    head that predicts which tokens are masked, which learns from the states under Z* and lets no gradient through.
     """
-    config = model.config
-    reference = target.masked_fill(target.eq(config.eos), config.pad)[:, :-1]
-    lengths = reference.ne(config.pad).sum(1)
-    reference = reference[:, : int(lengths.max())]
-    encoded = model.encoder(source)
-    memories = encoded.memories(model.layers)
+    made = proxied(model, source, references, proxies, progress)
+    target, lengths, encoded = made.target, made.lengths, made.encoded
     length_nll = F.cross_entropy(model.length_logits(encoded), model.length_class(encoded, lengths), reduction="none")
-
-    prediction = Prediction(model, encoded, memories, lengths, progress)
-    proxy_target = proxies.target(reference, prediction)
-    revealed = proxies.input(proxy_target, prediction)
-    states = model.decode(encoded, lengths, revealed, proxy_target, memories)
-    predicted = proxy_target.ne(config.pad)
-    if revealed is not None:
-        predicted &= ~revealed
-    loss, nll = model.token_loss(states[predicted], proxy_target[predicted], smoothing)
+    states = model.decode(encoded, lengths, made.revealed, target, made.memories)
+    predicted = target.ne(model.config.pad)
+    if made.revealed is not None:
+        predicted = predicted & ~made.revealed
+    loss, nll = model.token_loss(states[predicted], target[predicted], smoothing)
     tokens = lengths.sum()
     share = len(nll) / tokens
     loss = loss + LENGTH_WEIGHT * share * (length_nll * lengths).sum()
-    return Loss(loss, nll.sum(), length_nll.detach().sum(), int(tokens), len(nll))
+    masked_nll = nll.new_zeros(())
+    if model.predictor and made.revealed is not None:
+        # after the decoding, so that the random numbers of its dropout are those of a model without the head
+        under_mask = made.prediction.of(target)
+        logits, hidden = model.masked_logits(under_mask.states), (~made.revealed).float()
+        inside = under_mask.inside
+        masked_nll = F.binary_cross_entropy_with_logits(logits[inside], hidden[inside], reduction="sum")
+        loss = loss + share * masked_nll
+    return Loss(loss, nll.sum(), length_nll.detach().sum(), masked_nll.detach(), int(tokens), len(nll), made)
 
 
 def batch_loss(
-    model: Seq2Seq, source: Tensor, target: Tensor, proxies: Proxies | None, progress: float, smoothing: float = 0.0
+    model: Seq2Seq,
+    source: Tensor,
+    target: Tensor,
+    proxies: Proxies | None,
+    progress: float,
+    smoothing: float = 0.0,
+    candidates: dict[str, Tensor] | None = None,
 ) -> Loss:
-    """The loss of a batch for either architecture; ``proxies`` are a NAT's."""
+    """The loss of a batch for either architecture. ``proxies`` are a NAT's; ``candidates``, the fields of `References`
+    beside the tokens, are dynamic KD's."""
     if proxies is None:
         return autoregressive_loss(model, source, target, smoothing)
-    return non_autoregressive_loss(model, source, target, proxies, progress, smoothing)
+    references = references_of(model, target, candidates or {})
+    return non_autoregressive_loss(model, source, references, proxies, progress, smoothing)

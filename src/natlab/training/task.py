@@ -12,6 +12,7 @@ from fairseq.tasks.translation import load_langpair_dataset
 
 from natlab.decoding import decode
 from natlab.files import read_json
+from natlab.training.candidates import Candidates, WithCandidates
 from natlab.training.objective import Proxies
 
 LONGEST = 1022  # tokens a sentence may have in training
@@ -42,6 +43,7 @@ class NatlabTaskConfig(FairseqDataclass):
 
     data: str = field(default="", metadata={"help": "fairseq data folder"})
     spec: str = field(default="", metadata={"help": "JSON file with the resolved training spec"})
+    start: str = field(default="", metadata={"help": "published model whose parameters are the initial ones"})
 
 
 @register_task("natlab", dataclass=NatlabTaskConfig)
@@ -66,7 +68,11 @@ class NatlabTask(FairseqTask):
         return LONGEST, LONGEST
 
     def load_dataset(self, split, **kwargs):
-        self.datasets[split] = load_pairs(self.cfg.data, split, self.source, self.target)
+        pairs = load_pairs(self.cfg.data, split, self.source, self.target)
+        names = self.spec["target"].get("candidates")
+        if names:
+            pairs = WithCandidates(pairs, Candidates(self.cfg.data, split, names, self.target.pad()))
+        self.datasets[split] = pairs
 
     def valid_step(self, sample, model, criterion):
         """Besides the loss, count what BLEU needs: greedy or argmax translations against the validation targets."""

@@ -31,6 +31,7 @@ PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its par
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", required=True, help="the resolved training spec, as JSON")
     parser.add_argument("--data", required=True, help="fairseq data folder with train and valid")
+    parser.add_argument("--start", help="the published model whose parameters are the initial ones")
     parser.add_argument("--checkpoints", required=True, help="folder with a folder of checkpoints a fingerprint")
     parser.add_argument("--out", required=True, help="the published model; its training curve is written beside it")
     parser.add_argument(
@@ -52,22 +53,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracking", type=json.loads, default={"backend": "none"}, help="the run's tracking, as JSON")
 
 
-def fingerprint(spec: dict, data: str | Path) -> str:
-    """What determines a model, as a hash: its spec, its data's checksums, the code that trains it, torch's version."""
+def fingerprint(spec: dict, data: str | Path, start: str | None = None) -> str:
+    """What determines a model, as a hash: its spec, the checksums of its data and of the model it starts from, the code
+    that trains it, torch's version."""
     proxies = [f"proxy/{kind}s/{spec[kind]['name']}.py" for kind in ("target", "input") if kind in spec]
     code = sorted(file for pattern in (*CODE, *proxies) for file in ROOM.glob(pattern))
-    inputs = sorted(file for file in Path(data).iterdir() if file.suffix in {".bin", ".idx", ".txt"})
+    inputs = sorted(
+        file
+        for file in Path(data).iterdir()
+        if file.suffix in {".bin", ".idx", ".txt", ".npy"} or file.name == "gamma.json"
+    )
     parts = {
         "spec": spec,
         "data": {file.name: sha256(file) for file in inputs},
         "code": {str(file.relative_to(ROOM)): sha256(file) for file in code},
         "torch": str(torch.__version__),
     }
+    if start:
+        parts["start"] = sha256(start)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def fairseq_arguments(spec: dict, data: str, folder: Path, processes: int = 1) -> list[str]:
-    """The command line of `fairseq-train` for a spec, whose batch ``processes`` share."""
+def fairseq_arguments(spec: dict, data: str, folder: Path, processes: int = 1, start: str | None = None) -> list[str]:
+    """The command line of `fairseq-train` for a spec, whose batch ``processes`` share, from a published model or none."""
     training = spec["training"]
     accumulated, rest = divmod(training["update_freq"], processes)
     if rest:
@@ -77,6 +85,7 @@ def fairseq_arguments(spec: dict, data: str, folder: Path, processes: int = 1) -
         )
     schedules = {
         "inverse_sqrt": ["--lr-scheduler", "inverse_sqrt", "--warmup-init-lr", "1e-7"],
+        "fixed": ["--lr-scheduler", "fixed"],
         "linear": ["--lr-scheduler", "polynomial_decay", "--total-num-update", str(training["updates"])],
     }
     arguments = [
@@ -92,6 +101,8 @@ def fairseq_arguments(spec: dict, data: str, folder: Path, processes: int = 1) -
         # a background thread prepares batches; worker processes would die of the signals that this one survives
         "--num-workers", "0",
     ]  # fmt: skip
+    if start:
+        arguments += ["--start", start]
     if processes > 1:
         backend = "nccl" if torch.cuda.is_available() else "gloo"
         arguments += ["--distributed-world-size", str(processes), "--distributed-backend", backend,
@@ -112,7 +123,7 @@ def optimise(
     tracker = tracking.start(settings, folder, name, spec, folder.name)
     try:
         loop.train(
-            fairseq_arguments(spec, args.data, folder, max(1, args.gpus)),
+            fairseq_arguments(spec, args.data, folder, max(1, args.gpus), args.start),
             checkpoints=Checkpoints(folder, spec["training"]["average_best"]),
             curve=Curve(folder / "curve.jsonl", tracker),
             resume=resume,
@@ -207,7 +218,7 @@ def run(args: argparse.Namespace) -> None:
     if not (Path(args.data) / "dict.tgt.txt").exists():
         raise UserError(f"{args.data}: no fairseq data folder here; make it with the rule `binarise`")
     start()
-    folder = Path(args.checkpoints) / fingerprint(spec, args.data)
+    folder = Path(args.checkpoints) / fingerprint(spec, args.data, args.start)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints = Checkpoints(folder, spec["training"]["average_best"])
     train = optimise if args.gpus <= 1 else optimise_together

@@ -1,35 +1,77 @@
 """Glancing (Qian et al. 2021; MPLE, appendix E.6)."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
+from natlab.proxy import subsets
 from natlab.proxy.interface import Prediction
 
 
 @dataclass
 class Glat:
-    """Reveals l = λ Σ_i [T_i ≠ argmax P(t_i | X)] target tokens, chosen uniformly among all positions.
+    """Reveals l = λ d(T, argmax P(t_i | X)) target tokens, d being the number of positions where the two differ, or,
+    with ``distance`` levenshtein, of insertions, deletions and substitutions between them.
 
     λ falls linearly from ``start`` to ``end`` over training. ``count`` says how a number that need not be whole becomes
     tokens: ``floor`` rounds l down (MPLE gives l, and masks exactly L - l tokens), ``bernoulli`` reveals each position
-    on its own with probability l / L (the released code of GLAT). The prediction is made in training mode (with
-    dropout), as in the released code.
+    on its own with probability l / L (the released code of GLAT; ``reveal`` uniform only). ``reveal`` says which:
+    uniform, all alike; p_ref, one after another in proportion to P(t_i | X); inverse, to 1 - P(t_i | X). The prediction
+    is made in training mode (with dropout), as in the released code.
     """
 
-    start: float = 0.5
-    end: float = 0.3
-    count: str = "floor"
+    start: Annotated[float, ">= 0", "<= 1"] = 0.5
+    end: Annotated[float, ">= 0", "<= 1"] = 0.3
+    count: Literal["floor", "bernoulli"] = "floor"
+    distance: Literal["hamming", "levenshtein"] = "hamming"
+    reveal: Literal["uniform", "p_ref", "inverse"] = "uniform"
 
     def __call__(self, target: Tensor, prediction: Prediction) -> Tensor:
-        lengths = prediction.lengths
-        inside = torch.arange(target.shape[1], device=target.device) < lengths[:, None]
-        wrong = (prediction.tokens.ne(target) & inside).sum(1)
-        share = self.start + (self.end - self.start) * prediction.progress
-        chance = torch.rand(target.shape, device=target.device)
+        predicted = prediction.of(target)
+        number = self._number(target, prediction)
         if self.count == "bernoulli":
-            return (chance < (share * wrong / lengths.clamp(min=1))[:, None]) & inside
-        # the l positions with the smallest chance
-        rank = chance.masked_fill(~inside, 2.0).argsort(1).argsort(1)
-        return rank < (share * wrong).floor()[:, None]
+            chance = torch.rand(target.shape, device=target.device)
+            return (chance < (number / predicted.lengths.clamp(min=1))[:, None]) & predicted.inside
+        if self.reveal == "uniform":
+            return subsets.even(predicted.inside, number.floor())
+        return subsets.successive(self._weights(target, prediction), predicted.inside, number.floor())
+
+    def log_probability(self, revealed: Tensor, target: Tensor, prediction: Prediction) -> Tensor:
+        predicted = prediction.of(target)
+        number = self._number(target, prediction)
+        if self.count == "bernoulli":
+            share = (number / predicted.lengths.clamp(min=1)).double()
+            shown, hidden = revealed.sum(1), (predicted.inside & ~revealed).sum(1)
+            return torch.xlogy(shown, share) + torch.xlogy(hidden, 1 - share)
+        if self.reveal == "uniform":
+            return subsets.even_log_probability(revealed, predicted.inside, number.floor())
+        weights = self._weights(target, prediction)
+        return subsets.successive_log_probability(revealed, weights, predicted.inside, number.floor())
+
+    def _number(self, target: Tensor, prediction: Prediction) -> Tensor:
+        """l [B], not yet whole."""
+        predicted = prediction.of(target)
+        if self.distance == "hamming":
+            wrong = (predicted.tokens.ne(target) & predicted.inside).sum(1)
+        else:
+            wrong = levenshtein(predicted.tokens, target, predicted.lengths)
+        return (self.start + (self.end - self.start) * prediction.progress) * wrong
+
+    def _weights(self, target: Tensor, prediction: Prediction) -> Tensor:
+        of_target = prediction.of(target).log_probs(target).exp()
+        return of_target if self.reveal == "p_ref" else 1 - of_target
+
+
+def levenshtein(first: Tensor, second: Tensor, lengths: Tensor) -> Tensor:
+    """Edit distance [B] of sequences [B, T] of the same ``lengths`` [B]; insertion, deletion and substitution cost 1."""
+    steps = torch.arange(first.shape[1] + 1, device=first.device)
+    row = steps.expand(len(first), -1)
+    rows = [row]
+    for t in range(first.shape[1]):
+        other = torch.minimum(row[:, :-1] + first[:, t, None].ne(second), row[:, 1:] + 1)
+        other = torch.cat([row[:, :1] + 1, other], 1)
+        row = (other - steps).cummin(1).values + steps  # insertions: min over k of other[k] + (j - k)
+        rows.append(row)
+    return torch.stack(rows)[lengths, torch.arange(len(first), device=first.device), lengths]

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from natlab.proxy.interface import Prediction
+from natlab.proxy.interface import Prediction, References
 
 
 @dataclass
@@ -13,7 +13,9 @@ class Kd:
     """T is what a teacher's beam search makes of the source; the workflow puts it in the reference's place
     beforehand."""
 
-    distilled: ClassVar[bool] = True
+    references: ClassVar[str] = "distilled"
+    blank: ClassVar[bool] = False
+    kernels: ClassVar[bool] = False
 
-    def __call__(self, reference: Tensor, prediction: Prediction) -> Tensor:
-        return reference
+    def __call__(self, references: References, prediction: Prediction) -> Tensor:
+        return references.tokens

@@ -5,14 +5,16 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from natlab.proxy.interface import Prediction
+from natlab.proxy.interface import Prediction, References
 
 
 @dataclass
 class Raw:
     """T is the reference of the corpus."""
 
-    distilled: ClassVar[bool] = False
+    references: ClassVar[str] = "raw"
+    blank: ClassVar[bool] = False
+    kernels: ClassVar[bool] = False
 
-    def __call__(self, reference: Tensor, prediction: Prediction) -> Tensor:
-        return reference
+    def __call__(self, references: References, prediction: Prediction) -> Tensor:
+        return references.tokens

@@ -5,11 +5,14 @@ BLEU"; with words and this smoothing the raw targets of WMT14 En-De have -0.2 S 
 Ott et al. (2018), where its Table 2 prints -6.42.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from natlab.corpus.exact import Distribution
+
 BATCH = 4_000  # pairs that are padded at once
+SIGNATURE = "sentence|eff:yes|tok:none|smooth:exp"  # as sacreBLEU would sign it
 Tokens = Sequence[int]
 
 
@@ -24,6 +27,17 @@ def target_bleu(targets: Sequence[Tokens], references: Sequence[Sequence[Tokens]
     counts = np.bincount(of, minlength=len(targets))
     sums = np.bincount(of, scores, minlength=len(targets))
     return np.divide(sums, counts, out=np.full(len(targets), np.nan), where=counts > 0)
+
+
+def exact(targets: Sequence[Sequence[str]], distributions: Iterable[Distribution]) -> float:
+    """The mean over sentences of Σ_Y P(Y|X) S(Y, T): targets T in words, and P(Y|X) enumerated for each of them."""
+    numbers: dict[str, int] = {}
+    total = 0.0
+    for target, distribution in zip(targets, distributions, strict=True):
+        sentences, probabilities = zip(*distribution, strict=True)
+        own, *others = ([numbers.setdefault(word, len(numbers)) for word in words] for words in (target, *sentences))
+        total += float(np.dot(probabilities, sentence_scores([own] * len(others), others)))
+    return total / len(targets)
 
 
 def sentence_scores(hypotheses: Sequence[Tokens], references: Sequence[Tokens]) -> np.ndarray:

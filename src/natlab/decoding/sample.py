@@ -77,6 +77,6 @@ def _uniform(source_tokens: Tensor, source_lengths: Tensor, lengths: Tensor, see
     rows = torch.zeros(len(lengths), int(lengths.max()))
     sizes = zip(source_lengths.tolist(), lengths.tolist(), strict=True)
     for row, tokens, (source_length, length) in zip(rows, source_tokens.cpu(), sizes, strict=True):
-        own = zlib.crc32(tokens[:source_length].numpy().tobytes())
-        row[:length] = torch.rand(length, generator=torch.Generator().manual_seed(own ^ seed << 32))
+        own = zlib.crc32(tokens[:source_length].numpy().tobytes(), seed)  # torch heeds 32 bits of a seed
+        row[:length] = torch.rand(length, generator=torch.Generator().manual_seed(own))
     return rows.to(lengths.device)

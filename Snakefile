@@ -51,6 +51,7 @@ rule corpora:
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/kernels.smk"
 include: "workflow/rules/teacher.smk"
+include: "workflow/rules/select.smk"
 include: "workflow/rules/student.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"

@@ -176,9 +176,63 @@ def test_a_run_trains_all_that_its_systems_rest_on(project):
 def test_decodings_carry_the_datasets_lengths(project):
     edit(project, "config/datasets/grammar_ende.yaml", lambda d: d.update(length_penalty=0.6, length_factor=1.05))
     run = load(project)
-    assert run.decoding("grammar_ende", "beam5") == {"kind": "beam", "beam": 5, "length_penalty": 0.6}
+    assert run.decoding("grammar_ende", "beam5", "transformer") == {"kind": "beam", "beam": 5, "length_penalty": 0.6}
     lpd = {"kind": "argmax", "candidates": 3, "length_factor": 1.05, "deduplicate": True}
-    assert run.decoding("grammar_ende", "lpd3") == lpd
+    assert run.decoding("grammar_ende", "lpd3", "glat_kd") == lpd
+    sample = {"kind": "sample", "length_factor": 1.05, "seed": 1, "predictor": "vanilla_kd"}
+    assert run.decoding("grammar_ende", "sample", "glat_kd") == sample
+
+
+def test_what_a_decoding_takes_besides_is_trained(project):
+    cells = {"a": {"system": "glat_kd_tiny", "decoding": "npd"}, "b": {"system": "glat_kd_tiny", "decoding": "sample"}}
+    edit(project, "config/papers/mple/table1.yaml", lambda t: only(t, cells))
+    edit(project, "config/systems.yaml", lambda s: s["decodings"].update(npd={**NPD, "reranker": "transformer_small"}))
+    edit(
+        project,
+        "config/config.yaml",
+        lambda r: r.update(tables=["mple/table1"], corpora={"wmt14_ende": "grammar_ende"}),
+    )
+    run = load(project)
+    assert run.beside("grammar_ende", "glat_kd_tiny") == ["transformer_small", "vanilla_kd_tiny"]
+    trained = {model.system for model in run.trained}
+    assert trained == {"glat_kd_tiny", "transformer_tiny", "transformer_small", "vanilla_kd_tiny"}
+    assert run.measures_distortion("grammar_ende", "glat_kd_tiny")
+    assert not run.measures_distortion("grammar_ende", "transformer_tiny")
+    assert not run.measures_distortion("multi30k_ende", "glat_kd_tiny")
+
+
+NPD = {"kind": "argmax", "candidates": 7}
+
+
+def only(table, cells):
+    """Leave a table one row and these cells."""
+    columns = [{"key": key, "label": key, "cell": {"metric": "bleu_tok", **cell}} for key, cell in cells.items()]
+    row = {"label": "WMT14 En-De", "cell": {"corpus": "wmt14_ende"}}
+    for key in [key for key in table if key not in ("table", "paper", "title", "caption")]:
+        del table[key]
+    table.update(rows=[row], columns=columns)
+
+
+def test_input_sampling_is_of_systems_with_a_predictor(project):
+    edit(
+        project,
+        "config/papers/mple/table1.yaml",
+        lambda t: only(t, {"a": {"system": "vanilla_kd", "decoding": "sample"}}),
+    )
+    edit(
+        project,
+        "config/config.yaml",
+        lambda r: r.update(tables=["mple/table1"], corpora={"wmt14_ende": "grammar_ende"}),
+    )
+    with pytest.raises(UserError, match="decoding of vanilla_kd: unknown name 'sample'; allowed: argmax, lpd3, npd7"):
+        load(project)
+
+
+@pytest.mark.parametrize("reranker", ["vanilla_kd", "nobody"])
+def test_a_reranker_is_autoregressive(project, reranker):
+    edit(project, "config/systems.yaml", lambda s: s["decodings"].update(npd={**NPD, "reranker": reranker}))
+    with pytest.raises(UserError, match=f"decodings.npd.reranker: unknown name '{reranker}'; allowed: transformer"):
+        load(project)
 
 
 def test_the_tables_decide_what_is_built(project):

@@ -27,6 +27,7 @@ VERBS = {
     "train": ("natlab.training.train", "train one model from a resolved spec"),
     "distil": ("natlab.decoding.distil", "decode one shard of a corpus side with a teacher"),
     "merge-distilled": ("natlab.corpus.distilled", "put distilled shards together into a fairseq data folder"),
+    "candidates": ("natlab.select.candidates", "put a corpus and several teachers' targets together for dynamic KD"),
     "translate": ("natlab.decoding.translate", "translate with every decoding a model needs, and measure its losses"),
     "latency": ("natlab.metrics.latency", "time a model's decodings against a teacher's, one sentence at a time"),
     "measure": ("natlab.metrics.measure", "turn translations and losses into measurements"),

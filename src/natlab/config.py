@@ -169,6 +169,7 @@ class Run:
         found = set(self.models)
         for model in self.models:
             found |= {model._replace(system=system) for system in self.rests_on(model.system)}
+            found |= {model._replace(system=system) for system in self.beside(model.dataset, model.system)}
             if self.timed_decodings_of(model.dataset, model.system):
                 found.add(model._replace(system=self.reference))
         return sorted(found)
@@ -181,19 +182,30 @@ class Run:
             if of == dataset and reading.system == system and reading.decoding is not None
             if not metrics or reading.metric in metrics
         }
-        return {name: self.decoding(dataset, name) for name in sorted(names)}
+        return {name: self.decoding(dataset, name, system) for name in sorted(names)}
 
     def timed_decodings_of(self, dataset: str, system: str) -> dict[str, dict[str, Any]]:
         """The decodings of which the cells ask a speedup."""
         return self.decodings_of(dataset, system, cells.LATENCY_METRICS)
 
-    def decoding(self, dataset: str, name: str) -> dict[str, Any]:
-        """A decoding with all its options, the dataset's among them."""
+    def decoding(self, dataset: str, name: str, system: str) -> dict[str, Any]:
+        """A system's decoding with all its options, the dataset's and the system's among them."""
         row = self.decodings[name]
         if row["kind"] == "beam":
             return {**row, "length_penalty": self.length_penalty(dataset)}
         factor = self.dataset(dataset).get("length_factor", 1.0)
+        if row["kind"] == "sample":
+            return {"length_factor": factor, "seed": 1, "predictor": self.predictor(system), **row}
         return {"candidates": 1, "length_factor": factor, "deduplicate": False, **row}
+
+    def beside(self, dataset: str, system: str) -> list[str]:
+        """The systems whose models measuring this one takes besides: its predictor, and rerankers."""
+        rerankers = {decoding.get("reranker") for decoding in self.decodings_of(dataset, system).values()}
+        return sorted({self.predictor(system), *rerankers} - {None})
+
+    def measures_distortion(self, dataset: str, system: str) -> bool:
+        """Whether a system's proxy targets of test are compared with further references (L_target of MPLE)."""
+        return not self.is_autoregressive(system) and "test" in dataset_files.referenced(self.dataset(dataset))
 
     def length_penalty(self, dataset: str) -> float:
         """The exponent of the length in a dataset's beam searches, distillation's too."""
@@ -369,6 +381,9 @@ def _check_systems(run: Run) -> None:
     """What a schema cannot say: names, proxies' options, and combinations that do not exist."""
     file = "config/systems.yaml"
     known(file, "reference", run.reference, _autoregressive(run))
+    for name, decoding in run.decodings.items():
+        if "reranker" in decoding:
+            known(file, f"decodings.{name}.reranker", decoding["reranker"], _autoregressive(run))
     for name in run.candidates:
         known(file, "candidates", name, _autoregressive(run))
     for name, row in run.systems.items():
@@ -514,6 +529,7 @@ def _check_cells(run: Run) -> None:
                 known(file, f"{cell.where}: system", reading.system, run.systems)
                 if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
                     kinds = ("beam",) if run.is_autoregressive(reading.system) else ("argmax", "sample")
+                    kinds = kinds if run.predictor(reading.system) else kinds[:1]
                     suitable = [name for name, decoding in run.decodings.items() if decoding["kind"] in kinds]
                     known(file, f"{cell.where}: decoding of {reading.system}", reading.decoding, suitable)
     for kind in ("tables", "figures"):

@@ -105,6 +105,17 @@ def model_of(system):
     return f"results/models/{{dataset}}/{{scale}}/{system}/seed{{seed}}/model.pt"
 
 
+def beside(wildcards):
+    """The models that a system's decodings and losses take besides its own."""
+    return [model_of(system) for system in RUN.beside(wildcards.dataset, wildcards.system)]
+
+
+def named_beside(wildcards, input):
+    """The same, each by its system's name, as arguments."""
+    pairs = zip(RUN.beside(wildcards.dataset, wildcards.system), input.beside, strict=True)
+    return " ".join(["--beside", *(f"{system}={model}" for system, model in pairs)] if input.beside else [])
+
+
 def kernels(wildcards):
     """The kernels' libraries, where the choice of a system's targets runs them."""
     return KERNELS if RUN.runs_kernels(wildcards.system) else []

@@ -50,6 +50,14 @@ def test_with_two_candidates_the_search_finds_what_enumeration_finds(seed):
     assert gamma.l_target(pairwise, real, gamma.search(pairwise, real)[0]) == pytest.approx(best)
 
 
+def test_many_bad_candidates_that_are_alike_do_not_outvote_a_good_one():
+    pairwise = np.full((6, 5, 5), 100.0)
+    pairwise[:, 4, :4] = pairwise[:, :4, 4] = 3.0
+    real = np.tile([1.0, 1.0, 1.0, 1.0, 40.0], (6, 1))
+    assert gamma.l_target(pairwise, real, np.ones(5)) == -1
+    assert gamma.l_target(pairwise, real, gamma.search(pairwise, real)[0]) == -40
+
+
 def test_a_weight_that_changes_nothing_stays_at_one():
     pairwise, real = drawn(0)
     pairwise[:, 2] = 50.0  # as a reference, the third candidate likes all equally

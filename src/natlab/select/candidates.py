@@ -146,7 +146,7 @@ def _gamma(folder: Path, text: Path, dataset: dict, dictionary: words.Words, can
         "candidates": candidates,
         "gamma": found.tolist(),
         "l_target": gamma.l_target(between, real, found),
-        "grid": {"values": gamma.GRID, "search": "one weight at a time, from 1, until none improves"},
+        "grid": {"values": gamma.GRID, "search": "one weight at a time, from all 1 and from each alone"},
         "split": split,
         "sentences": len(real),
         "references": sum(bool(line) for column in streams for line in column),

@@ -3,8 +3,8 @@
 With S_n(i, j) the sentence BLEU of candidate j against candidate i as reference, γ chooses T*_n = argmax_j Σ_i γ_i
 S_n(i, j), which minimises the stand-in for L_target of equation 21. γ is good when the real L_target of what it
 chooses, the mean over sentences of -S(Y, T*_n) for further references Y (equation 14 at β = 1), is low. The paper
-searched by hand, from 1 to 3 in steps of 0.1, and publishes values below 1; here a coordinate search from γ = 1 runs
-over 0 to 3 in steps of 0.1.
+searched by hand, from 1 to 3 in steps of 0.1, and publishes values below 1; here a coordinate search runs over 0 to 3
+in steps of 0.1.
 """
 
 import numpy as np
@@ -29,9 +29,17 @@ def search(pairwise: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, list[dic
 
     One weight at a time is set to its best value on the grid, until none can be improved: γ is at least as good as any
     that differs from it in one weight. A weight stays where it is unless another value is strictly better; of several
-    best the one nearest to it is taken. Only γ's direction matters to the choice; starting at 1 keeps its size near 1.
+    best the one nearest to it is taken. That starts from all weights 1, since only γ's direction matters to the choice
+    and its size shall be near 1, and again from each candidate's weight 1 with the others 0, for candidates of which
+    most are alike outvote the rest, which no one weight can change. The first best is taken.
     """
-    gamma = np.ones(pairwise.shape[1])
+    count = pairwise.shape[1]
+    starts = np.vstack([np.ones(count), np.eye(count)])
+    return min((_descent(pairwise, real, start) for start in starts), key=lambda found: min(found[1][0].values()))
+
+
+def _descent(pairwise: np.ndarray, real: np.ndarray, gamma: np.ndarray) -> tuple[np.ndarray, list[dict[float, float]]]:
+    """Where `search` comes to from one start."""
     improved = True
     while improved:
         improved = False

@@ -25,6 +25,7 @@ case $verb in
     figure) touch "$out.csv" "$out.md" "$out.png" "$out.pdf" ;;
     claims) touch "$out.csv" "$out.md" ;;
     train) touch "$out" "$(dirname "$out")/curve.jsonl" ;;
+    kernels) mkdir -p "$out" && touch "$out/built.json" ;;
     report) touch "$out" "$(dirname "$out")/measurements.csv" ;;
     *) case $(basename "$out") in
         *.*) touch "$out" ;;

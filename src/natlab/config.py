@@ -401,8 +401,12 @@ def _check_systems(run: Run) -> None:
                         f"{file}: {at}.{key}: a {row['architecture']} reads what it has written; "
                         "remove the key (allowed with architecture nat)"
                     )
-            fixed = [name for name in registry.names("targets") if registry.fixed(name)]
-            known(file, f"{at}.target of a {row['architecture']}", run.target(name), fixed)
+            if not registry.fixed(run.target(name)):
+                fixed = ", ".join(filter(registry.fixed, registry.names("targets")))
+                raise UserError(
+                    f"{file}: {at}.target: {run.target(name)} is chosen by what a NAT predicts; allowed with a "
+                    f"{row['architecture']}: {fixed}"
+                )
         elif "input" not in row:
             raise UserError(f"{file}: {at}: key input is missing; allowed: {', '.join(registry.names('inputs'))}")
         else:

@@ -36,6 +36,19 @@ def log_probability(model, source, target):
     )
 
 
+def test_blanks_are_predicted_only_by_a_model_that_may_and_are_removed(monkeypatch):
+    """The symbol bos is ε (MPLE, appendix E.3, footnote 10)."""
+    logits = torch.tensor([[[9.0, 0, 0, 0, 8, 0, 0], [0, 0, 0, 0, 0, 9, 0], [9, 0, 0, 0, 0, 0, 8]]])
+    source = torch.tensor([[4, 5, 6, 2]])
+    for blank, expected in ((False, [4, 5, 6]), (True, [5])):
+        model = model_of(NonAutoregressiveTransformer, 0)
+        model.blank = blank
+        monkeypatch.setattr(model, "length_logits", lambda source: torch.eye(256)[LARGEST_DIFFERENCE, None])
+        monkeypatch.setattr(model, "logits", lambda states: logits.clone())
+        (found,) = argmax.decode(model, source)
+        assert found.tolist() == expected
+
+
 @pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_wide_beam_finds_what_exhaustive_search_finds(seed, penalty):

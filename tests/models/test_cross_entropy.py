@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from natlab.models.cross_entropy import ROWS, linear_cross_entropy
+from natlab.models.cross_entropy import ROWS, likeliest, linear_cross_entropy
 
 
 def direct(hidden, weight, target, smoothing):
@@ -44,3 +44,13 @@ def test_bfloat16_states_give_nearly_the_same_loss():
     rounded, nll = linear_cross_entropy(hidden.bfloat16(), weight, target, 0.1)
     assert nll.dtype == torch.float32
     assert rounded.item() == pytest.approx(exact.item(), rel=0.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_likeliest_word_and_the_normaliser_are_those_of_the_logits(dtype):
+    torch.manual_seed(0)
+    hidden, weight = torch.randn(1100, 8).to(dtype), torch.randn(23, 8)  # more rows than are held at once
+    logits = (hidden @ weight.to(dtype).t()).float()
+    words, normaliser = likeliest(hidden, weight)
+    assert torch.equal(words, logits.argmax(1))
+    torch.testing.assert_close(normaliser, logits.logsumexp(1))

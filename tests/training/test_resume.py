@@ -129,6 +129,17 @@ def test_interrupted_anywhere_it_ends_in_the_same_model(attempt, of_30, uninterr
     assert equal(result(tmp_path), uninterrupted)
 
 
+def test_dynamic_kd_interrupted_anywhere_chooses_the_same_targets(attempt, of_30, candidates, tmp_path):
+    chosen = {**of_30, "predictor": True, "target": {"name": "dynamic", "candidates": ["one", "two", "raw"]}}
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    attempt(chosen, whole, None, "--data", str(candidates))
+    for asked in (2, 8, None):
+        attempt(chosen, parts, asked, "--data", str(candidates))
+    assert equal(result(whole), result(parts))
+    lineage = json.loads((whole / "lineage.json").read_text())
+    assert lineage == json.loads((parts / "lineage.json").read_text()) and lineage["training"]
+
+
 def test_other_hyper_parameters_train_anew_and_leave_the_old_folder_alone(attempt, of_30, spec, half_done):
     old = checkpoints_of(half_done)
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in old.iterdir()}

@@ -8,6 +8,7 @@ proxy target T and proxy input Z.
 """
 
 import ast
+import functools
 import importlib
 import operator
 import types
@@ -92,6 +93,7 @@ def _allowed(wanted: Any) -> str:
     return words[wanted]
 
 
+@functools.cache
 def _fields(kind: str, name: str) -> dict[str, Option]:
     """The annotated names of a proxy's dataclass, class variables among them."""
     return {

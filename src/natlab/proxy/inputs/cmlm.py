@@ -12,8 +12,8 @@ from natlab.proxy.interface import Prediction
 
 @dataclass
 class Cmlm:
-    """Reveals l = λ L of L target tokens, rounded down, all alike; λ is drawn evenly from 0 to 1 for each sentence, so
-    that l is one of 0 .. L - 1, or is ``ratio``."""
+    """Reveals l = λ L of L target tokens, rounded down, all alike; λ is ``ratio``, or drawn evenly from 0 to 1 for each
+    sentence. Then l is one of 0 .. L - 1 (appendix E.6 also writes 1 .. L, which would leave nothing to predict)."""
 
     ratio: Annotated[float, ">= 0", "<= 1"] | None = None
 

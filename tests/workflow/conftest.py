@@ -24,6 +24,7 @@ case $verb in
     table) touch "$out.csv" "$out.md" "$out.tex" ;;
     figure) touch "$out.csv" "$out.md" "$out.png" "$out.pdf" ;;
     claims) touch "$out.csv" "$out.md" ;;
+    kernels) mkdir -p "$out" && touch "$out/built.json" ;;
     train) touch "$out" "$(dirname "$out")/curve.jsonl" ;;
     kernels) mkdir -p "$out" && touch "$out/built.json" ;;
     report) touch "$out" "$(dirname "$out")/measurements.csv" ;;

@@ -400,7 +400,7 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
         ("config/systems.yaml", lambda s: s["systems"]["glat_raw"].pop("input"), ["glat_raw", "input", "vanilla"]),
         ("config/systems.yaml", lambda s: s.update(reference="glat_kd"), ["reference", "transformer"]),
         ("config/systems.yaml", lambda s: s["decodings"]["argmax"].update(beam=5), ["argmax", "beam", "candidates"]),
-        ("config/systems.yaml", lambda s: s["decodings"]["beam5"].update(kind="sample"), ["sample", "argmax"]),
+        ("config/systems.yaml", lambda s: s["decodings"]["beam5"].update(kind="viterbi"), ["viterbi", "argmax"]),
         (
             "config/papers/mple/table1.yaml",
             lambda t: t["columns"][-2]["cell"].update(decoding="beam5"),

@@ -11,7 +11,6 @@ from natlab import tracking
 from natlab.corpus import grammar
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
-from natlab.kernels import use
 from natlab.metrics import measure
 
 DATASET = {
@@ -158,8 +157,6 @@ def distorted(folders):
     write(folders[0] / "target.txt", *TARGETS)
     for name, sentences in REFERENCES.items():
         write(folders[1] / f"text/test.{name}", *sentences)
-    with use("reference"):
-        yield
 
 
 def test_proxy_targets_are_compared_with_each_further_reference(args, folders, distorted):

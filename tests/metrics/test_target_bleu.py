@@ -8,17 +8,10 @@ from sacrebleu.metrics import BLEU
 
 from natlab.corpus import exact, grammar
 from natlab.corpus.grammar import MODES
-from natlab.kernels import use
 from natlab.metrics import target_bleu
 
 tokens = st.lists(st.integers(1, 5), max_size=7)
 METRIC = BLEU(tokenize="none", smooth_method="exp", effective_order=True)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def reference_kernels():
-    with use("reference"):
-        yield
 
 
 @given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(tokens, min_size=n, max_size=n), min_size=1, max_size=4)))

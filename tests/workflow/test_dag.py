@@ -50,6 +50,30 @@ def test_each_verb_is_told_its_slice(built):
     merge = next(call for call in built.first_calls if call[0] == "merge-distilled")
     shards = merge[merge.index("--shards-train") + 1 : merge.index("--shards-valid")]
     assert [Path(shard).name for shard in shards] == ["train.1of2.txt", "train.2of2.txt"]
+    assert [Path(built.option(merge, f"--shards-{split}")).name for split in ("valid", "test")] == [
+        "valid.1of1.txt",
+        "test.1of1.txt",
+    ]
+
+
+def test_dynamic_kd_rests_on_candidates_and_is_measured_with_its_predictor(project):
+    place = "grammar_ende/demo/glat_dynamic/seed1"
+    result = project.snakemake(
+        f"results/translations/{place}", "--config", "systems=[glat_dynamic]", "tables=[mple/table4]"
+    )
+    assert result.returncode == 0, result.stdout
+    calls = {call[0]: call for call in project.calls()}
+    select, translated = calls["candidates"], calls["translate"]
+    teachers = ["transformer_tiny", "transformer_small", "transformer", "transformer_big"]
+    at = select.index("--candidates")
+    assert select[at + 1 : at + 5] == teachers
+    distilled = [f"results/distilled/grammar_ende/demo/{teacher}/seed1/bin" for teacher in teachers]
+    assert select[at + 5 : at + 10] == ["--distilled", *distilled]
+    assert project.option(translated, "--proxy-data") == "results/candidates/grammar_ende/demo/seed1"
+    vanilla = "results/models/grammar_ende/demo/vanilla_dynamic/seed1/model.pt"
+    assert project.option(translated, "--beside") == f"vanilla_dynamic={vanilla}"
+    assert project.option(translated, "--predictor") == "vanilla_dynamic"
+    assert project.option(translated, "--proxy-targets") == "test"
 
 
 def test_a_figure_of_surfaces_is_evaluated_row_by_row(fresh):

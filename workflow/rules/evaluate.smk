@@ -47,7 +47,6 @@ rule measure:
         text="results/corpora/{dataset}/text",
         tokenised="results/corpora/{dataset}/tok",
         dataset="config/datasets/{dataset}.yaml",
-        kernels=lambda wildcards: KERNELS if RUN.measures_distortion(wildcards.dataset, wildcards.system) else [],
         code=code(
             "corpus/references.py",
             "metrics/bleu.py",

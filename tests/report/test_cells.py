@@ -163,6 +163,17 @@ def test_the_bracket_of_table_5(bleu, expected):
         assert got == (None if wanted is None else pytest.approx(wanted, abs=0.1))
 
 
+def test_the_bracket_is_searched_among_the_models_that_the_run_builds():
+    description = {
+        "metric": "bracket/ratio_to",
+        "corpus": "wmt14_ende",
+        "system": "vanilla_kd",
+        "against": {"systems": ["a", "b"], "decoding": "beam5"},
+    }
+    found = resolved_description(description, RUN | {"systems": ["vanilla_kd", "a"]})
+    assert found.dataset == "grammar_ende" and {reading.system for reading in found.readings} == {"vanilla_kd", "a"}
+
+
 @given(
     st.floats(0, 50), st.lists(st.tuples(st.integers(1, 100), st.floats(0, 50)), unique_by=lambda m: m[0], max_size=8)
 )

@@ -108,6 +108,10 @@ def resolved(description: Mapping, run: Mapping) -> Asked | None:
     metric, corpus = description.get("metric"), description.get("corpus")
     if metric is None or corpus is None:
         return None
+    if metric in BRACKET and "systems" in run:  # the search is among those that the run builds
+        against = description["against"]
+        built = [name for name in against["systems"] if name in run["systems"]]
+        description = {**description, "against": {**against, "systems": built}}
     readings = () if metric.startswith(EXACT) else _readings(metric, description)
     if not readings and not metric.startswith(EXACT):
         return None

@@ -4,7 +4,8 @@
     python -m benchmarks.kernels assign dag_loss       some
     python -m benchmarks.kernels --device cuda
 
-Prints JSON: for each case the least time (ms) of ours and of each peer, all measured in turn in one run, the ratios,
+Prints JSON: for each case the time of a call (ms) of ours and of each peer, measured in turn in one run (the mean over a
+turn of calls, the least of all turns), the ratios,
 and how much more memory (MB) each needs at its peak than was allocated before; on CUDA also the share of the card's
 bandwidth that moving each input and output once would take in that time.
 """
@@ -27,15 +28,22 @@ from natlab.errors import UserError
 from natlab.kernels import level
 
 
+TURN = 0.02  # seconds of calls at a time: the first alone would find the caches cold and the threads asleep
+
+
 def seconds(call: Callable, device: str) -> float:
-    """How long one call takes; on CUDA until the device is done."""
-    if device == "cuda":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    call()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+    """How long one call takes, the mean of a turn; on CUDA until the device is done."""
+    calls = taken = 0
+    while taken < TURN:
+        if device == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        call()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        taken += time.perf_counter() - start
+        calls += 1
+    return taken / calls
 
 
 def extra_bytes(call: Callable, device: str) -> int:

@@ -377,7 +377,12 @@ def test_other_kinds_of_dataset_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "least", "most"),
-    [("grammar_ende", 0.8, 1.5), ("grammar_ende_mild", 0.6, 0.85), ("grammar_ende_plain", 0, 0)],
+    [
+        ("grammar_ende", 0.8, 1.5),
+        ("grammar_ende_mild", 0.6, 0.85),
+        ("grammar_ende_plain", 0, 0),
+        ("grammar_ende_plain_96k", 0, 0),
+    ],
 )
 def test_shipped_datasets_have_the_conditional_tc_they_are_for(name, least, most):
     recipe = yaml.safe_load(open(f"config/datasets/{name}.yaml", encoding="utf-8"))["source"]

@@ -26,7 +26,6 @@ case $verb in
     claims) touch "$out.csv" "$out.md" ;;
     kernels) mkdir -p "$out" && touch "$out/built.json" ;;
     train) touch "$out" "$(dirname "$out")/curve.jsonl" ;;
-    kernels) mkdir -p "$out" && touch "$out/built.json" ;;
     report) touch "$out" "$(dirname "$out")/measurements.csv" ;;
     *) case $(basename "$out") in
         *.*) touch "$out" ;;

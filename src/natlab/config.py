@@ -149,13 +149,17 @@ class Run:
         return sorted(found)
 
     @cached_property
+    def asked(self) -> dict[str, list[cells.Cell]]:
+        """The cells of each table, figure and file of claims of the run."""
+        shown = {**self.tables, **self.figures, **self.tested}
+        return {name: cells.cells(table, self.settings) for name, table in shown.items()} | {
+            name: claims.cells(stated, self.settings) for name, stated in self.claims.items()
+        }
+
+    @cached_property
     def filled(self) -> dict[str, list[cells.Cell]]:
-        """The cells of each table, figure and file of claims that this run fills."""
-        asked = {
-            name: cells.cells(table, self.settings)
-            for name, table in {**self.tables, **self.figures, **self.tested}.items()
-        } | {name: claims.cells(stated, self.settings) for name, stated in self.claims.items()}
-        return {name: [cell for cell in found if cell.dataset is not None] for name, found in asked.items()}
+        """Those of them that this run fills."""
+        return {name: [cell for cell in found if cell.dataset is not None] for name, found in self.asked.items()}
 
     @cached_property
     def models(self) -> list[Model]:
@@ -526,7 +530,7 @@ def _corpora(table: Mapping[str, Any]) -> Iterator[str]:
 
 def _check_cells(run: Run) -> None:
     """Every cell's systems and decoding exist and suit each other; every table and figure has something to fill."""
-    for name, found in run.filled.items():
+    for name, found in run.asked.items():
         file = f"config/papers/{name}.yaml"
         for cell in found:
             for reading in cell.readings:

@@ -78,6 +78,7 @@ def test_dynamic_kd_rests_on_candidates_and_is_measured_with_its_predictor(proje
 
 def test_a_figure_of_surfaces_is_evaluated_row_by_row(fresh):
     fresh.edit("config/config.yaml", "seeds: [1]", "seeds: [1, 2]\nfigures: [mple/figure1]")
+    fresh.edit("config/config.yaml", "systems: [", "systems: [initial, initial_mle, initial_glat_kd, ")
     result = fresh.snakemake("--dry-run", "--", "reports/demo/figures/mple.figure1.png")
     assert result.returncode == 0, result.stdout
     grid = "results/surfaces/grammar_ende/demo/initial.initial_mle.initial_glat_kd/seed1"

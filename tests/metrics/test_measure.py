@@ -172,6 +172,7 @@ def test_proxy_targets_are_compared_with_each_further_reference(args, folders, d
     values = found["values"]
     assert values["target_bleu"]["value"] == pytest.approx((first + (second + third) / 2) / 2)
     assert values["target_bleu"]["sentences"] == 2
+    assert found["sentence_statistics"]["target_bleu"] == pytest.approx([first, (second + third) / 2])
     assert {name: value["sentences"] for name, value in values.items() if "/" in name} == {
         "reference_bleu/1": 2,
         "reference_bleu/2": 1,

@@ -54,8 +54,9 @@ def run(args: argparse.Namespace) -> None:
         sentences = next(iter(losses.values()))["sentences"]
         _write(out / "loss.json", args.identity, None, "valid", sentences, losses, origin)
         if (translations / "target.txt").exists():
-            sentences, values = target_values(translations / "target.txt", corpus, dataset)
-            _write(out / "target.json", args.identity, None, "test", sentences, values, origin)
+            sentences, values, each = target_values(translations / "target.txt", corpus, dataset)
+            of_sentences = {"sentence_statistics": {"target_bleu": each}}
+            _write(out / "target.json", args.identity, None, "test", sentences, values, origin, **of_sentences)
     tracking.measured(args, map(read_json, sorted(Path(args.out).glob("*.json"))))
 
 
@@ -85,8 +86,9 @@ def translation_values(path: Path, split: str, corpus: Path, dataset: dict) -> t
     return len(hypotheses), values, bleu.statistics(hypotheses, tokenised)
 
 
-def target_values(path: Path, corpus: Path, dataset: dict) -> tuple[int, dict]:
-    """(number of sentences, metric values) of the proxy targets T of test in ``path``, against further references Y.
+def target_values(path: Path, corpus: Path, dataset: dict) -> tuple[int, dict, list[float]]:
+    """(number of sentences, metric values, ``target_bleu`` of each sentence that has further references) of the proxy
+    targets T of test in ``path``, against further references Y.
 
     ``target_bleu``: E[S(Y, T)] of MPLE's equation 14, over the sentences with further references (the first one, the
     raw target, is none of them); ``target_bleu_exact``: the same over all that the grammar of a generated corpus
@@ -116,7 +118,7 @@ def target_values(path: Path, corpus: Path, dataset: dict) -> tuple[int, dict]:
             hypotheses, reference = zip(*pairs, strict=True)
             score = bleu.tokenised_bleu(hypotheses, [reference])
             values[f"reference_bleu/{number}"] = {**score, "sentences": len(pairs)}
-    return len(targets), values
+    return len(targets), values, each[np.isfinite(each)].tolist()
 
 
 def _fitting(path: Path, translations: Path, count: int) -> list[str]:

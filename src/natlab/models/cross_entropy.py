@@ -77,7 +77,7 @@ def likeliest(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     step = ROWS[hidden.device.type]
     for start in range(0, len(hidden), step):
         rows = slice(start, start + step)
-        logits = (hidden[rows] @ projection).float()
-        highest, words[rows] = logits.max(1)
-        normaliser[rows] = highest + logits.sub_(highest[:, None]).exp_().sum(1).log()
+        logits = hidden[rows] @ projection
+        words[rows] = logits.max(1).indices
+        normaliser[rows] = _log_normaliser(logits, torch.softmax(logits, dim=1, dtype=torch.float32))
     return words, normaliser

@@ -191,10 +191,14 @@ class Costs:
         if figures.get("uses_threads"):
             seconds /= job.threads
         by_folder = self.table["disk"]["corpus_bytes_per_token"]
-        tokens = 2 * corpus.tokens * corpus.pairs
-        return Cost(
-            figures["seconds"] + seconds, sum(by_folder.get(Path(folder).name, 0) * tokens for folder in job.output)
-        )
+        tokens = corpus.tokens * corpus.pairs
+        if job.rule == "candidates":
+            # the sources, and of each pair several targets and their BLEU against each other, in 16 bits
+            count = len(self.run.candidates) + 1
+            disk = (1 + count) * by_folder["bin"] * tokens + 2 * count**2 * corpus.pairs
+        else:
+            disk = sum(by_folder.get(Path(folder).name, 0) * 2 * tokens for folder in job.output)
+        return Cost(figures["seconds"] + seconds, disk)
 
     def _fetch(self, job: Job) -> Cost:
         size = self.download(job.wildcards["address"])

@@ -14,6 +14,7 @@ localrules:
     corpora,
     models,
     tables,
+    figures,
 
 
 # The run's report, and with it everything it rests on.
@@ -27,6 +28,12 @@ rule all:
 rule tables:
     input:
         expand(f"{REPORTS}/tables/{{table}}.md", table=TABLES),
+
+
+# The run's figures only.
+rule figures:
+    input:
+        expand(f"{REPORTS}/figures/{{figure}}.png", figure=FIGURES),
 
 
 # The run's trained models only.
@@ -44,6 +51,7 @@ rule corpora:
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/kernels.smk"
 include: "workflow/rules/teacher.smk"
+include: "workflow/rules/select.smk"
 include: "workflow/rules/student.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"

@@ -4,10 +4,10 @@
     python -m benchmarks.kernels assign dag_loss       some
     python -m benchmarks.kernels --device cuda
 
-Prints JSON: for each case the time of a call (ms) of ours and of each peer, measured in turn in one run (the mean over a
-turn of calls, the least of all turns), the ratios,
-and how much more memory (MB) each needs at its peak than was allocated before; on CUDA also the share of the card's
-bandwidth that moving each input and output once would take in that time.
+Prints JSON: for each case the time of a call (ms) of ours and of each peer, measured in turn in one run (the mean over
+a turn of calls, the least of all turns), the ratios, and how much more memory (MB) each needs at its peak than was
+allocated before; on CUDA also the share of the card's bandwidth that moving each input and output once would take in
+that time.
 """
 
 import argparse
@@ -26,7 +26,6 @@ import torch
 from benchmarks import kernel_ops
 from natlab.errors import UserError
 from natlab.kernels import level
-
 
 TURN = 0.02  # seconds of calls at a time: the first alone would find the caches cold and the threads asleep
 

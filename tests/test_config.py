@@ -21,9 +21,10 @@ RUNS = ["config/config.yaml", *sorted(str(p.relative_to(REPOSITORY)) for p in RE
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the configuration and its schemas that a test may spoil."""
+    """A copy of the configuration and its schemas that a test may spoil; the demo builds all that its tables name."""
     shutil.copytree(REPOSITORY / "config", tmp_path / "config")
     shutil.copytree(REPOSITORY / "workflow" / "schemas", tmp_path / "workflow" / "schemas")
+    edit(tmp_path, "config/config.yaml", lambda r: r.pop("systems"))
     return tmp_path
 
 
@@ -40,11 +41,11 @@ def load(project: Path, run: str = "config/config.yaml") -> config.Run:
     return config.load(settings, run, project)
 
 
-def refused(project: Path, file: str, change, *mentions: str) -> None:
+def refused(project: Path, file: str, change, *mentions: str, run: str = "config/config.yaml") -> None:
     """The changed file makes loading fail with one line that names the file and all of ``mentions``."""
     edit(project, file, change)
     with pytest.raises(UserError) as caught:
-        load(project)
+        load(project, run)
     message = str(caught.value)
     assert "\n" not in message
     for mention in (file, *mentions):
@@ -66,7 +67,7 @@ def test_every_shipped_run_is_valid_and_measures_something(run):
     assert set(loaded.datasets) == set(loaded.settings["corpora"].values())
 
 
-@pytest.mark.parametrize("name", ["run", "scale", "sizes", "systems"])
+@pytest.mark.parametrize("name", ["run", "scale", "sizes", "systems", "table", "claims"])
 def test_schemas_describe_every_key(name):
     schema = yaml.safe_load((REPOSITORY / f"workflow/schemas/{name}.schema.yaml").read_text(encoding="utf-8"))
     assert list(keys(schema))
@@ -176,9 +177,63 @@ def test_a_run_trains_all_that_its_systems_rest_on(project):
 def test_decodings_carry_the_datasets_lengths(project):
     edit(project, "config/datasets/grammar_ende.yaml", lambda d: d.update(length_penalty=0.6, length_factor=1.05))
     run = load(project)
-    assert run.decoding("grammar_ende", "beam5") == {"kind": "beam", "beam": 5, "length_penalty": 0.6}
+    assert run.decoding("grammar_ende", "beam5", "transformer") == {"kind": "beam", "beam": 5, "length_penalty": 0.6}
     lpd = {"kind": "argmax", "candidates": 3, "length_factor": 1.05, "deduplicate": True}
-    assert run.decoding("grammar_ende", "lpd3") == lpd
+    assert run.decoding("grammar_ende", "lpd3", "glat_kd") == lpd
+    sample = {"kind": "sample", "length_factor": 1.05, "seed": 1, "predictor": "vanilla_kd"}
+    assert run.decoding("grammar_ende", "sample", "glat_kd") == sample
+
+
+def test_what_a_decoding_takes_besides_is_trained(project):
+    cells = {"a": {"system": "glat_kd_tiny", "decoding": "npd"}, "b": {"system": "glat_kd_tiny", "decoding": "sample"}}
+    edit(project, "config/papers/mple/table1.yaml", lambda t: only(t, cells))
+    edit(project, "config/systems.yaml", lambda s: s["decodings"].update(npd={**NPD, "reranker": "transformer_small"}))
+    edit(
+        project,
+        "config/config.yaml",
+        lambda r: r.update(tables=["mple/table1"], corpora={"wmt14_ende": "grammar_ende"}),
+    )
+    run = load(project)
+    assert run.beside("grammar_ende", "glat_kd_tiny") == ["transformer_small", "vanilla_kd_tiny"]
+    trained = {model.system for model in run.trained}
+    assert trained == {"glat_kd_tiny", "transformer_tiny", "transformer_small", "vanilla_kd_tiny"}
+    assert run.measures_distortion("grammar_ende", "glat_kd_tiny")
+    assert not run.measures_distortion("grammar_ende", "transformer_tiny")
+    assert not run.measures_distortion("multi30k_ende", "glat_kd_tiny")
+
+
+NPD = {"kind": "argmax", "candidates": 7}
+
+
+def only(table, cells):
+    """Leave a table one row and these cells."""
+    columns = [{"key": key, "label": key, "cell": {"metric": "bleu_tok", **cell}} for key, cell in cells.items()]
+    row = {"label": "WMT14 En-De", "cell": {"corpus": "wmt14_ende"}}
+    for key in [key for key in table if key not in ("table", "paper", "title", "caption")]:
+        del table[key]
+    table.update(rows=[row], columns=columns)
+
+
+def test_input_sampling_is_of_systems_with_a_predictor(project):
+    edit(
+        project,
+        "config/papers/mple/table1.yaml",
+        lambda t: only(t, {"a": {"system": "vanilla_kd", "decoding": "sample"}}),
+    )
+    edit(
+        project,
+        "config/config.yaml",
+        lambda r: r.update(tables=["mple/table1"], corpora={"wmt14_ende": "grammar_ende"}),
+    )
+    with pytest.raises(UserError, match="decoding of vanilla_kd: unknown name 'sample'; allowed: argmax, lpd3, npd7"):
+        load(project)
+
+
+@pytest.mark.parametrize("reranker", ["vanilla_kd", "nobody"])
+def test_a_reranker_is_autoregressive(project, reranker):
+    edit(project, "config/systems.yaml", lambda s: s["decodings"].update(npd={**NPD, "reranker": reranker}))
+    with pytest.raises(UserError, match=f"decodings.npd.reranker: unknown name '{reranker}'; allowed: transformer"):
+        load(project)
 
 
 def test_the_tables_decide_what_is_built(project):
@@ -196,6 +251,36 @@ def test_the_tables_decide_what_is_built(project):
 def test_a_run_can_build_some_systems_only(project):
     edit(project, "config/config.yaml", lambda r: r.update(systems=["vanilla_kd"], tables=["mple/table2"]))
     assert {model.system for model in load(project).models} == {"vanilla_kd"}
+
+
+def test_figures_and_claims_ask_for_what_they_show(project):
+    small = {"tables": ["mple/table1"], "corpora": {"wmt14_ende": "grammar_ende"}}
+    edit(project, "config/config.yaml", lambda r: r.update(small, figures=["mple/figure7"]))
+    run = load(project)
+    assert {model.system for model in run.models} == {"transformer", "vanilla_raw", "cmlm_kd", "glat_kd"}
+    assert set(run.decodings_of("grammar_ende", "cmlm_kd")) == {"argmax", "sample"}
+    assert "grammar_ende/demo/glat_kd/seed1/sample.test.json" in run.sources("mple/figure7")
+    edit(project, "config/config.yaml", lambda r: r.update(claims=["mple/claims"], figures=[]))
+    run = load(project)
+    # of the table that a claim is about, and of a comparison
+    assert "grammar_ende/demo/vanilla_axe1/seed1/target.json" in run.sources("mple/claims")
+    assert "grammar_ende/demo/glat_kd_big/seed1/argmax.test.json" in run.sources("mple/claims")
+    assert {"vanilla_axe1", "glat_kd_big"} <= {model.system for model in run.models}
+    assert set(run.tables) == {"mple/table1"}
+
+
+def test_the_surface_of_a_figure(project):
+    edit(project, "config/config.yaml", lambda r: r.update(figures=["mple/figure1", "mple/figure8"]))
+    run = load(project)
+    assert run.surface("mple/figure1") == ("grammar_ende", ["initial", "initial_mle", "initial_glat_kd"])
+    assert run.surface("mple/figure8") is None
+    assert run.splits_of("grammar_ende", "initial") == ["valid"]
+
+
+def test_beta_is_the_datasets(project):
+    run = load(project)
+    run.datasets["grammar_ende"]["beta"] = 0.3
+    assert run.betas["grammar_ende"] == 0.3 and run.betas["grammar_ende_mild"] == 0.2
 
 
 def test_a_run_is_tracked_offline_unless_it_says_otherwise(project):
@@ -226,6 +311,16 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
         ("config/config.yaml", lambda r: r.update(seeds=["one"]), ["seeds.0", "one"]),
         ("config/config.yaml", lambda r: r.update(tracking={"backend": "wandb"}), ["tracking.backend", "comet, none"]),
         ("config/config.yaml", lambda r: r.update(tables=["mple/table99"]), ["mple/table99", "mple/table1"]),
+        ("config/config.yaml", lambda r: r.update(tables=["mple/figure5"]), ["tables", "mple/figure5", "mple/table2"]),
+        ("config/config.yaml", lambda r: r.update(figures=["mple/table2"]), ["figures", "mple/table2", "mple/figure5"]),
+        ("config/config.yaml", lambda r: r.update(claims=["mple/table2"]), ["claims", "mple/table2", "mple/claims"]),
+        (
+            "config/config.yaml",
+            lambda r: r.update(
+                corpora={"wmt16_enro": "grammar_ende"}, tables=["mple/table1"], figures=["mple/figure5"]
+            ),
+            ["figures: mple/figure5 would be empty", "wmt14_ende"],
+        ),
         ("config/config.yaml", lambda r: r.update(systems=["glat"]), ["systems", "'glat'", "glat_kd"]),
         ("config/config.yaml", lambda r: r["corpora"].update(wmt14_ende="nowhere"), ["nowhere", "grammar_ende"]),
         ("config/config.yaml", lambda r: r["corpora"].update(wmt99="grammar_ende"), ["wmt99", "wmt14_ende"]),
@@ -306,7 +401,7 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
         ("config/systems.yaml", lambda s: s["systems"]["glat_raw"].pop("input"), ["glat_raw", "input", "vanilla"]),
         ("config/systems.yaml", lambda s: s.update(reference="glat_kd"), ["reference", "transformer"]),
         ("config/systems.yaml", lambda s: s["decodings"]["argmax"].update(beam=5), ["argmax", "beam", "candidates"]),
-        ("config/systems.yaml", lambda s: s["decodings"]["beam5"].update(kind="sample"), ["sample", "argmax"]),
+        ("config/systems.yaml", lambda s: s["decodings"]["beam5"].update(kind="viterbi"), ["viterbi", "argmax"]),
         (
             "config/papers/mple/table1.yaml",
             lambda t: t["columns"][-2]["cell"].update(decoding="beam5"),
@@ -324,6 +419,31 @@ def test_what_is_wrong_is_refused_in_one_line(project, file, change, mentions):
     refused(project, file, change, *mentions)
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "mentions"),
+    [
+        (
+            "config/papers/mple/claims.yaml",
+            lambda c: c["claims"][0]["parts"][0]["order"].update(table="mple/table99"),
+            ["mple/table99", "mple/table1"],
+        ),
+        (
+            "config/papers/mple/claims.yaml",
+            lambda c: c["claims"][2]["parts"][0]["comparison"]["better"].update(system="kd"),
+            ["claim c, part 1: system", "'kd'", "vanilla_kd"],
+        ),
+        ("config/papers/mple/figure1.yaml", lambda f: f["draw"]["systems"].insert(0, "start"), ["draw.systems"]),
+        (
+            "config/papers/mple/figure1.yaml",
+            lambda f: f["draw"]["systems"].__setitem__(0, "start"),
+            ["start", "initial"],
+        ),
+    ],
+)
+def test_what_is_wrong_of_figures_and_claims_is_refused_in_one_line(project, file, change, mentions):
+    refused(project, file, change, *mentions, run="config/runs/mple_grammar.yaml")
+
+
 def test_yaml_that_is_none_is_refused(project):
     (project / "config/systems.yaml").write_text("systems: [", encoding="utf-8")
     with pytest.raises(UserError, match="config/systems.yaml: not YAML"):
@@ -331,7 +451,7 @@ def test_yaml_that_is_none_is_refused(project):
 
 
 CHECKED = ["config/config.yaml", "config/systems.yaml", "config/sizes.yaml", "config/scales/demo.yaml"]
-OPEN = {("corpora",), ("decodings",), ("systems",)}  # mappings from names of a person's choice
+OPEN = {("corpora",), ("decodings",), ("sizes",), ("systems",)}  # mappings from names of a person's choice
 
 
 def mappings(value, path=()):

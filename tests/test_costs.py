@@ -110,6 +110,16 @@ def test_a_distilled_shard_is_its_share(costs_of):
     assert 29000 / (one.seconds - start) == pytest.approx(184.7 / 2, rel=0.1)
 
 
+def test_candidates_take_room_for_each_target_and_each_pair_of_them(costs_of):
+    costs = costs_of("config/runs/multi30k_tiny.yaml")
+    one, five = (
+        costs.cost(job(rule="candidates", dataset="multi30k_ende", seed="1", output=("results/candidates/x/y/seed1",)))
+        for costs.run.candidates in ([], ["a", "b", "c", "d"])
+    )
+    a_side = (one.disk - 2 * 29000) / 2
+    assert five.disk == pytest.approx(6 * a_side + 2 * 25 * 29000) and a_side > 29000
+
+
 def test_every_rule_of_the_workflow_has_a_cost(costs_of):
     costs = costs_of("config/config.yaml")
     text = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk"))

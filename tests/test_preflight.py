@@ -99,7 +99,7 @@ def test_data_come_from_the_mirror_or_the_network_and_unverified_files_are_said(
     files = {"www.statmt.org/wmt14/dev.tgz": False, "www.statmt.org/wmt14/test-full.tgz": False}
     planned = [job(number, "fetch", address=address) for number, address in enumerate(files)]
     found = needs(wmt14, planned)
-    assert "MISSING  2 files, about 640.0 MB, from the network" in found["data"]
+    assert "MISSING  2 files, about 533.3 MB, from the network" in found["data"]
     assert "    https://www.statmt.org/wmt14/dev.tgz\n" in found["data"]
     assert "MISSING  2 files unverified" in found["checksums"]
 
@@ -108,7 +108,7 @@ def test_data_come_from_the_mirror_or_the_network_and_unverified_files_are_said(
     mirrored.touch()
     monkeypatch.setenv("NATLAB_MIRROR", str(tmp_path / "mirror"))
     found = needs(wmt14, planned)
-    assert "ok       1 file from the mirror" in found["data"] and "MISSING  1 file, about 320.0 MB" in found["data"]
+    assert "ok       1 file from the mirror" in found["data"] and "MISSING  1 file, about 266.7 MB" in found["data"]
 
     record = tmp_path / "results/downloads/www.statmt.org/wmt14/dev.tgz.sha256"
     record.parent.mkdir(parents=True)

@@ -1,8 +1,8 @@
 """The configuration of a run, validated as a whole and resolved to what the workflow must build.
 
-A run file names a scale, datasets, tables and seeds. The tables' cells say which systems are measured, with which
-decodings, on which splits; from these follow the models, their teachers, and the distilled corpora. Nothing here looks
-at data, so a dry run needs none. Everything wrong raises UserError: one line with file, key and the allowed values.
+A run file names a scale, datasets, tables, figures, claims and seeds. Their cells say which systems are measured, with
+which decodings, on which splits; from these follow the models, their teachers, and the distilled corpora. Nothing here
+looks at data, so a dry run needs none. Everything wrong raises UserError: a line with file, key and the allowed values.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from natlab.corpus import dataset as dataset_files
 from natlab.errors import UserError
 from natlab.proxy import registry
 from natlab.proxy.published import GAMMA
-from natlab.report import cells, spec
+from natlab.report import cells, claims, spec
 from natlab.schema import known, read_yaml, validate
 
 DEFAULT_RUN = "config/config.yaml"
@@ -49,6 +49,9 @@ class Run:
     candidates: list[str]
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    claims: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tested: dict[str, dict[str, Any]] = field(default_factory=dict)  # the tables that claims are about
 
     @property
     def name(self) -> str:
@@ -146,17 +149,22 @@ class Run:
         return sorted(found)
 
     @cached_property
-    def filled(self) -> dict[str, list[cells.Cell]]:
-        """The cells of each table that this run fills."""
-        return {
-            name: [cell for cell in cells.cells(table, self.settings) if cell.dataset is not None]
-            for name, table in self.tables.items()
+    def asked(self) -> dict[str, list[cells.Cell]]:
+        """The cells of each table, figure and file of claims of the run."""
+        shown = {**self.tables, **self.figures, **self.tested}
+        return {name: cells.cells(table, self.settings) for name, table in shown.items()} | {
+            name: claims.cells(stated, self.settings) for name, stated in self.claims.items()
         }
+
+    @cached_property
+    def filled(self) -> dict[str, list[cells.Cell]]:
+        """Those of them that this run fills."""
+        return {name: [cell for cell in found if cell.dataset is not None] for name, found in self.asked.items()}
 
     @cached_property
     def models(self) -> list[Model]:
         """Every model that is measured, teachers of others not among them unless they are measured too."""
-        measured = {(cell.dataset, system) for cell in self._all_cells() for system in measured_systems(cell)}
+        measured = {(dataset, reading.system) for dataset, reading in self._readings()}
         return [Model(*pair, seed) for pair in sorted(measured) for seed in self.settings["seeds"]]
 
     @cached_property
@@ -165,65 +173,90 @@ class Run:
         found = set(self.models)
         for model in self.models:
             found |= {model._replace(system=system) for system in self.rests_on(model.system)}
+            found |= {model._replace(system=system) for system in self.beside(model.dataset, model.system)}
             if self.timed_decodings_of(model.dataset, model.system):
                 found.add(model._replace(system=self.reference))
         return sorted(found)
 
     def decodings_of(self, dataset: str, system: str, metrics: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
-        """{name: resolved decoding} that the tables ask of a system, for the given metrics only, if any are given."""
+        """{name: resolved decoding} that the cells ask of a system, for the given metrics only, if any are given."""
         names = {
-            cell.decoding
-            for cell in self._all_cells()
-            if cell.dataset == dataset and cell.system == system and cell.decoding is not None
-            if not metrics or cell.metric in metrics
+            reading.decoding
+            for of, reading in self._readings()
+            if of == dataset and reading.system == system and reading.decoding is not None
+            if not metrics or reading.metric in metrics
         }
-        return {name: self.decoding(dataset, name) for name in sorted(names)}
+        return {name: self.decoding(dataset, name, system) for name in sorted(names)}
 
     def timed_decodings_of(self, dataset: str, system: str) -> dict[str, dict[str, Any]]:
-        """The decodings of which the tables ask a speedup."""
+        """The decodings of which the cells ask a speedup."""
         return self.decodings_of(dataset, system, cells.LATENCY_METRICS)
 
-    def decoding(self, dataset: str, name: str) -> dict[str, Any]:
-        """A decoding with all its options, the dataset's among them."""
+    def decoding(self, dataset: str, name: str, system: str) -> dict[str, Any]:
+        """A system's decoding with all its options, the dataset's and the system's among them."""
         row = self.decodings[name]
         if row["kind"] == "beam":
             return {**row, "length_penalty": self.length_penalty(dataset)}
         factor = self.dataset(dataset).get("length_factor", 1.0)
+        if row["kind"] == "sample":
+            return {"length_factor": factor, "seed": 1, "predictor": self.predictor(system), **row}
         return {"candidates": 1, "length_factor": factor, "deduplicate": False, **row}
+
+    def beside(self, dataset: str, system: str) -> list[str]:
+        """The systems whose models measuring this one takes besides: its predictor, and rerankers."""
+        rerankers = {decoding.get("reranker") for decoding in self.decodings_of(dataset, system).values()}
+        return sorted({self.predictor(system), *rerankers} - {None})
+
+    def measures_distortion(self, dataset: str, system: str) -> bool:
+        """Whether a system's proxy targets of test are compared with further references (L_target of MPLE)."""
+        return not self.is_autoregressive(system) and "test" in dataset_files.referenced(self.dataset(dataset))
 
     def length_penalty(self, dataset: str) -> float:
         """The exponent of the length in a dataset's beam searches, distillation's too."""
         return self.dataset(dataset).get("length_penalty", 1.0)
 
     def splits_of(self, dataset: str, system: str) -> list[str]:
-        """The splits on which the tables ask for this system's translations."""
+        """The splits on which the cells ask for this system's translations."""
         asked = {
-            cell.split
-            for cell in self._all_cells()
-            if cell.dataset == dataset and cell.system == system and cell.decoding is not None
+            reading.split
+            for of, reading in self._readings()
+            if of == dataset and reading.system == system and reading.decoding is not None
         }
         return sorted(asked) or ["test"]
 
-    def sources(self, table: str) -> list[str]:
-        """The measurement files below results/measurements that a table's cells read, over all seeds."""
+    def sources(self, name: str) -> list[str]:
+        """The measurement files below results/measurements that a table, figure or file of claims reads, all seeds'."""
         scale, seeds = self.settings["scale"], self.settings["seeds"]
-        found = {path for cell in self.filled[table] for seed in seeds for path in cells.sources(cell, scale, seed)}
-        return sorted(found)
+        names = [name, *claims.tables_named(self.claims[name])] if name in self.claims else [name]
+        asked = [cell for part in names for cell in self.filled[part]]
+        return sorted({path for cell in asked for seed in seeds for path in cells.sources(cell, scale, seed)})
 
-    def exact_datasets(self, table: str) -> list[str]:
-        """The generated corpora whose exact values a table shows."""
-        asked = {cell.dataset for cell in self.filled[table] if cell.metric.startswith(cells.EXACT)}
+    def surface(self, figure: str) -> tuple[str, list[str]] | None:
+        """(dataset, its three systems) of a figure of surfaces; None of another, and where the run does not fill it."""
+        draw = self.figures[figure]["draw"]
+        if draw["kind"] != "surface":
+            return None
+        dataset = self.settings["corpora"].get(draw["corpus"])
+        built = set(draw["systems"]) <= set(self.settings.get("systems", self.systems))
+        return (dataset, draw["systems"]) if dataset is not None and built else None
+
+    @property
+    def betas(self) -> dict[str, float]:
+        """The weight of sentence BLEU in L_target (MPLE, equation 14), by dataset."""
+        return {name: dataset.get("beta", 0.2) for name, dataset in self.datasets.items()}
+
+    def exact_datasets(self, name: str) -> list[str]:
+        """The generated corpora whose exact values a table or figure shows."""
+        asked = {cell.dataset for cell in self.filled[name] if cell.metric.startswith(cells.EXACT)}
         kinds = dataset_files.sources(self.root / dataset_files.FOLDER)
         return sorted(name for name in asked if kinds[name]["kind"] == "grammar")
 
-    def _all_cells(self) -> Iterator[cells.Cell]:
-        for of_table in self.filled.values():
-            yield from of_table
-
-
-def measured_systems(cell: cells.Cell) -> list[str]:
-    """The systems a cell measures: one, two for the estimate of C, none for the corpus' own values."""
-    return sorted(cell.systems.values()) or ([cell.system] if cell.system else [])
+    def _readings(self) -> Iterator[tuple[str, cells.Reading]]:
+        """(dataset, reading) of all that is measured."""
+        for found in self.filled.values():
+            for cell in found:
+                for reading in cell.readings:
+                    yield cell.dataset, reading
 
 
 def load(settings: Mapping[str, Any], source: str, root: Path = Path()) -> Run:
@@ -250,7 +283,7 @@ def load(settings: Mapping[str, Any], source: str, root: Path = Path()) -> Run:
     _check_systems(run)
     for name in settings.get("systems", []):
         known(source, "systems", name, run.systems)
-    _load_tables(run)
+    _load_papers(run)
     _load_datasets(run)
     _check_cells(run)
     return run
@@ -283,7 +316,9 @@ def run(args: argparse.Namespace) -> None:
     checked = load_file(args.run)
     distilled = {(model.dataset, checked.teacher(model.system)) for model in checked.models}
     print(f"{args.run}: valid")
-    print(f"tables: {', '.join(checked.tables)}")
+    for kind in ("tables", "figures", "claims"):
+        if names := getattr(checked, kind):
+            print(f"{kind}: {', '.join(names)}")
     print(f"datasets: {', '.join(checked.datasets)}")
     print(f"systems: {', '.join(sorted({model.system for model in checked.models}))}")
     print(f"measured models: {len(checked.models)}; distilled by: {_listed(distilled)}")
@@ -350,6 +385,9 @@ def _check_systems(run: Run) -> None:
     """What a schema cannot say: names, proxies' options, and combinations that do not exist."""
     file = "config/systems.yaml"
     known(file, "reference", run.reference, _autoregressive(run))
+    for name, decoding in run.decodings.items():
+        if "reranker" in decoding:
+            known(file, f"decodings.{name}.reranker", decoding["reranker"], _autoregressive(run))
     for name in run.candidates:
         known(file, "candidates", name, _autoregressive(run))
     for name, row in run.systems.items():
@@ -451,12 +489,20 @@ def _autoregressive(run: Run) -> list[str]:
     return [name for name in run.systems if run.is_autoregressive(name)]
 
 
-def _load_tables(run: Run) -> None:
+def _load_papers(run: Run) -> None:
+    """The tables, figures and claims of the run, and the tables that its claims are about."""
     papers = run.root / PAPERS
-    names = sorted(f"{path.parent.name}/{path.stem}" for path in papers.glob("*/*.yaml"))
-    for name in run.settings["tables"]:
-        known(run.source, "tables", name, names)
-        run.tables[name] = spec.load(papers / f"{name}.yaml")
+    files = {f"{path.parent.name}/{path.stem}": path for path in sorted(papers.glob("*/*.yaml"))}
+    kinds = {name: spec.kind(read_yaml(path)) for name, path in files.items()}
+    for kind, into in (("tables", run.tables), ("figures", run.figures), ("claims", run.claims)):
+        for name in run.settings.get(kind, []):
+            known(run.source, kind, name, [name for name in files if kinds[name] == kind])
+            into[name] = claims.load(files[name]) if kind == "claims" else spec.load(files[name])
+    for name, stated in run.claims.items():
+        for table in claims.tables_named(stated):
+            known(f"config/papers/{name}.yaml", "table", table, [name for name in files if kinds[name] == "tables"])
+            run.tested[table] = spec.load(files[table])
+            claims.check_columns(f"config/papers/{name}.yaml", stated, table, run.tested[table])
 
 
 def _load_datasets(run: Run) -> None:
@@ -475,27 +521,33 @@ def _load_dataset(root: Path, name: str) -> dict[str, Any]:
 
 
 def _corpora(table: Mapping[str, Any]) -> Iterator[str]:
-    """The papers' corpora that a table's cells name."""
+    """The papers' corpora that a table's cells name; and those that comparisons among claims do."""
     for part in (table, *table.get("rows", []), *table.get("columns", [])):
-        if "corpus" in part.get("cell", {}):
-            yield part["cell"]["corpus"]
+        for cell in (part.get("cell", {}), *part.get("cells", {}).values()):
+            if "corpus" in cell:
+                yield cell["corpus"]
 
 
 def _check_cells(run: Run) -> None:
-    """Every cell's systems and decoding exist and suit each other; every table has something to fill."""
-    for table, of_table in run.filled.items():
-        file = f"config/papers/{table}.yaml"
-        for cell in of_table:
-            at = f"row {cell.row + 1}, column {cell.column}"
-            for system in measured_systems(cell):
-                known(file, f"{at}: system", system, run.systems)
-            if cell.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
-                kind = "beam" if run.is_autoregressive(cell.system) else "argmax"
-                suitable = [name for name, decoding in run.decodings.items() if decoding["kind"] == kind]
-                known(file, f"{at}: decoding of {cell.system}", cell.decoding, suitable)
-        if not of_table:
-            corpora = ", ".join(sorted(set(_corpora(run.tables[table]))))
-            raise UserError(
-                f"{run.source}: tables: {table} would be empty: the run has a dataset for none of its corpora "
-                f"({corpora}), or builds none of its systems; change corpora, systems or tables"
-            )
+    """Every cell's systems and decoding exist and suit each other; every table and figure has something to fill."""
+    for name, found in run.asked.items():
+        file = f"config/papers/{name}.yaml"
+        for cell in found:
+            for reading in cell.readings:
+                known(file, f"{cell.where}: system", reading.system, run.systems)
+                if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
+                    kinds = ("beam",) if run.is_autoregressive(reading.system) else ("argmax", "sample")
+                    kinds = kinds if run.predictor(reading.system) else kinds[:1]
+                    suitable = [name for name, decoding in run.decodings.items() if decoding["kind"] in kinds]
+                    known(file, f"{cell.where}: decoding of {reading.system}", reading.decoding, suitable)
+    for kind in ("tables", "figures"):
+        for name, table in getattr(run, kind).items():
+            if not run.filled[name]:
+                corpora = ", ".join(sorted(set(_corpora(table))))
+                raise UserError(
+                    f"{run.source}: {kind}: {name} would be empty: the run has a dataset for none of its corpora "
+                    f"({corpora}), or builds none of its systems; change corpora, systems or {kind}"
+                )
+    for name, figure in run.figures.items():
+        for system in figure["draw"].get("systems", ()):
+            known(f"config/papers/{name}.yaml", "draw.systems", system, run.systems)

@@ -79,8 +79,11 @@ class Work:
         return 2 * (self.encoder + self.decoder + self.output)
 
     def decoded(self, tokens: float, decoding: Mapping[str, Any]) -> float:
-        """FLOP to decode a sentence of some tokens: the encoder once, the rest for each hypothesis or candidate."""
-        hypotheses = decoding.get("beam") or decoding.get("candidates", 1)
+        """FLOP to decode a sentence of some tokens: the encoder once, the rest for each hypothesis or candidate, again
+        where another model scores it; Input Sampling takes two passes and one of the predictor's."""
+        hypotheses = decoding.get("beam") or decoding.get("candidates", 1) * (2 if "reranker" in decoding else 1)
+        if decoding.get("kind") == "sample":
+            hypotheses = 3
         return 2 * tokens * (self.encoder + hypotheses * (self.decoder + self.output))
 
 
@@ -134,7 +137,8 @@ class Costs:
     def _distil(self, job: Job) -> Cost:
         spec = self._spec(job, job.wildcards["teacher"])
         corpus = self.corpus(spec["dataset"])
-        sentences = (corpus.pairs if job.wildcards["split"] == "train" else corpus.valid) / int(job.wildcards["shards"])
+        size = {"train": corpus.pairs, "valid": corpus.valid, "test": corpus.test}[job.wildcards["split"]]
+        sentences = size / int(job.wildcards["shards"])
         work = Work.of(spec, corpus.vocabulary)
         seconds = self._decoding_seconds(job, work, sentences, corpus.tokens, self.run.scale["distil"])
         disk = sentences * corpus.tokens * self.table["disk"]["corpus_bytes_per_token"]["bpe"]
@@ -187,10 +191,14 @@ class Costs:
         if figures.get("uses_threads"):
             seconds /= job.threads
         by_folder = self.table["disk"]["corpus_bytes_per_token"]
-        tokens = 2 * corpus.tokens * corpus.pairs
-        return Cost(
-            figures["seconds"] + seconds, sum(by_folder.get(Path(folder).name, 0) * tokens for folder in job.output)
-        )
+        tokens = corpus.tokens * corpus.pairs
+        if job.rule == "candidates":
+            # the sources, and of each pair several targets and their BLEU against each other, in 16 bits
+            count = len(self.run.candidates) + 1
+            disk = (1 + count) * by_folder["bin"] * tokens + 2 * count**2 * corpus.pairs
+        else:
+            disk = sum(by_folder.get(Path(folder).name, 0) * 2 * tokens for folder in job.output)
+        return Cost(figures["seconds"] + seconds, disk)
 
     def _fetch(self, job: Job) -> Cost:
         size = self.download(job.wildcards["address"])

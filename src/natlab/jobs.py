@@ -97,7 +97,8 @@ def describe(wildcards: Mapping[str, str]) -> str:
     if "shard" in left:
         parts.append(f"{left.pop('split')} {left.pop('shard')}/{left.pop('shards')}")
     if "paper" in left:
-        parts.append(f"{left.pop('paper')}/{left.pop('table')}")
+        [what] = left.keys() & {"table", "figure", "claims"}
+        parts.append(f"{left.pop('paper')}/{left.pop(what)}")
     return " ".join([*parts, *(value.rpartition("/")[2] for value in left.values())])
 
 

@@ -1,6 +1,7 @@
 """Both decoders against exhaustive search, and translations against the batch they are made in."""
 
 import itertools
+from math import log
 
 import pytest
 import torch
@@ -8,17 +9,18 @@ from benchmarks.stock import fairseq_twin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from natlab.decoding import argmax, batches, beam, decode_corpus, pad_right
+from natlab.decoding import argmax, batches, beam, decode, decode_corpus, pad_right, sample
+from natlab.decoding.rerank import mean_log_probability
 from natlab.models.nat import LARGEST_DIFFERENCE, NonAutoregressiveTransformer
 from natlab.models.transformer import Config, Transformer
 
 WORDS = (4, 5, 6)
 
 
-def model_of(cls, seed, vocabulary=7, dim=16):
+def model_of(cls, seed, vocabulary=7, dim=16, **options):
     """A random model whose predictions are far from uniform."""
     torch.manual_seed(seed)
-    model = cls(Config(dim, 32, 2, 2, 4, 0.0, vocabulary, vocabulary, True)).eval()
+    model = cls(Config(dim, 32, 2, 2, 4, 0.0, vocabulary, vocabulary, True), **options).eval()
     for parameter in model.parameters():
         if parameter.dim() > 1:  # a large bias would make all predictions alike
             parameter.data += 0.3 * torch.randn_like(parameter)
@@ -173,3 +175,116 @@ def test_lengths_are_the_likeliest_scaled_and_never_below_one():
 def test_deduplication_removes_neighbours_only():
     assert argmax.remove_repeats(torch.tensor([4, 4, 5, 4, 6, 6, 6])).tolist() == [4, 5, 4, 6]
     assert argmax.remove_repeats(torch.tensor([], dtype=torch.long)).tolist() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_teacher_scores_all_targets_in_one_batch_as_it_scores_each(seed):
+    teacher, sources = model_of(Transformer, seed, vocabulary=20), random_sources(3, 9, 20, seed)
+    generator = torch.Generator().manual_seed(seed)
+    targets = [torch.randint(4, 20, (n,), generator=generator) for n in (3, 0, 7, 1, 12, 5)]
+    with torch.no_grad():
+        expected = [
+            log_probability(teacher, sources[row // 2][None], target.tolist()) / (len(target) + 1)
+            for row, target in enumerate(targets)
+        ]
+    assert mean_log_probability(teacher, pad_right(sources, 1), targets).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("deduplicate", [False, True])
+@pytest.mark.parametrize("blank", [False, True])
+def test_noisy_parallel_decoding_keeps_what_the_teacher_finds_likeliest(blank, deduplicate):
+    sources, chosen = random_sources(12, 9, 20, seed=3), []
+    model, teacher = model_of(NonAutoregressiveTransformer, 4, 20, blank=blank), model_of(Transformer, 5, 20)
+    decoding = {"kind": "argmax", "candidates": 4, "deduplicate": deduplicate, "reranker": "teacher"}
+    found = decode_corpus(model, sources, decoding, beside={"teacher": teacher})
+    for source, target in zip(sources, found, strict=True):
+        with torch.no_grad():
+            encoded = model.encoder(source[None])
+            lengths = argmax.likely_lengths(model.length_logits(encoded), torch.tensor([len(source) - 1]), 4, 1.0)[0]
+            candidates = []
+            for length in lengths.tolist():
+                logits = model.logits(model.decode(encoded, torch.tensor([length])))[0]
+                logits[:, [1, 2] if blank else [0, 1, 2]] = -torch.inf
+                words = [word for word in logits.argmax(1).tolist() if word != 0]
+                if deduplicate:
+                    words = [word for word, before in zip(words, [None, *words], strict=False) if word != before]
+                candidates.append(words)
+            scores = [log_probability(teacher, source[None], words) / (len(words) + 1) for words in candidates]
+        assert target.tolist() == candidates[scores.index(max(scores))]
+        chosen.append(scores.index(max(scores)))
+    assert len(set(chosen)) > 1  # not always the likeliest length
+
+
+def sampler(seed=6):
+    """A model with a masking head and its predictor, of which about half of all positions are masked."""
+    model = model_of(NonAutoregressiveTransformer, seed, 20, predictor=True)
+    model.masked.weight.data *= 0.2
+    return model, model_of(NonAutoregressiveTransformer, seed + 1, 20)
+
+
+@pytest.mark.parametrize("logit, expected", [(50.0, "masked"), (-50.0, "revealed")])
+def test_input_sampling_with_a_sure_head_is_argmax_or_the_predictors(logit, expected):
+    model, predictor = sampler()
+    model.masked.weight.data.zero_()
+    model.masked.bias.data.fill_(logit)
+    for source in random_sources(8, 9, 20, seed=1):
+        found = decode(model, source[None], {"kind": "sample", "predictor": "p"}, {"p": predictor})[0]
+        if expected == "masked":
+            assert found.tolist() == argmax.decode(model, source[None])[0].tolist()
+        else:
+            logits = predictor.logits(predictor.decode(predictor.encoder(source[None]), torch.tensor([len(found)])))[0]
+            logits[:, [0, 1, 2]] = -torch.inf
+            assert found.tolist() == logits.argmax(1).tolist()
+
+
+def test_input_sampling_does_not_depend_on_the_batch_but_on_its_seed():
+    model, predictor = sampler()
+    sources = random_sources(60, 12, 20, seed=2)
+
+    def found(size, seed=1):
+        decoding = {"kind": "sample", "predictor": "p", "seed": seed}
+        made = decode_corpus(model, sources, decoding, 10**6, size, {"p": predictor})
+        return [target.tolist() for target in made]
+
+    assert found(1) == found(7) == found(60)
+    assert found(60) != found(60, seed=2)
+
+
+def test_positions_are_revealed_as_often_as_the_head_says():
+    model, predictor = sampler()
+    model.masked.bias.data.fill_(-0.3)
+    source = torch.tensor([[4, 5, 6, 7, 8, 9, 2]])
+    with torch.no_grad():
+        encoded = model.encoder(source)
+        lengths = sample.draw(model, source, predictor, 8.0).lengths
+        assert lengths.item() >= 8
+        masked = model.masked_logits(model.decode(encoded, lengths)).sigmoid()[0]
+    drawn = torch.stack([sample.draw(model, source, predictor, 8.0, seed).revealed[0] for seed in range(2000)])
+    torch.testing.assert_close(drawn.float().mean(0), 1 - masked, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_the_log_probability_of_a_draw_is_that_of_its_input_and_its_target(seed):
+    """log P(Z|X) + log P(T|Z,X), position by position (MPLE, appendix E.6), of one sentence at a time."""
+    model, predictor = sampler()
+    for source in random_sources(6, 9, 20, seed=3):
+        made = sample.draw(model, source[None], predictor, seed=seed)
+        with torch.no_grad():
+            encoded, length = model.encoder(source[None]), made.lengths
+            masked = model.masked_logits(model.decode(encoded, length)).sigmoid()[0].tolist()
+            given = model.decode(encoded, length, made.revealed, made.tokens)
+            allowed = [word for word in range(20) if word not in (0, 1, 2)]
+            theirs = predictor.logits(predictor.decode(predictor.encoder(source[None]), length))[0, :, allowed].softmax(
+                1
+            )
+            ours = model.logits(given)[0, :, allowed].softmax(1)
+        expected = 0.0
+        for i, word in enumerate(made.tokens[0].tolist()):
+            if made.revealed[0, i]:
+                expected += log((1 - masked[i]) * float(theirs[i, allowed.index(word)]))
+                assert theirs[i].argmax() == allowed.index(word)
+            else:
+                expected += log(masked[i] * float(ours[i, allowed.index(word)]))
+                assert ours[i].argmax() == allowed.index(word)
+        assert made.log_probability[0].item() == pytest.approx(expected, rel=1e-4)
+        assert seed is not None or not made.revealed.any()

@@ -5,8 +5,10 @@ import json
 
 import pytest
 import yaml
+from sacrebleu.metrics import BLEU
 
 from natlab import tracking
+from natlab.corpus import grammar
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
 from natlab.metrics import measure
@@ -72,6 +74,8 @@ def test_one_file_a_translation_and_one_of_losses(args, folders):
     expected = 100 * (12 / 13 * 10 / 11 * 7 / 9 * 4 / 7) ** 0.25
     assert found["values"]["bleu_tok"]["value"] == pytest.approx(expected)
     assert found["values"]["bleu"]["value"] == pytest.approx(expected)
+    statistics = found["sentence_statistics"]["bleu_tok"]
+    assert statistics == [[6, 5, 3, 1, 7, 6, 5, 4, 7, 6], [6, 5, 4, 3, 6, 5, 4, 3, 6, 6]]
     losses = read_json(out / "loss.json")
     assert losses["decoding"] is None and losses["split"] == "valid" and losses["sentences"] == 3
     assert losses["values"] == LOSSES
@@ -141,3 +145,69 @@ def test_the_identity_is_json_on_the_command_line():
     measure.add_arguments(parser)
     given = ["--translations", "t", "--corpus", "c", "--dataset-config", "d", "--out", "o"]
     assert parser.parse_args([*given, "--identity", json.dumps(IDENTITY)]).identity == IDENTITY
+
+
+REFERENCES = {"ref1": ["Der Mann kauft einen Wagen.", "Er geht nach Hause."], "ref2": ["", "Heute geht er heim."]}
+TARGETS = ["der mann kauft ein auto .", "er geht heute heim ."]
+
+
+@pytest.fixture
+def distorted(folders):
+    """The folder with proxy targets, and a corpus with further references of test."""
+    write(folders[0] / "target.txt", *TARGETS)
+    for name, sentences in REFERENCES.items():
+        write(folders[1] / f"text/test.{name}", *sentences)
+
+
+def test_proxy_targets_are_compared_with_each_further_reference(args, folders, distorted):
+    measure.run(args)
+    found = read_json(folders[2] / "target.json")
+    assert (found["decoding"], found["split"], found["sentences"]) == (None, "test", 2)
+    metric = BLEU(tokenize="none", smooth_method="exp", effective_order=True)
+    first, second = (
+        metric.sentence_score(TARGETS[n], [reference]).score
+        for n, reference in ((0, "der mann kauft einen wagen ."), (1, "er geht nach hause ."))
+    )
+    third = metric.sentence_score(TARGETS[1], ["heute geht er heim ."]).score
+    values = found["values"]
+    assert values["target_bleu"]["value"] == pytest.approx((first + (second + third) / 2) / 2)
+    assert values["target_bleu"]["sentences"] == 2
+    assert found["sentence_statistics"]["target_bleu"] == pytest.approx([first, (second + third) / 2])
+    assert {name: value["sentences"] for name, value in values.items() if "/" in name} == {
+        "reference_bleu/1": 2,
+        "reference_bleu/2": 1,
+    }
+    # n-grams of the target 11, 9, 7, 5; in the first references 7, 4, 1, 0
+    assert values["reference_bleu/1"]["value"] == 0
+    assert "target_bleu_exact" not in values
+
+
+def test_generated_corpora_have_the_exact_distortion_besides(args, folders, distorted, tmp_path):
+    modes = {"synonyms": 1, "fronting": 1, "separable": 0.5, "pairs": 0}
+    source = {"kind": "grammar", "pairs": 4, "valid": 1, "test": 2, "seed": 1, "references": 2, "modes": modes}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET | {"source": source}))
+    distributions = grammar.distributions(source, "test")
+    write(folders[0] / "target.txt", *(" ".join(distribution[0][0]) for distribution in distributions))
+    measure.run(args)
+    metric = BLEU(tokenize="none", smooth_method="exp", effective_order=True)
+    expected = [
+        sum(
+            p * metric.sentence_score(" ".join(distribution[0][0]), [" ".join(words)]).score
+            for words, p in distribution
+        )
+        for distribution in distributions
+    ]
+    exactly = read_json(folders[2] / "target.json")["values"]["target_bleu_exact"]
+    assert exactly["value"] == pytest.approx(sum(expected) / 2) and min(map(len, distributions)) > 1
+
+
+def test_proxy_targets_of_another_split_are_refused(args, folders, distorted):
+    write(folders[0] / "target.txt", TARGETS[0])
+    with pytest.raises(UserError, match="target.txt: 1 lines, but .*test.ref1 has 2"):
+        measure.run(args)
+
+
+def test_confidence_stands_with_the_translation_it_is_of(args, folders):
+    write_json(folders[0] / "confidence.json", {"argmax.test": {"value": -1.5, "unit": "bits/token", "tokens": 13}})
+    measure.run(args)
+    assert read_json(folders[2] / "argmax.test.json")["values"]["confidence"]["value"] == -1.5

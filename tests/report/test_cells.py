@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from natlab.report import spec
-from natlab.report.cells import cells, sources
+from natlab.report.cells import BRACKET, bracket, cells, sources, value
+from natlab.report.cells import resolved as resolved_description
 
 RUN = {"run": "r", "scale": "demo", "seeds": [1, 2], "corpora": {"wmt14_ende": "grammar_ende"}}
 PAPERS = Path(__file__).resolve().parents[2] / "config" / "papers"
@@ -36,9 +39,16 @@ def resolved(run=RUN):
 
 def test_table_then_column_then_row():
     found = resolved()
-    assert found[0, "bleu"].decoding == "argmax" and found[0, "zh"].decoding == "lpd3"
-    assert found[1, "bleu"].decoding == found[1, "zh"].decoding == "beam5"
-    assert found[0, "bleu"].dataset == "grammar_ende" and found[0, "bleu"].system == "vanilla_raw"
+    decodings = {key: cell.readings[0].decoding for key, cell in found.items() if cell.readings}
+    assert decodings[0, "bleu"] == "argmax" and decodings[0, "zh"] == "lpd3"
+    assert decodings[1, "bleu"] == decodings[1, "zh"] == "beam5"
+    assert found[0, "bleu"].dataset == "grammar_ende" and found[0, "bleu"].systems == ["vanilla_raw"]
+
+
+def test_a_rows_own_cell_comes_last():
+    row = {**TABLE["rows"][1], "cells": {"zh": {"decoding": "greedy"}}}
+    found = {cell.column: cell for cell in cells(TABLE | {"rows": [row]}, RUN)}
+    assert found["zh"].readings[0].decoding == "greedy" and found["bleu"].readings[0].decoding == "beam5"
 
 
 def test_a_corpus_that_the_run_does_not_map_stays_empty():
@@ -73,8 +83,8 @@ def test_sources_by_metric():
 
 
 def test_losses_are_of_the_validation_set_and_decode_nothing():
-    cell = resolved()[0, "loss"]
-    assert cell.split == "valid" and cell.decoding is None
+    (reading,) = resolved()[0, "loss"].readings
+    assert reading.split == "valid" and reading.decoding is None
 
 
 def test_the_estimate_of_c_reads_two_systems():
@@ -84,7 +94,7 @@ def test_the_estimate_of_c_reads_two_systems():
         "rows": [{"label": "WMT14 En-De", "cell": {"corpus": "wmt14_ende"}}],
     }
     (cell,) = cells(table, RUN)
-    assert cell.systems == systems and cell.system is None and cell.decoding is None
+    assert cell.systems == ["transformer", "vanilla_raw"]
     assert sources(cell, "demo", 1) == [
         "grammar_ende/demo/transformer/seed1/loss.json",
         "grammar_ende/demo/vanilla_raw/seed1/loss.json",
@@ -93,9 +103,95 @@ def test_the_estimate_of_c_reads_two_systems():
     assert half.dataset is None
 
 
-@pytest.mark.parametrize("path", sorted(PAPERS.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def asked(metric, **more):
+    description = {"metric": metric, "corpus": "wmt14_ende", "system": "vanilla_kd", "decoding": "argmax", **more}
+    return resolved_description(description, RUN)
+
+
+@pytest.mark.parametrize(
+    ("metric", "source", "key"),
+    [
+        ("confidence", "argmax.test.json", "confidence"),
+        ("l_input", "loss.json", "l_input"),
+        ("parameters", "loss.json", "parameters"),
+        ("target_bleu", "target.json", "target_bleu"),
+        ("l_target", "target.json", "target_bleu"),
+        ("l_target_exact", "target.json", "target_bleu_exact"),
+        ("reference_bleu/3", "target.json", "reference_bleu/3"),
+    ],
+)
+def test_where_mples_measures_lie(metric, source, key):
+    found = asked(metric)
+    assert sources(found, "demo", 1) == [f"grammar_ende/demo/vanilla_kd/seed1/{source}"]
+    assert [reading.key for reading in found.readings] == [key]
+
+
+def test_l_target_is_minus_beta_times_bleu():
+    assert value("l_target", [35.4], 0.2) == pytest.approx(-7.08)
+
+
+def test_parameters_in_millions_and_their_ratio_in_percent():
+    assert value("parameters", [62_600_000], 0.2) == pytest.approx(62.6)
+    found = asked("parameter_ratio", against={"systems": ["transformer"]})
+    assert [reading.system for reading in found.readings] == ["vanilla_kd", "transformer"]
+    assert value("parameter_ratio", [1.3e6, 62.6e6], 0.2) == pytest.approx(100 * 1.3 / 62.6)
+
+
+TABLE_6 = [("a", 1.3, 4.60), ("b", 2.0, 11.88), ("c", 62.6, 27.11)]  # the ATs of Table 6 by Table 5's first row
+
+
+@pytest.mark.parametrize(
+    ("bleu", "expected"),
+    [
+        (11.79, [2.0, 3.2, 4.60, 11.88]),
+        (11.88, [2.0, 3.2, 4.60, 11.88]),
+        (3.0, [None, 2.0, None, 4.60]),
+        (30.0, [97.8, None, 27.11, None]),
+    ],
+)
+def test_the_bracket_of_table_5(bleu, expected):
+    """Between which of the ATs, whatever their order, one as good as the NAT lies; the NAT has 64 M parameters."""
+    ladder = {"systems": [name for name, *_ in TABLE_6][::-1], "decoding": "beam5"}
+    measured = {("vanilla_kd", "parameters"): 64e6, ("vanilla_kd", "bleu_tok"): bleu}
+    for name, parameters, of in TABLE_6:
+        measured |= {(name, "parameters"): parameters * 1e6, (name, "bleu_tok"): of}
+    for metric, wanted in zip(BRACKET, expected, strict=True):
+        found = asked(metric, against=ladder)
+        decodings = {reading.system: reading.decoding for reading in found.readings if reading.metric == "bleu_tok"}
+        assert decodings == {"vanilla_kd": "argmax", "a": "beam5", "b": "beam5", "c": "beam5"}
+        got = value(metric, [measured[reading.system, reading.metric] for reading in found.readings], 0.2)
+        assert got == (None if wanted is None else pytest.approx(wanted, abs=0.1))
+
+
+def test_the_bracket_is_searched_among_the_models_that_the_run_builds():
+    description = {
+        "metric": "bracket/ratio_to",
+        "corpus": "wmt14_ende",
+        "system": "vanilla_kd",
+        "against": {"systems": ["a", "b"], "decoding": "beam5"},
+    }
+    found = resolved_description(description, RUN | {"systems": ["vanilla_kd", "a"]})
+    assert found.dataset == "grammar_ende" and {reading.system for reading in found.readings} == {"vanilla_kd", "a"}
+
+
+@given(
+    st.floats(0, 50), st.lists(st.tuples(st.integers(1, 100), st.floats(0, 50)), unique_by=lambda m: m[0], max_size=8)
+)
+def test_a_bracket_has_neighbours_and_none_smaller_is_as_good(bleu, ladder):
+    below, above = bracket(bleu, ladder)
+    ranked = sorted(ladder)
+    worse = ranked[: ranked.index(above)] if above else ranked
+    assert all(model[1] < bleu for model in worse) and (above is None or above[1] >= bleu)
+    assert below == (worse[-1] if worse else None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in sorted(PAPERS.glob("*/*.yaml")) if p.stem != "claims"],
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
 def test_shipped_tables_are_valid_and_ask_for_measurements(path):
     table = spec.load(path)
     corpora = {cell.corpus: "some_dataset" for cell in cells(table, RUN)}
-    asked = cells(table, RUN | {"corpora": corpora})
-    assert asked and all(cell.dataset == "some_dataset" for cell in asked)
+    found = cells(table, RUN | {"corpora": corpora})
+    assert found and all(cell.dataset == "some_dataset" for cell in found)

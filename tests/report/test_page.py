@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+from base64 import b64decode
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import yaml
 
 from natlab.errors import UserError
 from natlab.files import write_json
-from natlab.report import page, show, tables
+from natlab.report import claims, figures, page, show, tables
 
 RUN = {"run": "small", "scale": "demo", "seeds": [1, 2], "corpora": {"wmt14_ende": "ds"}, "tables": ["mple/table1"]}
 SPEC = {
@@ -65,7 +66,6 @@ def args(tmp_path):
     (out / "tables/mple.table1.md").write_text(tables.markdown(table))
     return argparse.Namespace(
         run_file=str(tmp_path / "run.yaml"),
-        tables=None,
         measurements=str(measurements),
         papers=str(tmp_path / "papers"),
         out=str(out / "report.html"),
@@ -135,9 +135,89 @@ def test_measurements_are_one_tidy_csv_of_what_the_tables_read(args):
     assert found["1", "latency/argmax/p95"]["value"] == "9.0" and found["1", "chrf"]["unit"] == "chrF"
 
 
+CLAIMS = {
+    "paper": "MPLE: a paper",
+    "title": "What it claims",
+    "claims": [
+        {
+            "id": "a",
+            "claim": "KD & co are better",
+            "source": "section 1",
+            "parts": [
+                {"says": "in order", "order": {"table": "mple/table1", "x": "bleu", "y": "speed"}},
+                {
+                    "says": "better than lpd3",
+                    "comparison": {
+                        "better": {
+                            "metric": "bleu",
+                            "corpus": "wmt14_ende",
+                            "system": "vanilla_kd",
+                            "decoding": "argmax",
+                        },
+                        "than": [{"metric": "bleu", "corpus": "wmt14_ende", "system": "other", "decoding": "lpd3"}],
+                    },
+                },
+            ],
+        }
+    ],
+}
+
+
+@pytest.fixture
+def full(args):
+    """The same run with a figure and claims."""
+    folder, out = Path(args.papers).parent, Path(args.out).parent
+    figure = SPEC | {"table": "Figure 5", "draw": {"kind": "bars", "value": "bleu"}}
+    (folder / "papers/mple/figure5.yaml").write_text(yaml.safe_dump(figure))
+    (folder / "papers/mple/claims.yaml").write_text(yaml.safe_dump(CLAIMS))
+    run = RUN | {"figures": ["mple/figure5"], "claims": ["mple/claims"]}
+    (folder / "run.yaml").write_text(yaml.safe_dump(run))
+    other = {"dataset": "ds", "scale": "demo", "system": "other", "seed": 1, "provenance": PROVENANCE}
+    values = {"bleu": {"value": 19.0, "unit": "BLEU"}}
+    write_json(folder / "m/ds/demo/other/seed1/lpd3.test.json", other | {"decoding": "lpd3", "values": values})
+    given = f"--run {folder}/run.yaml --measurements {folder}/m --corpora {folder}"
+    for verb, options in (
+        (figures, f"--table {args.papers}/mple/figure5.yaml --out {out}/figures/mple.figure5"),
+        (claims, f"--claims {args.papers}/mple/claims.yaml --papers {args.papers} --out {out}/claims/mple.claims"),
+    ):
+        parser = argparse.ArgumentParser()
+        verb.add_arguments(parser)
+        verb.run(parser.parse_args([*given.split(), *options.split()]))
+    return args
+
+
+def test_figures_lie_in_the_page_itself(full):
+    page.run(full)
+    found = Page(Path(full.out).read_text())
+    assert found.open == []
+    (picture,) = [attributes for tag, attributes in found.tags if tag == "img"]
+    kind, _, data = picture["src"].partition(",")
+    made = (Path(full.out).parent / "figures/mple.figure5.png").read_bytes()
+    assert kind == "data:image/png;base64" and b64decode(data) == made and picture["alt"] == "A & B"
+    links = [attributes["href"] for tag, attributes in found.tags if tag == "a"]
+    assert all((Path(full.out).parent / link).exists() for link in links if link.startswith(("figures/", "claims/")))
+    assert {"#mple.figure5", "#mple.claims", "figures/mple.figure5.pdf", "claims/mple.claims.md"} <= set(links)
+
+
+def test_claims_are_shown_with_verdicts_and_their_values_are_in_the_csv(full):
+    page.run(full)
+    text = " ".join(" ".join(Page(Path(full.out).read_text()).text).split())
+    assert "(a) KD & co are better section 1" in text
+    assert "in order not measured" in text
+    assert "better than lpd3 holds vanilla_kd (argmax) 21.00 against other (lpd3) 19.00 2.00 – 1" in text
+    with open(Path(full.out).with_name("measurements.csv"), newline="") as file:
+        assert "other" in {row["system"] for row in csv.DictReader(file)}
+
+
+def test_missing_figures_and_claims_are_named(full):
+    (Path(full.out).parent / "figures/mple.figure5.png").unlink()
+    with pytest.raises(UserError, match="mple.figure5.png: no such file; make the run's figures first"):
+        page.run(full)
+
+
 def test_a_missing_table_is_named(args):
     (Path(args.out).parent / "tables/mple.table1.csv").unlink()
-    with pytest.raises(UserError, match="mple.table1.csv: no such table"):
+    with pytest.raises(UserError, match="mple.table1.csv: no such file; make the run's tables first"):
         page.run(args)
     assert not Path(args.out).exists()
 
@@ -146,7 +226,7 @@ def test_the_verbs_arguments_have_the_workflows_defaults():
     parser = argparse.ArgumentParser()
     page.add_arguments(parser)
     parsed = parser.parse_args(["--run", "r.yaml", "--out", "o.html"])
-    assert parsed.measurements == "results/measurements" and parsed.papers == "config/papers" and parsed.tables is None
+    assert parsed.measurements == "results/measurements" and parsed.papers == "config/papers"
 
 
 def test_show_prints_the_table_and_where_the_report_lies(args, capsys):

@@ -22,6 +22,9 @@ done
 mkdir -p "$(dirname "$out")"
 case $verb in
     table) touch "$out.csv" "$out.md" "$out.tex" ;;
+    figure) touch "$out.csv" "$out.md" "$out.png" "$out.pdf" ;;
+    claims) touch "$out.csv" "$out.md" ;;
+    kernels) mkdir -p "$out" && touch "$out/built.json" ;;
     train) touch "$out" "$(dirname "$out")/curve.jsonl" ;;
     report) touch "$out" "$(dirname "$out")/measurements.csv" ;;
     *) case $(basename "$out") in
@@ -102,7 +105,8 @@ def built(tmp_path_factory) -> Project:
     project = copied(tmp_path_factory.mktemp("workflow"))
     (project.root / "config/config.yaml").write_text(
         "run: small\nscale: demo\nseeds: [1]\ncorpora: {wmt14_ende: grammar_ende}\n"
-        "tables: [mple/table2, mple/table4]\nsystems: [transformer, vanilla_raw, vanilla_kd]\n",
+        "tables: [mple/table2, mple/table4]\nfigures: [mple/figure8]\nclaims: [mple/claims]\n"
+        "systems: [transformer, vanilla_raw, vanilla_kd]\n",
         encoding="utf-8",
     )
     result = project.snakemake()

@@ -24,7 +24,8 @@ def test_the_street_is_walked_in_order(built):
         if call[0] == "measure":
             assert verbs.index("translate") < built.first_calls.index(call) < verbs.index("table")
     assert verbs[-1] == "report"
-    assert verbs.count("table") == 2 and verbs.count("translate") == verbs.count("measure") == 3
+    assert verbs.count("table") == 2 and verbs.count("figure") == verbs.count("claims") == 1
+    assert verbs.count("translate") == verbs.count("measure") == 3
     # only the students' speed is measured, against the reference
     timed = [call for call in built.first_calls if call[0] == "latency"]
     assert {built.option(call, "--model").split("/")[4] for call in timed} == {"vanilla_raw", "vanilla_kd"}
@@ -49,6 +50,44 @@ def test_each_verb_is_told_its_slice(built):
     merge = next(call for call in built.first_calls if call[0] == "merge-distilled")
     shards = merge[merge.index("--shards-train") + 1 : merge.index("--shards-valid")]
     assert [Path(shard).name for shard in shards] == ["train.1of2.txt", "train.2of2.txt"]
+    assert [Path(built.option(merge, f"--shards-{split}")).name for split in ("valid", "test")] == [
+        "valid.1of1.txt",
+        "test.1of1.txt",
+    ]
+
+
+def test_dynamic_kd_rests_on_candidates_and_is_measured_with_its_predictor(project):
+    place = "grammar_ende/demo/glat_dynamic/seed1"
+    result = project.snakemake(
+        f"results/translations/{place}", "--config", "systems=[glat_dynamic]", "tables=[mple/table4]"
+    )
+    assert result.returncode == 0, result.stdout
+    calls = {call[0]: call for call in project.calls()}
+    select, translated = calls["candidates"], calls["translate"]
+    teachers = ["transformer_tiny", "transformer_small", "transformer", "transformer_big"]
+    at = select.index("--candidates")
+    assert select[at + 1 : at + 5] == teachers
+    distilled = [f"results/distilled/grammar_ende/demo/{teacher}/seed1/bin" for teacher in teachers]
+    assert select[at + 5 : at + 10] == ["--distilled", *distilled]
+    assert project.option(translated, "--proxy-data") == "results/candidates/grammar_ende/demo/seed1"
+    vanilla = "results/models/grammar_ende/demo/vanilla_dynamic/seed1/model.pt"
+    assert project.option(translated, "--beside") == f"vanilla_dynamic={vanilla}"
+    assert project.option(translated, "--predictor") == "vanilla_dynamic"
+    assert project.option(translated, "--proxy-targets") == "test"
+
+
+def test_a_figure_of_surfaces_is_evaluated_row_by_row(fresh):
+    fresh.edit("config/config.yaml", "seeds: [1]", "seeds: [1, 2]\nfigures: [mple/figure1]")
+    fresh.edit("config/config.yaml", "systems: [", "systems: [initial, initial_mle, initial_glat_kd, ")
+    result = fresh.snakemake("--dry-run", "--", "reports/demo/figures/mple.figure1.png")
+    assert result.returncode == 0, result.stdout
+    grid = "results/surfaces/grammar_ende/demo/initial.initial_mle.initial_glat_kd/seed1"
+    outputs = {
+        line.split()[-1] for line in result.stdout.splitlines() if line.strip().startswith("output: results/surf")
+    }
+    assert outputs == {f"{grid}/{row}of11.json" for row in range(1, 12)}
+    for system in ("initial", "initial_mle", "initial_glat_kd"):
+        assert f"output: results/models/grammar_ende/demo/{system}/seed1/model.pt" in result.stdout
 
 
 def test_finished_work_is_not_done_again(project):

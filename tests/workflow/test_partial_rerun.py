@@ -20,12 +20,17 @@ def test_editing_a_systems_row_reruns_that_system_its_measurements_and_tables(pr
     for verb in ("train", "translate", "measure", "latency"):
         assert made.pop(verb) == {"vanilla_raw"}
     assert made.pop("provenance") == {"provenance.json"}
-    assert made == {"table": {"mple.table2", "mple.table4"}, "report": {"report.html"}}
+    assert made == {
+        "table": {"mple.table2", "mple.table4"},
+        "figure": {"mple.figure8"},
+        "claims": {"mple.claims"},
+        "report": {"report.html"},
+    }
 
 
 def test_tracking_trains_and_measures_nothing_anew(project):
     project.edit("config/config.yaml", "seeds: [1]", "seeds: [1]\ntracking: {backend: comet, online: true}")
-    assert set(reran(project)) == {"provenance", "table", "report"}
+    assert set(reran(project)) == {"provenance", "table", "figure", "claims", "report"}
 
 
 def test_editing_a_row_of_no_table_reruns_nothing(project):
@@ -40,9 +45,9 @@ def test_editing_a_decoding_retrains_nothing(project):
     assert made["translate"] == made["measure"] == {"vanilla_raw", "vanilla_kd"}
 
 
-def test_touching_a_tables_spec_reruns_the_table_only(project):
+def test_touching_a_tables_spec_reruns_the_table_and_the_claims_about_it_only(project):
     project.edit("config/papers/mple/table2.yaml", "\ncolumns:", "\n# edited\ncolumns:")
-    assert reran(project) == {"table": {"mple.table2"}, "report": {"report.html"}}
+    assert reran(project) == {"table": {"mple.table2"}, "claims": {"mple.claims"}, "report": {"report.html"}}
 
 
 def test_unrelated_edits_rerun_nothing(project):

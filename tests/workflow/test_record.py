@@ -44,7 +44,7 @@ def test_every_job_is_recorded_with_what_it_waits_for(built):
     assert sorted(merge.after) == sorted(
         [of["binarise", "grammar_ende"].number]
         + [of["distil", f"grammar_ende transformer seed 1 {shard}"].number for shard in ("train 1/2", "train 2/2")]
-        + [of["distil", "grammar_ende transformer seed 1 valid 1/1"].number]
+        + [of["distil", f"grammar_ende transformer seed 1 {split} 1/1"].number for split in ("valid", "test")]
     )
     assert train.log == [f"results/logs/train/{VANILLA_KD}.log"]
     assert train.checkpoints == f"results/checkpoints/{VANILLA_KD}"

@@ -32,9 +32,10 @@ def corpus_made(tmp_path, copy_of_workflow):
     config = project.root / "config"
     dataset = yaml.safe_load((config / "datasets/grammar_ende.yaml").read_text(encoding="utf-8"))
     role = dict.fromkeys(("teacher", "student"), TRAINING)
-    scale = {**role, "distil": {"beam": 2, "batch_tokens": 1000, "shards": 1}, "threads": 1, "gpus": 0}
+    scale = {**role, "finetune": {}, "distil": {"beam": 2, "batch_tokens": 1000, "shards": 1}, "threads": 1, "gpus": 0}
     settings = {
-        "run": "small", "scale": "test", "seeds": [1], "corpora": {"wmt14_ende": "small"}, "tables": ["mple/table2"],
+        "run": "small", "scale": "test", "seeds": [1], "corpora": {"wmt14_ende": "small"}, "tables": ["mple/table4"],
+        "systems": ["glat_raw"],
     }  # fmt: skip
     for file, value in (
         ("datasets/small.yaml", dataset),
@@ -141,4 +142,4 @@ def test_only_the_shard_that_was_cut_off_is_distilled_again(project):
         for call in project.calls()
         if call[0] == "distil"
     ]
-    assert sorted(shards) == [("train", "1"), ("train", "2"), ("train", "2"), ("valid", "1")]
+    assert sorted(shards) == [("test", "1"), ("train", "1"), ("train", "2"), ("train", "2"), ("valid", "1")]

@@ -132,7 +132,8 @@ def smoke(tmp_path_factory, copy_of_workflow):
     write(
         "scales/test.yaml",
         {
-            "teacher": TRAINING, "student": TRAINING, "distil": {"beam": 2, "batch_tokens": 1000, "shards": 2},
+            "teacher": TRAINING, "student": TRAINING, "finetune": {},
+            "distil": {"beam": 2, "batch_tokens": 1000, "shards": 2},
             "latency": {"sentences": 3, "warmup": 1}, "threads": 1, "gpus": 1,
         },
     )  # fmt: skip

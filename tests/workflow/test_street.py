@@ -33,7 +33,8 @@ def street(tmp_path_factory, copy_of_workflow):
     write(
         "scales/test.yaml",
         {
-            "teacher": TRAINING, "student": TRAINING, "distil": {"beam": 2, "batch_tokens": 1000, "shards": 2},
+            "teacher": TRAINING, "student": TRAINING, "finetune": {"updates": 5},
+            "distil": {"beam": 2, "batch_tokens": 1000, "shards": 2},
             "latency": {"sentences": 3, "warmup": 1}, "threads": 1, "gpus": 0,
         },
     )  # fmt: skip
@@ -90,7 +91,7 @@ def test_distilled_shards_are_merged_in_order(street):
 
     data, raw = Data(folder / "bin"), Data(street.root / "results/corpora/small/bin")
     assert [data.target.string(target) for target in data.targets("train")] == shards
-    for split, other in (("train", "train"), ("valid", "valid"), ("valid_kd", "valid")):
+    for split, other in (("train", "train"), ("valid", "valid"), ("valid_kd", "valid"), ("test_kd", "test")):
         pairs = zip(data.sources(split), raw.sources(other), strict=True)
         assert all(a.tolist() == b.tolist() for a, b in pairs)
     pairs = zip(data.targets("valid"), raw.targets("valid"), strict=True)
@@ -110,6 +111,18 @@ def test_measurements_say_what_produced_them(street):
         assert latency["latency/argmax"][key] > 0
     ratio = latency["latency/reference beam5"]["mean"] / latency["latency/argmax"]["mean"]
     assert latency["speedup/argmax"]["value"] == pytest.approx(ratio)
+
+
+def test_proxy_targets_are_measured_against_further_references(street):
+    folder = street.root / "results/measurements/small/test"
+    raw, kd = (read_json(folder / f"{system}/seed1/target.json")["values"] for system in ("vanilla_raw", "vanilla_kd"))
+    assert raw.keys() == kd.keys() == {"target_bleu", "target_bleu_exact", "reference_bleu/1"}
+    # drawn alike: one reference of each of 20 sentences against all that there could be
+    assert raw["target_bleu"]["value"] == pytest.approx(raw["target_bleu_exact"]["value"], abs=15)
+    assert not (folder / "transformer/seed1/target.json").exists()
+    glat = read_json(folder / "glat_kd/seed1/argmax.test.json")
+    assert len(glat["sentence_statistics"]["bleu_tok"]) == 20 and glat["values"]["confidence"]["value"] < 0
+    assert read_json(folder / "glat_kd/seed1/loss.json")["values"]["l_input"]["value"] > 0
 
 
 def test_a_second_start_does_nothing(street):

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import natlab.config
+import natlab.report.claims
 from natlab.errors import UserError
 
 try:
@@ -15,8 +16,10 @@ SCALE = RUN.settings["scale"]
 REPORTS = f"reports/{RUN.name}"
 # Decoding takes one GPU, however many a training takes.
 DECODING_GPUS = min(1, RUN.scale["gpus"])
-# Tables as their files are named: <paper>.<table>.
-TABLES = [".".join(table.split("/")) for table in RUN.tables]
+# Tables, figures and claims as their files are named: <paper>.<table>.
+TABLES, FIGURES, CLAIMS = (
+    [".".join(name.split("/")) for name in names] for names in (RUN.tables, RUN.figures, RUN.claims)
+)
 
 
 wildcard_constraints:
@@ -30,6 +33,13 @@ wildcard_constraints:
     split="train|valid|test",
     paper="[a-z0-9]+",
     table="[a-z0-9_]+",
+    figure="[a-z0-9_]+",
+    claims="[a-z0-9_]+",
+    origin="|".join(RUN.systems),
+    first="|".join(RUN.systems),
+    second="|".join(RUN.systems),
+    row=r"\d+",
+    grid=r"\d+",
 
 
 def code(*patterns):
@@ -95,6 +105,17 @@ def model_of(system):
     return f"results/models/{{dataset}}/{{scale}}/{system}/seed{{seed}}/model.pt"
 
 
+def beside(wildcards):
+    """The models that a system's decodings and losses take besides its own."""
+    return [model_of(system) for system in RUN.beside(wildcards.dataset, wildcards.system)]
+
+
+def named_beside(wildcards, input):
+    """The same, each by its system's name, as arguments."""
+    pairs = zip(RUN.beside(wildcards.dataset, wildcards.system), input.beside, strict=True)
+    return " ".join(["--beside", *(f"{system}={model}" for system, model in pairs)] if input.beside else [])
+
+
 def kernels(wildcards):
     """The kernels' libraries, where the choice of a system's targets runs them."""
     return KERNELS if RUN.runs_kernels(wildcards.system) else []
@@ -110,13 +131,33 @@ def shards(split, count):
     )
 
 
-def measurements(*tables):
-    """What the tables' cells read: a folder of measurements a model, one file a latency."""
-    sources = {source for table in tables for source in RUN.sources(table)}
+def measurements(*names):
+    """What the cells of tables, figures and claims read: a folder of measurements a model, one file a latency."""
+    sources = {source for name in names for source in RUN.sources(name)}
     found = {source if source.endswith(".latency.json") else str(Path(source).parent) for source in sources}
     return sorted(f"results/measurements/{path}" for path in found)
 
 
-def exact(table):
-    """The corpora whose exact values a table shows beside the measured ones."""
-    return expand("results/corpora/{dataset}/text", dataset=RUN.exact_datasets(table))
+def exact(name):
+    """The corpora whose exact values a table or figure shows beside the measured ones."""
+    return expand("results/corpora/{dataset}/text", dataset=RUN.exact_datasets(name))
+
+
+# How finely the plane through three models is evaluated, unless the scale says otherwise.
+SURFACE = {"grid": 21, "sentences": 2000, **RUN.scale.get("surface", {})}
+
+
+def surface(figure):
+    """The rows of the grid of a figure of surfaces, of the run's first seed; nothing for another figure."""
+    if RUN.surface(figure) is None:
+        return []
+    dataset, systems = RUN.surface(figure)
+    return expand(
+        "results/surfaces/{dataset}/{scale}/{systems}/seed{seed}/{row}of{grid}.json",
+        dataset=dataset,
+        scale=SCALE,
+        systems=".".join(systems),
+        seed=RUN.settings["seeds"][0],
+        row=range(1, SURFACE["grid"] + 1),
+        grid=SURFACE["grid"],
+    )

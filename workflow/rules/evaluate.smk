@@ -5,9 +5,19 @@ rule translate:
     input:
         model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
         data="results/corpora/{dataset}/bin",
-        distilled=distilled,
+        proxy_data=lambda wildcards: distilled(wildcards) or candidates(wildcards),
+        beside=beside,
+        kernels=kernels,
         code=MODEL_CODE
-        + code("decoding/data.py", "decoding/translate.py", "metrics/losses.py", "training/objective.py"),
+        + code(
+            "decoding/data.py",
+            "decoding/rerank.py",
+            "decoding/sample.py",
+            "decoding/translate.py",
+            "metrics/losses.py",
+            "training/candidates.py",
+            "training/objective.py",
+        ),
         proxies=proxy_code,
     output:
         directory("results/translations/{dataset}/{scale}/{system}/seed{seed}"),
@@ -19,11 +29,16 @@ rule translate:
     params:
         decodings=lambda wildcards: compact(RUN.decodings_of(wildcards.dataset, wildcards.system)),
         splits=lambda wildcards: RUN.splits_of(wildcards.dataset, wildcards.system),
-        proxy_data=lambda wildcards, input: f"--proxy-data {input.distilled}" if input.distilled else "",
+        proxy_data=lambda wildcards, input: f"--proxy-data {input.proxy_data}" if input.proxy_data else "",
+        beside=named_beside,
+        predictor=lambda wildcards: f"--predictor {system}" if (system := RUN.predictor(wildcards.system)) else "",
+        targets=lambda wildcards: (
+            "--proxy-targets test" if RUN.measures_distortion(wildcards.dataset, wildcards.system) else ""
+        ),
     shell:
         "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab translate --model {input.model}"
-        " --data {input.data} {params.proxy_data} --decodings {params.decodings:q}"
-        " --splits {params.splits} --out {output} &> {log}"
+        " --data {input.data} {params.proxy_data} {params.beside} {params.predictor} {params.targets}"
+        " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"
 
 
 rule measure:
@@ -32,7 +47,13 @@ rule measure:
         text="results/corpora/{dataset}/text",
         tokenised="results/corpora/{dataset}/tok",
         dataset="config/datasets/{dataset}.yaml",
-        code=code("metrics/bleu.py", "metrics/measure.py", "metrics/repetition.py"),
+        code=code(
+            "corpus/references.py",
+            "metrics/bleu.py",
+            "metrics/measure.py",
+            "metrics/repetition.py",
+            "metrics/target_bleu.py",
+        ),
     output:
         directory("results/measurements/{dataset}/{scale}/{system}/seed{seed}"),
     log:
@@ -53,7 +74,8 @@ rule latency:
         model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
         reference=f"results/models/{{dataset}}/{{scale}}/{RUN.reference}/seed{{seed}}/model.pt",
         data="results/corpora/{dataset}/bin",
-        code=MODEL_CODE + code("decoding/data.py", "metrics/latency.py"),
+        beside=beside,
+        code=MODEL_CODE + code("decoding/data.py", "decoding/rerank.py", "decoding/sample.py", "metrics/latency.py"),
     output:
         "results/measurements/{dataset}/{scale}/{system}/seed{seed}.latency.json",
     log:
@@ -69,8 +91,36 @@ rule latency:
         threads=RUN.scale["threads"],
         checkpoints=CHECKPOINTS,
         tracking=TRACKING,
+        beside=named_beside,
     shell:
         "OMP_NUM_THREADS={params.threads} NATLAB_GPUS={resources.gpu} exec natlab latency --model {input.model}"
-        " --reference {input.reference} --data {input.data} --decodings {params.decodings:q}"
+        " --reference {input.reference} {params.beside} --data {input.data} --decodings {params.decodings:q}"
         " --sentences {params.sentences} --warmup {params.warmup} --out {output}"
         " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
+
+
+# One row of a grid over the plane through three models (MPLE, Figure 1).
+rule surface:
+    input:
+        models=lambda wildcards: [
+            f"results/models/{wildcards.dataset}/{wildcards.scale}/{system}/seed{wildcards.seed}/model.pt"
+            for system in (wildcards.origin, wildcards.first, wildcards.second)
+        ],
+        data="results/corpora/{dataset}/bin",
+        tokenised="results/corpora/{dataset}/tok",
+        code=MODEL_CODE
+        + code("decoding/data.py", "metrics/bleu.py", "metrics/losses.py", "metrics/surface.py")
+        + code("training/objective.py", "proxy/*.py", "proxy/targets/raw.py", "proxy/inputs/vanilla.py"),
+    output:
+        "results/surfaces/{dataset}/{scale}/{origin}.{first}.{second}/seed{seed}/{row}of{grid}.json",
+    log:
+        "results/logs/surface/{dataset}/{scale}/{origin}.{first}.{second}/seed{seed}/{row}of{grid}.log",
+    threads: RUN.scale["threads"]
+    resources:
+        gpu=DECODING_GPUS,
+    params:
+        sentences=SURFACE["sentences"],
+    shell:
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab surface --models {input.models}"
+        " --data {input.data} --references {input.tokenised}/valid.tgt --row {wildcards.row} --grid {wildcards.grid}"
+        " --sentences {params.sentences} --out {output} &> {log}"

@@ -1,10 +1,12 @@
-# From measurements to tables and the report: seconds, no GPU, neither torch nor fairseq.
+# From measurements to tables, figures, claims and the report: seconds, no GPU, neither torch nor fairseq.
 
 
 localrules:
     run_settings,
     provenance,
     table,
+    figure,
+    claims,
     report,
 
 
@@ -24,7 +26,7 @@ rule run_settings:
 rule provenance:
     input:
         run=rules.run_settings.output,
-        measurements=measurements(*RUN.tables),
+        measurements=measurements(*RUN.tables, *RUN.figures, *RUN.claims),
         code=code("provenance.py"),
     output:
         f"{REPORTS}/provenance.json",
@@ -54,16 +56,75 @@ rule table:
         f"results/logs/table/{RUN.name}/{{paper}}.{{table}}.log",
     params:
         out=lambda wildcards, output: Path(output.csv).with_suffix(""),
+        betas=compact(RUN.betas),
     shell:
         "natlab table --table {input.spec} --run {input.run} --measurements results/measurements"
-        " --corpora results/corpora --out {params.out} &> {log}"
+        " --corpora results/corpora --betas {params.betas:q} --out {params.out} &> {log}"
+
+
+rule figure:
+    input:
+        spec="config/papers/{paper}/{figure}.yaml",
+        run=rules.run_settings.output,
+        measurements=lambda wildcards: measurements(f"{wildcards.paper}/{wildcards.figure}"),
+        exact=lambda wildcards: exact(f"{wildcards.paper}/{wildcards.figure}"),
+        surface=lambda wildcards: surface(f"{wildcards.paper}/{wildcards.figure}"),
+        code=code("report/*.py"),
+    output:
+        png=report(
+            f"{REPORTS}/figures/{{paper}}.{{figure}}.png",
+            caption="../report/table.rst",
+            category="Figures",
+            labels={"paper": "{paper}", "figure": "{figure}"},
+        ),
+        pdf=f"{REPORTS}/figures/{{paper}}.{{figure}}.pdf",
+        csv=f"{REPORTS}/figures/{{paper}}.{{figure}}.csv",
+        markdown=f"{REPORTS}/figures/{{paper}}.{{figure}}.md",
+    log:
+        f"results/logs/figure/{RUN.name}/{{paper}}.{{figure}}.log",
+    params:
+        out=lambda wildcards, output: Path(output.csv).with_suffix(""),
+        betas=compact(RUN.betas),
+    shell:
+        "natlab figure --table {input.spec} --run {input.run} --measurements results/measurements"
+        " --corpora results/corpora --betas {params.betas:q} --out {params.out} --surface {input.surface} &> {log}"
+
+
+rule claims:
+    input:
+        spec="config/papers/{paper}/{claims}.yaml",
+        tables=lambda wildcards: expand(
+            "config/papers/{table}.yaml",
+            table=natlab.report.claims.tables_named(RUN.claims[f"{wildcards.paper}/{wildcards.claims}"]),
+        ),
+        run=rules.run_settings.output,
+        measurements=lambda wildcards: measurements(f"{wildcards.paper}/{wildcards.claims}"),
+        code=code("report/*.py"),
+    output:
+        csv=report(
+            f"{REPORTS}/claims/{{paper}}.{{claims}}.csv",
+            caption="../report/table.rst",
+            category="Claims",
+            labels={"paper": "{paper}"},
+        ),
+        markdown=f"{REPORTS}/claims/{{paper}}.{{claims}}.md",
+    log:
+        f"results/logs/claims/{RUN.name}/{{paper}}.{{claims}}.log",
+    params:
+        out=lambda wildcards, output: Path(output.csv).with_suffix(""),
+        betas=compact(RUN.betas),
+    shell:
+        "natlab claims --claims {input.spec} --run {input.run} --measurements results/measurements"
+        " --corpora results/corpora --betas {params.betas:q} --out {params.out} &> {log}"
 
 
 rule report:
     input:
         run=rules.run_settings.output,
         tables=expand(f"{REPORTS}/tables/{{table}}.csv", table=TABLES),
-        measurements=measurements(*RUN.tables),
+        figures=expand(f"{REPORTS}/figures/{{figure}}.{{ending}}", figure=FIGURES, ending=["csv", "png"]),
+        claims=expand(f"{REPORTS}/claims/{{claims}}.csv", claims=CLAIMS),
+        measurements=measurements(*RUN.tables, *RUN.figures, *RUN.claims),
         provenance=rules.provenance.output,
         code=code("report/*.py"),
     output:
@@ -71,8 +132,5 @@ rule report:
         measurements=f"{REPORTS}/measurements.csv",
     log:
         f"results/logs/report/{RUN.name}.log",
-    params:
-        tables=lambda wildcards, input: Path(input.tables[0]).parent,
     shell:
-        "natlab report --run {input.run} --tables {params.tables} --measurements results/measurements"
-        " --out {output.page} &> {log}"
+        "natlab report --run {input.run} --measurements results/measurements --out {output.page} &> {log}"

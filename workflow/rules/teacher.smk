@@ -29,6 +29,7 @@ rule merge_distilled:
         data="results/corpora/{dataset}/bin",
         train=shards("train", RUN.scale["distil"]["shards"]),
         valid=shards("valid", 1),
+        test=shards("test", 1),
         code=code("corpus/binarise.py", "corpus/distilled.py"),
     output:
         directory("results/distilled/{dataset}/{scale}/{teacher}/seed{seed}/bin"),
@@ -36,4 +37,4 @@ rule merge_distilled:
         "results/logs/merge_distilled/{dataset}/{scale}/{teacher}/seed{seed}.log",
     shell:
         "natlab merge-distilled --data {input.data} --shards-train {input.train} --shards-valid {input.valid}"
-        " --out {output} &> {log}"
+        " --shards-test {input.test} --out {output} &> {log}"

@@ -44,10 +44,20 @@ def load(path: str | Path, schema: str | Path = SCHEMA) -> dict[str, Any]:
         )
     src, tgt = base["languages"]["src"], base["languages"]["tgt"]
     if source["kind"] == "reversed":
-        derived = {"source": base["source"], "languages": {"src": tgt, "tgt": src}}
+        # a further reference of the target is none of the source
+        turned = {key: value for key, value in base["source"].items() if key != "references"}
+        derived = {"source": turned, "languages": {"src": tgt, "tgt": src}}
     else:
         derived = {"languages": {"src": tgt, "tgt": tgt}, "bpe": base["bpe"] | {"joint": True}}
     return base | dataset | derived
+
+
+def referenced(dataset: dict[str, Any]) -> list[str]:
+    """The splits of a loaded dataset whose pairs have further references, beside their targets."""
+    source = dataset["source"]
+    if source["kind"] == "tatoeba" or source.get("references") and source["kind"] == "grammar":
+        return ["valid", "test"]
+    return [split for split in SPLITS if split in source.get("references", {})] if source["kind"] == "parallel" else []
 
 
 def address(url: str) -> str:
@@ -123,5 +133,9 @@ def _check_files(dataset: dict[str, Any], file: str) -> None:
                         f"{file}: {key}: names the sides {', '.join(part)}; allowed: {', '.join(languages)}"
                     )
                 references |= {f"{key}.{language}": reference for language, reference in part.items()}
+        for split, given in source.get("references", {}).items():
+            key = f"source.references.{split}"
+            listed = enumerate(given) if isinstance(given, list) else given.items()
+            references |= {f"{key}.{at}": reference for at, reference in listed}
     for key, reference in references.items():
         known(file, key, reference.partition(":")[0], source["files"])

@@ -1,8 +1,9 @@
 """`natlab merge-distilled`: a teacher's shards, in order, as the target side of a fairseq data folder.
 
 The folder has the corpus' dictionaries and sources; ``train`` with the distilled targets, ``valid`` with the raw ones
-(validation BLEU is always against the references) and ``valid_kd`` with the distilled ones, on which the loss on the
-proxy distribution is measured (L_NAT of MPLE, equation 9).
+(validation BLEU is always against the references); ``valid_kd`` with the distilled ones, on which the loss on the
+proxy distribution is measured (L_NAT of MPLE, equation 9), and ``test_kd`` for the distortion of the targets (L_target,
+equation 14).
 """
 
 import argparse
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="fairseq data folder of the corpus")
     parser.add_argument("--shards-train", required=True, nargs="+", help="distilled shards of train, in order")
     parser.add_argument("--shards-valid", required=True, nargs="+", help="distilled shards of valid, in order")
+    parser.add_argument("--shards-test", required=True, nargs="+", help="distilled shards of test, in order")
     parser.add_argument("--out", required=True, help="fairseq data folder to write")
 
 
@@ -30,7 +32,8 @@ def run(args: argparse.Namespace) -> None:
     with folder_aside(args.out) as out:
         for side in ("src", "tgt"):
             shutil.copy(data / f"dict.{side}.txt", out)
-        for split, shards in (("train", args.shards_train), ("valid_kd", args.shards_valid)):
+        distilled = {"train": args.shards_train, "valid_kd": args.shards_valid, "test_kd": args.shards_test}
+        for split, shards in distilled.items():
             corpus_split = split.removesuffix("_kd")
             for file in data.glob(f"{corpus_split}.src-tgt.src.*"):
                 shutil.copy(file, out / file.name.replace(corpus_split, split, 1))

@@ -1,8 +1,8 @@
 """`natlab extract`: fetched files to plain parallel text, ``{train,valid,test}.{src,tgt}``, one sentence a line.
 
-A ``parallel`` source names, per split, one or more pairs of files or archive members, read one after another; a
-``tatoeba`` source is one table of pairs, split here (see `natlab.corpus.tatoeba`). Text stays as it is, but for the
-whitespace around a line.
+A ``parallel`` source names, per split, one or more pairs of files or archive members, read one after another, and may
+name further references (see `natlab.corpus.references`); a ``tatoeba`` source is one table of pairs, split here (see
+`natlab.corpus.tatoeba`). Text stays as it is, but for the whitespace around a line.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from natlab.corpus import tatoeba
+from natlab.corpus import references, tatoeba
 from natlab.corpus.dataset import SPLITS, address, load
 from natlab.corpus.text import aligned, folder_aside, pair_writer, read
 from natlab.corpus.unpack import unpack
@@ -81,8 +81,10 @@ def _write_parallel(dataset: dict[str, Any], downloads: str | Path, folder: Path
     training file, which then is not a training pair."""
     listed = {split: parts for split, parts in dataset["source"]["splits"].items() if isinstance(parts, list)}
     every = {split: rule["every"] for split, rule in dataset["source"]["splits"].items() if isinstance(rule, dict)}
-    references = {reference for parts in listed.values() for part in parts for reference in part.values()}
-    paths = locate(references, dataset["source"]["files"], downloads, unpacked)
+    further = dataset["source"].get("references", {})
+    named = {file for parts in listed.values() for part in parts for file in part.values()}
+    named |= {file for given in further.values() for file in (given if isinstance(given, list) else given.values())}
+    paths = locate(named, dataset["source"]["files"], downloads, unpacked)
     counts = {split: 0 for split in SPLITS}
     with ExitStack() as stack:
         write = {split: stack.enter_context(pair_writer(folder, split)) for split in SPLITS}
@@ -94,7 +96,14 @@ def _write_parallel(dataset: dict[str, Any], downloads: str | Path, folder: Path
                     to = next((held for held, n in held_out.items() if number % n == 0), split)
                     write[to](*pair)
                     counts[to] += 1
-    return {split: {"pairs_out": count} for split, count in counts.items()}
+    made = {split: {"pairs_out": count} for split, count in counts.items()}
+    for split, given in further.items():
+        if isinstance(given, list):
+            columns = [list(sentences(paths[file])) for file in given]
+        else:
+            columns = references.aligned(paths[given["labelled"]], folder, split)
+        made[split]["references"] = references.write(columns, folder, split)
+    return made
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -303,6 +303,14 @@ def generate(recipe: Recipe, out: Path) -> None:
     write_json(out / "exact.json", {"convention": exact.CONVENTION, **exactly["valid"], "test": exactly["test"]})
 
 
+def distributions(source: Mapping[str, Any], split: str) -> list[exact.Distribution]:
+    """P(Y|X) enumerated for each source of valid or test of a grammar dataset's ``source``, tokens in lower case."""
+    # the training sources come last and need not be drawn
+    recipe = Recipe(**{key: value for key, value in source.items() if key != "kind"} | {"pairs": 0})
+    grammar = Grammar(recipe.modes)
+    return [[(lowered(tokens), p) for tokens, p in grammar.targets(drawn)] for drawn in recipe.sources()[split]]
+
+
 def _exact(
     grammar: Grammar, sources: Sequence[Source], drawn: Sequence[Tokens], references: int, rng: random.Random
 ) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from natlab.corpus.dataset import ENGLISH, SPLITS
-from natlab.corpus.text import read
+from natlab.corpus.text import bare, read
 from natlab.errors import UserError
 
 
@@ -50,7 +50,7 @@ def split(
 ) -> tuple[dict[str, list[tuple[str, str]]], int]:
     """({split: its (English, other) pairs in their order}, number of pairs dropped), holding out ``valid`` and ``test``
     English sentences."""
-    keys = [(_key(english), _key(other)) for english, other in pairs]
+    keys = [(bare(english), bare(other)) for english, other in pairs]
     order = sorted({english for english, _ in keys}, key=lambda key: sha256(f"{seed}:{key}".encode()).digest())
     rank = dict.fromkeys(order[:test], 2) | dict.fromkeys(order[test : test + valid], 1)  # of English sentences
     other_rank: dict[str, int] = {}
@@ -61,11 +61,6 @@ def split(
         if other_rank[other] == rank.get(english, 0):
             splits[SPLITS[other_rank[other]]].append(pair)
     return splits, len(pairs) - sum(map(len, splits.values()))
-
-
-def _key(sentence: str) -> str:
-    """What two sentences share that differ in case, spaces and punctuation only."""
-    return "".join(filter(str.isalnum, sentence.casefold())) or sentence
 
 
 def _pairs(table: Path) -> list[tuple[str, str]]:

@@ -82,6 +82,11 @@ def pairs(folder: str | Path, split: str) -> Iterator[tuple[str, str]]:
     return aligned({str(path): read(path) for path in (Path(folder) / f"{split}.{side}" for side in ("src", "tgt"))})
 
 
+def bare(sentence: str) -> str:
+    """What two sentences share that differ in case, spaces and punctuation only."""
+    return "".join(filter(str.isalnum, sentence.casefold())) or sentence
+
+
 @contextmanager
 def pair_writer(folder: str | Path, split: str) -> Iterator[Callable[[str, str], None]]:
     """A function that writes one pair of lines to ``folder/split.{src,tgt}``."""

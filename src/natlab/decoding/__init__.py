@@ -1,11 +1,11 @@
 """From a model and source sentences to tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
-from natlab.decoding import argmax, beam
+from natlab.decoding import argmax, beam, sample
 from natlab.models.transformer import Seq2Seq
 
 
@@ -28,21 +28,31 @@ def pad_right(sentences: list[Tensor], pad: int) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(sentences, batch_first=True, padding_value=pad)
 
 
-def decode(model: Seq2Seq, source: Tensor, decoding: dict) -> list[Tensor]:
+def decode(
+    model: Seq2Seq, source: Tensor, decoding: Mapping, beside: Mapping[str, Seq2Seq] | None = None
+) -> list[Tensor]:
     """The best target, without eos, of each source sentence [B, S] under a decoding of ``config/systems.yaml``:
-    ``{kind: beam, beam, length_penalty}`` or ``{kind: argmax, candidates, length_factor, deduplicate}``."""
+    ``{kind: beam, beam, length_penalty}``, ``{kind: argmax, candidates, length_factor, deduplicate, reranker}`` or
+    ``{kind: sample, length_factor, seed, predictor}``. ``beside``: by name, the models that it takes besides."""
+    of_kind = {"beam": beam.search, "argmax": argmax.decode, "sample": sample.decode}
     options = {key: value for key, value in decoding.items() if key != "kind"}
-    return {"beam": beam.search, "argmax": argmax.decode}[decoding["kind"]](model, source, **options)
+    options |= {key: beside[options[key]] for key in ("reranker", "predictor") if key in options}
+    return of_kind[decoding["kind"]](model, source, **options)
 
 
 @torch.inference_mode()
 def decode_corpus(
-    model: Seq2Seq, sources: list[Tensor], decoding: dict, max_tokens: int = 6000, max_sentences: int | None = None
+    model: Seq2Seq,
+    sources: list[Tensor],
+    decoding: Mapping,
+    max_tokens: int = 6000,
+    max_sentences: int | None = None,
+    beside: Mapping[str, Seq2Seq] | None = None,
 ) -> list[Tensor]:
     """Targets of all ``sources`` (each [S], ending in eos), in their order, decoded in batches of similar length."""
     targets: list[Tensor] = [None] * len(sources)
     for batch in batches([len(source) for source in sources], max_tokens, max_sentences):
         padded = pad_right([sources[i] for i in batch], model.config.pad).to(model.device)
-        for index, target in zip(batch, decode(model, padded, decoding), strict=True):
+        for index, target in zip(batch, decode(model, padded, decoding, beside), strict=True):
             targets[index] = target.cpu()
     return targets

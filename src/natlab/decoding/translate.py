@@ -1,4 +1,4 @@
-"""`natlab translate`: a model's translations under all its decodings, and its losses, in one process.
+"""`natlab translate`: a model's translations under all its decodings, its losses and its proxy targets, in one process.
 
 Each decoding of each split is kept as soon as it is made: started again after a kill, only those that lack are made.
 """
@@ -7,8 +7,10 @@ import argparse
 import hashlib
 import json
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from natlab.errors import UserError
 from natlab.files import sha256, write_json, written_aside
 
 ROOM = Path(__file__).parents[1]
@@ -17,17 +19,38 @@ ROOM = Path(__file__).parents[1]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--data", required=True, help="fairseq data folder of the corpus (raw targets)")
-    parser.add_argument("--proxy-data", help="fairseq data folder with the targets of the system's teacher")
+    parser.add_argument(
+        "--proxy-data", help="fairseq data folder with the targets of the system's teacher, or candidates"
+    )
+    parser.add_argument(
+        "--beside", nargs="*", default=[], metavar="SYSTEM=MODEL", help="models that decodings and losses take besides"
+    )
+    parser.add_argument("--predictor", metavar="SYSTEM", help="the one beside that predicts the tokens of proxy inputs")
+    parser.add_argument("--proxy-targets", metavar="SPLIT", help="write the proxy targets of this split as target.txt")
     parser.add_argument("--decodings", required=True, type=json.loads, help="JSON: {name: decoding}")
     parser.add_argument("--splits", required=True, nargs="+")
-    parser.add_argument("--out", required=True, help="folder for {decoding}.{split}.txt, losses.json, provenance.json")
+    parser.add_argument(
+        "--out",
+        required=True,
+        help="folder for {decoding}.{split}.txt, target.txt, losses.json, confidence.json, provenance.json",
+    )
+
+
+def beside(given: Sequence[str]) -> dict[str, str]:
+    """{system: its model.pt} of arguments SYSTEM=MODEL. UserError for one of another form."""
+    pairs = [pair.partition("=") for pair in given]
+    for system, equals, path in pairs:
+        if not (system and equals and path):
+            raise UserError(f"--beside: '{system}{equals}{path}' is not SYSTEM=MODEL; name a system and its model.pt")
+    return {system: path for system, _, path in pairs}
 
 
 def fingerprint(args: argparse.Namespace) -> str:
-    """What determines the translations, as a hash: decodings, model, sentences and code."""
+    """What determines the translations, as a hash: decodings, models, sentences and code."""
     data = [file for name in ("dict", *args.splits) for file in Path(args.data).glob(f"{name}.*")]
     code = [file for room in ("models", "decoding") for file in (ROOM / room).glob("*.py")]
-    sums = {str(file): sha256(file) for file in (Path(args.model), *data, *code)}
+    models = [args.model, *beside(args.beside).values()]
+    sums = {str(file): sha256(file) for file in (*models, *data, *code)}
     return hashlib.sha256(json.dumps([args.decodings, sums], sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -38,35 +61,63 @@ def run(args: argparse.Namespace) -> None:
     from natlab.corpus.text import folder_aside
     from natlab.decoding import decode_corpus
     from natlab.decoding.data import Data, device, device_name
-    from natlab.metrics.losses import losses
+    from natlab.metrics import losses
     from natlab.models.load import load
     from natlab.training.objective import Proxies
 
     model, made = load(args.model, device())
+    models = {system: load(path, device())[0] for system, path in beside(args.beside).items()}
+    predictor = models[args.predictor] if args.predictor else None
     spec = made["spec"]
     data = Data(args.data)
     # beside the output, which Snakemake deletes when the job fails
     kept = Path(f"{args.out}.parts")
     parts = kept / fingerprint(args)
+    sure = {}
     for split in args.splits:
         for name, decoding in args.decodings.items():
             part = parts / f"{name}.{split}.txt"
             if not part.exists():
-                targets = decode_corpus(model, data.sources(split), decoding)
+                targets = decode_corpus(model, data.sources(split), decoding, beside=models)
                 with written_aside(part) as file:
                     file.writelines(data.text(target) + "\n" for target in targets)
+            if predictor is not None and (decoding["kind"] == "sample" or decoding.get("candidates") == 1):
+                sure[f"{name}.{split}"] = losses.confidence(model, data.sources(split), decoding, predictor)
     torch.manual_seed(spec["seed"])  # a proxy input may draw which tokens it reveals
-    raw = data.sources("valid"), data.targets("valid")
-    on_raw = losses(model, *raw, Proxies.of({**spec, "target": {"name": "raw"}, "input": {"name": "vanilla"}}))
-    proxy = raw
-    if args.proxy_data:
-        proxy_data = Data(args.proxy_data)
-        proxy = proxy_data.sources("valid_kd"), proxy_data.targets("valid_kd")
-    on_proxy = losses(model, *proxy, Proxies.of(spec))
+    raw = Proxies.of({**spec, "target": {"name": "raw"}, "input": {"name": "vanilla"}})
+    on_raw = losses.losses(model, data.sources("valid"), data.targets("valid"), raw)
+    proxies = Proxies.of(spec)
+    pairs, candidates = proxy_data(args, spec, "valid")
+    values = losses.losses(model, *pairs, proxies, candidates=candidates, predictor=predictor)
+    values |= {f"{key}_raw": value for key, value in on_raw.items()} | losses.parameters(model)
     with folder_aside(args.out) as out:
         for split in args.splits:
             for name in args.decodings:
                 shutil.copy(parts / f"{name}.{split}.txt", out)
-        write_json(out / "losses.json", {**on_proxy, **{f"{key}_raw": value for key, value in on_raw.items()}})
+        if args.proxy_targets:
+            pairs, candidates = proxy_data(args, spec, args.proxy_targets)
+            targets = losses.proxy_targets(model, *pairs, proxies, candidates=candidates)
+            with open(out / "target.txt", "w", encoding="utf-8", newline="\n") as file:
+                file.writelines(data.text(target) + "\n" for target in targets)
+        write_json(out / "losses.json", values)
+        if sure:
+            write_json(out / "confidence.json", sure)
         write_json(out / "provenance.json", provenance.record(made["fingerprint"], device_name()))
     shutil.rmtree(kept, ignore_errors=True)
+
+
+def proxy_data(args: argparse.Namespace, spec: dict, split: str) -> tuple[tuple, Callable | None]:
+    """((sources, targets) of a split that the system's proxy targets are made from, and the candidates of dynamic KD as
+    a function of the sentences' numbers)."""
+    from natlab.decoding.data import Data
+
+    if not args.proxy_data:
+        data = Data(args.data)
+        return (data.sources(split), data.targets(split)), None
+    data = Data(args.proxy_data)
+    names = spec["target"].get("candidates")
+    if names is None:
+        return (data.sources(f"{split}_kd"), data.targets(f"{split}_kd")), None
+    from natlab.training.candidates import Candidates
+
+    return (data.sources(split), data.targets(split)), Candidates(args.proxy_data, split, names, data.target.pad()).of

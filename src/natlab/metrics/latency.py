@@ -12,6 +12,9 @@ from natlab import tracking
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="the non-autoregressive model")
     parser.add_argument("--reference", required=True, help="the autoregressive model to compare with")
+    parser.add_argument(
+        "--beside", nargs="*", default=[], metavar="SYSTEM=MODEL", help="models that decodings take besides"
+    )
     parser.add_argument("--data", required=True, help="fairseq data folder; the first sentences of test are translated")
     parser.add_argument("--decodings", required=True, type=json.loads, help="JSON: {name: decoding} of the model")
     parser.add_argument("--sentences", type=int, default=200)
@@ -50,12 +53,14 @@ def run(args: argparse.Namespace) -> None:
     from natlab import provenance
     from natlab.decoding import decode
     from natlab.decoding.data import Data, device, device_name
+    from natlab.decoding.translate import beside
     from natlab.files import write_json
     from natlab.models.load import load
 
     where = device()
     student, made = load(args.model, where)
     teacher, _ = load(args.reference, where)
+    models = {system: load(path, where)[0] for system, path in beside(args.beside).items()}
     timed = {
         "reference beam5": (teacher, {"kind": "beam", "beam": 5}),
         "reference greedy": (teacher, {"kind": "beam", "beam": 1}),
@@ -70,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
         return time.perf_counter()
 
     decoders = {
-        name: (lambda sentence, model=model, decoding=decoding: decode(model, sentence, decoding))
+        name: (lambda sentence, model=model, decoding=decoding: decode(model, sentence, decoding, models))
         for name, (model, decoding) in timed.items()
     }
     seconds = interleaved(decoders, sentences, args.warmup, clock)

@@ -1,14 +1,21 @@
-"""Losses of a model on a validation set, in bits per target token (base 2; eos is not counted as a token)."""
+"""What a model costs: losses on a validation set in bits per target token (base 2; eos is not counted as a token),
+how sure it is of what it decodes, its proxy targets, its parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import log
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from natlab.decoding import batches, pad_right
+from natlab.decoding import batches, pad_right, sample
+from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Seq2Seq
-from natlab.training.objective import Proxies, batch_loss
+from natlab.proxy.interface import Prediction
+from natlab.training.objective import Proxied, Proxies, batch_loss, proxied, references_of
+
+# the fields of `natlab.proxy.interface.References` beside its tokens, of sentences by number
+Candidates = Callable[[Sequence[int]], dict[str, Tensor]]
 
 
 @torch.inference_mode()
@@ -18,6 +25,8 @@ def losses(
     targets: Sequence[Tensor],
     proxies: Proxies | None,
     max_tokens: int = 6000,
+    candidates: Candidates | None = None,
+    predictor: NonAutoregressiveTransformer | None = None,
 ) -> dict[str, dict]:
     """Negative log-likelihood of targets given sources, both [L] ending in eos, without label smoothing or dropout.
 
@@ -26,19 +35,101 @@ def losses(
     autoregressive ``loss``: the difference on raw data is the V-entropy estimate of the conditional total correlation
     C (MPLE, appendix B), which with the length as a variable is sum_i H(y_i | X, M) + H(M | X) - H(Y | X).
     With a proxy input, tokens it reveals cost nothing and are counted (MPLE, appendix E.6), at the end of its
-    annealing.
+    annealing. ``l_input``, with a ``predictor``: what predicting that input costs, L_input of equation 11, with one Z
+    drawn for each sentence. ``candidates`` are dynamic KD's.
     """
-    nll = length_nll = 0.0
+    total = dict.fromkeys(("loss", "length") if predictor is None else ("loss", "length", "l_input"), 0.0)
     tokens = 0
-    for batch in batches([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)], max_tokens):
-        source = pad_right([sources[i].long() for i in batch], model.config.pad).to(model.device)
-        target = pad_right([targets[i].long() for i in batch], model.config.pad).to(model.device)
-        part = batch_loss(model, source, target, proxies, progress=1.0)
-        nll += float(part.nll)
-        length_nll += float(part.length_nll)
+    for batch, source, target in _batches(model, sources, targets, max_tokens):
+        of_batch = candidates and _on(model.device, candidates(batch))
+        part = batch_loss(model, source, target, proxies, progress=1.0, candidates=of_batch)
+        total["loss"] += float(part.nll)
+        total["length"] += float(part.length_nll)
+        if predictor is not None:
+            total["l_input"] += float(input_divergence(model, predictor, source, proxies, part.proxied).sum())
         tokens += part.tokens
     common = {"unit": "bits/token", "tokens": tokens, "sentences": len(sources)}
-    return {
-        "loss": {"value": nll / tokens / log(2), **common},
-        "length": {"value": length_nll / tokens / log(2), **common},
-    }
+    return {name: {"value": nats / tokens / log(2), **common} for name, nats in total.items()}
+
+
+def input_divergence(
+    model: NonAutoregressiveTransformer,
+    predictor: NonAutoregressiveTransformer,
+    source: Tensor,
+    proxies: Proxies,
+    made: Proxied,
+) -> Tensor:
+    """log Q(Z|T,X) - log P(Z|X) [B], in nats, of the proxy input drawn for source [B, S]: its mean over draws is the KL
+    divergence L_input (MPLE, equation 11 and appendix E.6), T being certain given X.
+
+    P(z_i|X) is the masking head's of ``model``, times, where z_i is not masked, the ``predictor``'s of its token.
+    """
+    masked = model.masked_logits(made.prediction.of(made.target).states)
+    encoded = predictor.encoder(source)
+    theirs = Prediction(predictor, encoded, encoded.memories(predictor.layers), made.prediction.progress)
+    theirs = theirs.of(made.target)
+    shown = F.logsigmoid(-masked) + theirs.log_probs(made.target)
+    of_input = torch.where(made.revealed, shown, F.logsigmoid(masked)) * theirs.inside
+    return proxies.input.log_probability(made.revealed, made.target, made.prediction) - of_input.sum(1)
+
+
+@torch.inference_mode()
+def proxy_targets(
+    model: NonAutoregressiveTransformer,
+    sources: Sequence[Tensor],
+    targets: Sequence[Tensor],
+    proxies: Proxies,
+    max_tokens: int = 6000,
+    candidates: Candidates | None = None,
+) -> list[Tensor]:
+    """T of each pair of a source and a target [L], both ending in eos: without eos and without ε."""
+    made: list[Tensor] = [None] * len(sources)
+    for batch, source, target in _batches(model, sources, targets, max_tokens):
+        references = references_of(model, target, _on(model.device, candidates(batch)) if candidates else {})
+        of_batch = proxied(model, source, references, proxies, progress=1.0)
+        for row, index in enumerate(batch):
+            tokens = of_batch.target[row, : of_batch.lengths[row]].cpu()
+            made[index] = tokens[tokens.ne(model.config.bos)]
+    return made
+
+
+@torch.inference_mode()
+def confidence(
+    model: NonAutoregressiveTransformer,
+    sources: Sequence[Tensor],
+    decoding: Mapping,
+    predictor: NonAutoregressiveTransformer,
+    max_tokens: int = 6000,
+) -> dict:
+    """Decoding confidence I (MPLE, Figure 7): (log2 P(Z|X) + log2 P(T|Z,X)) / L, over all that is decoded from
+    ``sources``, each [S] ending in eos, by Default Decoding (kind argmax) or Input Sampling (kind sample)."""
+    nats, tokens = 0.0, 0
+    options = {"length_factor": decoding["length_factor"], "seed": decoding.get("seed")}
+    for batch in batches([len(source) for source in sources], max_tokens):
+        source = pad_right([sources[i].long() for i in batch], model.config.pad).to(model.device)
+        made = sample.draw(model, source, predictor, **options)
+        nats += float(made.log_probability.sum())
+        tokens += int(made.lengths.sum())
+    return {"value": nats / tokens / log(2), "unit": "bits/token", "tokens": tokens}
+
+
+def parameters(model: Seq2Seq) -> dict[str, dict]:
+    """The number of a model's trained parameters, with embeddings, which the output layer shares, and without."""
+    everything = sum(parameter.numel() for parameter in model.parameters())
+    embeddings = {id(table.weight): table.weight.numel() for table in (model.encoder.embedding, model.embedding)}
+    without = everything - sum(embeddings.values())
+    counts = {"parameters": everything, "parameters_without_embeddings": without}
+    return {name: {"value": count, "unit": "parameters"} for name, count in counts.items()}
+
+
+def _batches(
+    model: Seq2Seq, sources: Sequence[Tensor], targets: Sequence[Tensor], max_tokens: int
+) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """(numbers, sources [B, S], targets [B, T]) of pairs of similar length, on the model's device."""
+    for batch in batches([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)], max_tokens):
+        sides = (pad_right([side[i].long() for i in batch], model.config.pad) for side in (sources, targets))
+        yield batch, *(side.to(model.device) for side in sides)
+
+
+def _on(device: torch.device, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.to(device) for name, tensor in tensors.items()}

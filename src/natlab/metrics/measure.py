@@ -1,19 +1,24 @@
 """From translations and losses to measurements, one JSON file each. The verb ``measure``.
 
 A translations folder holds ``{decoding}.{split}.txt`` (tokenised, one sentence a line), ``losses.json`` and
-``provenance.json``; the corpus folder holds the references, ``text/`` as published and ``tok/`` as trained on.
+``provenance.json``, and where they are measured ``target.txt``, the proxy targets of test, and ``confidence.json``; the
+corpus folder holds the references, ``text/`` as published and ``tok/`` as trained on.
 """
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from natlab import provenance, tracking
 from natlab.corpus import dataset as datasets
+from natlab.corpus import grammar, references
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import lines, read_json, write_json
-from natlab.metrics import bleu
+from natlab.metrics import bleu, target_bleu
 from natlab.metrics.repetition import repeated_token_rate
 
 
@@ -30,29 +35,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write one measurement a translation, and ``loss.json``. UserError when files are missing or do not fit."""
+    """Write one measurement a translation, ``loss.json`` and, where there are proxy targets, ``target.json``. UserError
+    when files are missing or do not fit."""
     translations, corpus = Path(args.translations), Path(args.corpus)
     dataset = datasets.load(args.dataset_config)
     origin = _origin(translations)
+    sure = translations / "confidence.json"
+    confidence = read_json(sure) if sure.exists() else {}
     with folder_aside(args.out) as out:
         for path in sorted(translations.glob("*.*.txt")):
             decoding, split = path.stem.split(".")
-            sentences, values = translation_values(path, split, corpus, dataset)
-            _write(out / f"{path.stem}.json", args.identity, decoding, split, sentences, values, origin)
+            sentences, values, statistics = translation_values(path, split, corpus, dataset)
+            if path.stem in confidence:
+                values["confidence"] = confidence[path.stem]
+            of_sentences = {"sentence_statistics": {"bleu_tok": statistics}}
+            _write(out / f"{path.stem}.json", args.identity, decoding, split, sentences, values, origin, **of_sentences)
         losses = _required_json(translations / "losses.json")
         sentences = next(iter(losses.values()))["sentences"]
         _write(out / "loss.json", args.identity, None, "valid", sentences, losses, origin)
+        if (translations / "target.txt").exists():
+            sentences, values, each = target_values(translations / "target.txt", corpus, dataset)
+            of_sentences = {"sentence_statistics": {"target_bleu": each}}
+            _write(out / "target.json", args.identity, None, "test", sentences, values, origin, **of_sentences)
     tracking.measured(args, map(read_json, sorted(Path(args.out).glob("*.json"))))
 
 
-def translation_values(path: Path, split: str, corpus: Path, dataset: dict) -> tuple[int, dict]:
-    """(number of sentences, metric values) of the translations in ``path``.
+def translation_values(path: Path, split: str, corpus: Path, dataset: dict) -> tuple[int, dict, list[list[int]]]:
+    """(number of sentences, metric values, each sentence's part of ``bleu_tok``) of the translations in ``path``.
 
     sacreBLEU and chrF compare detokenised text with the raw references, lower-cased where the dataset is; ``bleu_tok``
     compares tokens with tokens; ``bleu_multi`` is sacreBLEU against all references, where a split has further ones.
     """
     hypotheses = list(lines(path))
-    references = _fitting(corpus / "text" / f"{split}.tgt", path, len(hypotheses))
+    raw = _fitting(corpus / "text" / f"{split}.tgt", path, len(hypotheses))
     tokenised = _fitting(corpus / "tok" / f"{split}.tgt", path, len(hypotheses))
     further = [
         _fitting(reference, path, len(hypotheses))
@@ -61,21 +76,60 @@ def translation_values(path: Path, split: str, corpus: Path, dataset: dict) -> t
     language, lowercase = dataset["languages"]["tgt"], dataset["lowercase"]
     text = hypotheses if dataset["tokenise"] == "none" else bleu.detokenised(hypotheses, language)
     values = {
-        "bleu": bleu.sacrebleu(text, [references], language, lowercase),
+        "bleu": bleu.sacrebleu(text, [raw], language, lowercase),
         "bleu_tok": bleu.tokenised_bleu(hypotheses, [tokenised]),
-        "chrf": bleu.chrf(text, [references], lowercase),
+        "chrf": bleu.chrf(text, [raw], lowercase),
         "repetition": {"value": repeated_token_rate(hypotheses), "unit": "%"},
     }
     if further:
-        values["bleu_multi"] = bleu.sacrebleu(text, [references, *further], language, lowercase)
-    return len(hypotheses), values
+        values["bleu_multi"] = bleu.sacrebleu(text, [raw, *further], language, lowercase)
+    return len(hypotheses), values, bleu.statistics(hypotheses, tokenised)
+
+
+def target_values(path: Path, corpus: Path, dataset: dict) -> tuple[int, dict, list[float]]:
+    """(number of sentences, metric values, ``target_bleu`` of each sentence that has further references) of the proxy
+    targets T of test in ``path``, against further references Y.
+
+    ``target_bleu``: E[S(Y, T)] of MPLE's equation 14, over the sentences with further references (the first one, the
+    raw target, is none of them); ``target_bleu_exact``: the same over all that the grammar of a generated corpus
+    allows, by their probabilities; ``reference_bleu/<k>``: corpus BLEU against the k-th further reference, of the
+    sentences that have one (Figure 6).
+    """
+    targets = list(lines(path))
+    columns = [
+        _as_many(column, f"{corpus / 'text' / 'test.ref'}{number}", path, len(targets))
+        for number, column in enumerate(references.tokenised(corpus / "text", "test", dataset), 1)
+    ]
+    numbers: dict[str, int] = {}
+    numbered = [
+        [[numbers.setdefault(word, len(numbers)) for word in line.split()] for line in c] for c in [targets, *columns]
+    ]
+    each = target_bleu.target_bleu(numbered[0], numbered[1:])
+    of = {"unit": "BLEU", "signature": target_bleu.SIGNATURE}
+    values = {"target_bleu": {"value": float(np.nanmean(each)), **of, "sentences": int(np.isfinite(each).sum())}}
+    if dataset["source"]["kind"] == "grammar":
+        exactly = target_bleu.exact(
+            [line.split() for line in targets], grammar.distributions(dataset["source"], "test")
+        )
+        values["target_bleu_exact"] = {"value": exactly, **of, "sentences": len(targets)}
+    for number, column in enumerate(columns, 1):
+        pairs = [(target, reference) for target, reference in zip(targets, column, strict=True) if reference]
+        if pairs:
+            hypotheses, reference = zip(*pairs, strict=True)
+            score = bleu.tokenised_bleu(hypotheses, [reference])
+            values[f"reference_bleu/{number}"] = {**score, "sentences": len(pairs)}
+    return len(targets), values, each[np.isfinite(each)].tolist()
 
 
 def _fitting(path: Path, translations: Path, count: int) -> list[str]:
     """The lines of a reference file, as many as there are translations."""
     if not path.exists():
         raise UserError(f"{path}: no such file, but {translations} needs it as reference; make the corpus first")
-    found = list(lines(path))
+    return _as_many(list(lines(path)), path, translations, count)
+
+
+def _as_many(found: list[str], path: str | Path, translations: Path, count: int) -> list[str]:
+    """``found``, the lines of ``path``, if there are as many as translations."""
     if len(found) != count:
         raise UserError(
             f"{translations}: {count} lines, but {path} has {len(found)}; translate the same split of the same corpus"
@@ -98,8 +152,16 @@ def _origin(translations: Path) -> dict:
 
 
 def _write(
-    path: Path, identity: dict, decoding: str | None, split: str, sentences: int, values: dict, origin: dict
+    path: Path,
+    identity: dict,
+    decoding: str | None,
+    split: str,
+    sentences: int,
+    values: dict,
+    origin: dict,
+    **rest: Any,
 ) -> None:
+    """Write one measurement; ``rest`` stands beside its values."""
     write_json(
         path,
         {
@@ -108,6 +170,7 @@ def _write(
             "split": split,
             "sentences": sentences,
             "values": values,
+            **rest,
             "provenance": origin,
         },
     )

@@ -133,7 +133,10 @@ class Transformer(Seq2Seq):
 
     def forward(self, source_tokens: Tensor, previous: Tensor) -> Tensor:
         """Decoder states [B, T, d] under teacher forcing: ``previous`` [B, T] begins with eos and is right-padded."""
-        source = self.encoder(source_tokens)
+        return self.decode(self.encoder(source_tokens), previous)
+
+    def decode(self, source: Source, previous: Tensor) -> Tensor:
+        """The same of an encoded source."""
         x = self.embedding.scaled(previous) + self.embedding.position(0, previous.shape[1])
         x = self.dropout(x).to(source.encoded.dtype)
         for layer, memory in zip(self.layers, source.memories(self.layers), strict=True):

@@ -1,93 +1,215 @@
-"""Which measurement fills which cell of a table: a table's spec and a run, resolved. Pure; reads no file.
+"""Which measurements fill which cell of a table: a table's spec and a run, resolved. Pure; reads no file.
 
-A cell's description is the table's ``cell:`` mapping, overridden by its column's, overridden by its row's. It asks for
-a measurement when it names a metric, a corpus and, unless that metric is the corpus' own (``exact/...``), a system; all
-other cells (rows quoted from the paper, derived columns) ask for none.
+A cell's description is the table's ``cell:`` mapping, overridden by its column's, overridden by its row's, overridden
+by the row's own for that column (``cells:``). It asks for measurements when it names a metric, a corpus and, unless
+that metric is the corpus' own (``exact/...``), a system; all other cells (rows quoted from the paper, derived columns)
+ask for none. What a cell shows is worked out from its readings, each one value of one model's measurements.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-TRANSLATION_METRICS = ("bleu", "bleu_tok", "bleu_multi", "chrf", "repetition")
-LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw")
+TRANSLATION_METRICS = ("bleu", "bleu_tok", "bleu_multi", "chrf", "repetition", "confidence")
+LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "l_input", "parameters")
+TARGET_METRICS = ("target_bleu", "target_bleu_exact")
+REFERENCE_BLEU = "reference_bleu/"
 LATENCY_METRICS = ("speedup", "speedup_greedy")
-CONDITIONAL_TC = "conditional_tc"
 EXACT = "exact/"
+CONDITIONAL_TC = "conditional_tc"
+DISTORTION = {"l_target": "target_bleu", "l_target_exact": "target_bleu_exact"}
+PARAMETER_RATIO = "parameter_ratio"
+BRACKET = ("bracket/ratio_from", "bracket/ratio_to", "bracket/bleu_from", "bracket/bleu_to")
+
+
+class Reading(NamedTuple):
+    """One value of one model's measurements; ``decoding`` is None for metrics that decode nothing."""
+
+    metric: str
+    system: str
+    decoding: str | None
+    split: str
+
+    def source(self, dataset: str, scale: str, seed: int) -> str:
+        """The file below the measurements folder that holds it."""
+        model = f"{dataset}/{scale}/{self.system}/seed{seed}"
+        if self.metric in LATENCY_METRICS:
+            return f"{model}.latency.json"
+        if self.metric in LOSS_METRICS:
+            return f"{model}/loss.json"
+        if self.decoding is None:
+            return f"{model}/target.json"
+        return f"{model}/{self.decoding}.{self.split}.json"
+
+    @property
+    def key(self) -> str:
+        """Its name among the file's values."""
+        return f"{self.metric}/{self.decoding}" if self.metric in LATENCY_METRICS else self.metric
+
+
+class Asked(NamedTuple):
+    """A description resolved: its readings (none for ``exact/...``), and ``dataset``, what stands where the paper's
+    ``corpus`` stands; None when the run maps none there or does not build a system, and so measures nothing."""
+
+    metric: str
+    corpus: str
+    dataset: str | None
+    readings: tuple[Reading, ...]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell that asks for a measurement.
-
-    ``row`` counts from 0 in the spec's rows; ``column`` is the column's key. ``dataset`` is what stands where the
-    paper's ``corpus`` stands, None when the run maps none there or does not build the system: such a cell stays empty.
-    ``system`` is None for ``exact/...`` metrics and for ``conditional_tc``, which names two in ``systems``
-    ({"at": ..., "nat": ...}). ``decoding`` is None for metrics that decode nothing.
-    """
+    """One cell that asks for measurements. ``row`` counts from 0 in the spec's rows; ``column`` is the column's key."""
 
     row: int
     column: str
-    metric: str
-    corpus: str
-    dataset: str | None
-    system: str | None = None
-    decoding: str | None = None
-    split: str = "test"
-    systems: Mapping[str, str] = field(default_factory=dict, hash=False)
+    asked: Asked
+
+    @property
+    def where(self) -> str:
+        return f"row {self.row + 1}, column {self.column}"
+
+    @property
+    def metric(self) -> str:
+        return self.asked.metric
+
+    @property
+    def corpus(self) -> str:
+        return self.asked.corpus
+
+    @property
+    def dataset(self) -> str | None:
+        return self.asked.dataset
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        return self.asked.readings
+
+    @property
+    def systems(self) -> list[str]:
+        """Those it reads, each once, in the order of its readings."""
+        return list(dict.fromkeys(reading.system for reading in self.readings))
 
 
 def cells(table: Mapping, run: Mapping) -> list[Cell]:
-    """All cells of ``table`` (a validated table spec) that ask for a measurement, as ``run`` resolves them."""
-    resolved = []
+    """All cells of ``table`` (a validated table spec) that ask for measurements, as ``run`` resolves them."""
+    found = []
     for index, row in enumerate(table["rows"]):
         for column in table["columns"]:
-            cell = _cell(index, row, column, table.get("cell", {}), run)
-            if cell is not None:
-                resolved.append(cell)
-    return resolved
+            description = _description(row, column, table.get("cell", {}))
+            asked = resolved(description, run) if description is not None else None
+            if asked is not None:
+                found.append(Cell(index, column["key"], asked))
+    return found
 
 
-def sources(cell: Cell, scale: str, seed: int) -> list[str]:
-    """The files below the measurements folder that the cell reads for one seed; AT before NAT for ``conditional_tc``.
+def resolved(description: Mapping, run: Mapping) -> Asked | None:
+    """What a cell's description asks of ``run``; None when it asks for no measurement."""
+    metric, corpus = description.get("metric"), description.get("corpus")
+    if metric is None or corpus is None:
+        return None
+    if metric in BRACKET and "systems" in run:  # the search is among those that the run builds
+        against = description["against"]
+        built = [name for name in against["systems"] if name in run["systems"]]
+        description = {**description, "against": {**against, "systems": built}}
+    readings = () if metric.startswith(EXACT) else _readings(metric, description)
+    if not readings and not metric.startswith(EXACT):
+        return None
+    built = "systems" not in run or {reading.system for reading in readings} <= set(run["systems"])
+    return Asked(metric, corpus, run["corpora"].get(corpus) if built else None, readings)
+
+
+def sources(cell: Cell | Asked, scale: str, seed: int) -> list[str]:
+    """The files below the measurements folder that the cell reads for one seed, each once.
 
     Empty for a cell that stays empty and for the corpus' own metrics, which no seed changes.
     """
-    if cell.dataset is None or cell.metric.startswith(EXACT):
+    if cell.dataset is None:
         return []
-    folder = f"{cell.dataset}/{scale}"
-    if cell.metric == CONDITIONAL_TC:
-        return [f"{folder}/{cell.systems[kind]}/seed{seed}/loss.json" for kind in ("at", "nat")]
-    model = f"{folder}/{cell.system}/seed{seed}"
-    if cell.metric in LOSS_METRICS:
-        return [f"{model}/loss.json"]
-    if cell.metric in LATENCY_METRICS:
-        return [f"{model}.latency.json"]
-    return [f"{model}/{cell.decoding}.{cell.split}.json"]
+    return list(dict.fromkeys(reading.source(cell.dataset, scale, seed) for reading in cell.readings))
 
 
-def _cell(index: int, row: Mapping, column: Mapping, defaults: Mapping, run: Mapping) -> Cell | None:
-    if row.get("quoted") or column["key"] in row.get("reference", ()):
+def value(metric: str, read: Sequence[float], beta: float) -> float | None:
+    """What a cell shows, from the values of its readings in their order; None where they do not give it.
+
+    ``beta`` is the weight of sentence BLEU in MPLE's equation 14, for ``l_target``.
+    """
+    if metric == CONDITIONAL_TC:
+        return conditional_tc(*read)
+    if metric in DISTORTION:
+        return -beta * read[0]
+    if metric == "parameters":
+        return read[0] / 1e6
+    if metric == PARAMETER_RATIO:
+        return 100 * read[0] / read[1]
+    if metric in BRACKET:
+        return _bracketing(metric, read)
+    return read[0]
+
+
+def conditional_tc(at: float, nat: float, nat_length: float) -> float:
+    """The V-entropy estimate of C, bits per target token (MPLE, appendix B), from two models' losses on raw data.
+
+    C = [NAT's bits for the tokens given the length + its bits for the length] - AT's bits, end of sentence included.
+    """
+    return nat + nat_length - at
+
+
+def bracket(bleu: float, ladder: Iterable[tuple[float, float]]) -> tuple[tuple | None, tuple | None]:
+    """Of models (parameters, BLEU), those between which one as good as ``bleu`` lies (MPLE, appendix B, Table 5).
+
+    The second is the smallest that reaches ``bleu``, the first the next smaller one: so it and all below it do not.
+    None where there is no such model.
+    """
+    before = None
+    for model in sorted(ladder):
+        if model[1] >= bleu:
+            return before, model
+        before = model
+    return before, None
+
+
+def _bracketing(metric: str, read: Sequence[float]) -> float | None:
+    (parameters, bleu), *ladder = zip(read[::2], read[1::2], strict=True)
+    kind, end = metric.removeprefix("bracket/").split("_")
+    model = bracket(bleu, ladder)[("from", "to").index(end)]
+    if model is None:
         return None
-    asked = {**defaults, **column.get("cell", {}), **row.get("cell", {})}
-    metric, corpus = asked.get("metric"), asked.get("corpus")
-    if metric is None or corpus is None:
+    return 100 * model[0] / parameters if kind == "ratio" else model[1]
+
+
+def _description(row: Mapping, column: Mapping, defaults: Mapping) -> dict | None:
+    key = column["key"]
+    derived = any(kind in column for kind in ("minus", "divide", "sum"))
+    if row.get("quoted") or derived or key in row.get("reference", ()) or key in row.get("by_definition", ()):
         return None
-    if metric.startswith(EXACT):
-        return Cell(index, column["key"], metric, corpus, run["corpora"].get(corpus))
-    systems = asked.get("systems", {}) if metric == CONDITIONAL_TC else {}
-    system = None if metric == CONDITIONAL_TC else asked.get("system")
-    named = set(systems.values()) or {system} - {None}
-    if not named:
-        return None
-    built = "systems" not in run or named <= set(run["systems"])
-    return Cell(
-        row=index,
-        column=column["key"],
-        metric=metric,
-        corpus=corpus,
-        dataset=run["corpora"].get(corpus) if built else None,
-        system=system,
-        decoding=None if metric == CONDITIONAL_TC or metric in LOSS_METRICS else asked.get("decoding"),
-        split="valid" if metric == CONDITIONAL_TC or metric in LOSS_METRICS else asked.get("split", "test"),
-        systems=systems,
-    )
+    return {**defaults, **column.get("cell", {}), **row.get("cell", {}), **row.get("cells", {}).get(key, {})}
+
+
+def _readings(metric: str, description: Mapping) -> tuple[Reading, ...]:
+    """Those of a metric that models have; none where the description names no system."""
+    if metric == CONDITIONAL_TC:
+        systems = description.get("systems")
+        pairs = (("at", "loss_raw"), ("nat", "loss_raw"), ("nat", "length_raw")) if systems else ()
+        return tuple(Reading(of, systems[kind], None, "valid") for kind, of in pairs)
+    system = description.get("system")
+    if system is None:
+        return ()
+    if metric in DISTORTION:
+        return (Reading(DISTORTION[metric], system, None, "test"),)
+    against = description.get("against", {})
+    if metric == PARAMETER_RATIO:
+        return tuple(Reading("parameters", name, None, "valid") for name in (system, *against["systems"]))
+    split = description.get("split", "test")
+    if metric in BRACKET:
+        models = [(system, description.get("decoding")), *((name, against["decoding"]) for name in against["systems"])]
+        return tuple(
+            reading
+            for name, decoding in models
+            for reading in (Reading("parameters", name, None, "valid"), Reading("bleu_tok", name, decoding, split))
+        )
+    if metric in LOSS_METRICS:
+        return (Reading(metric, system, None, "valid"),)
+    if metric in TARGET_METRICS or metric.startswith(REFERENCE_BLEU):
+        return (Reading(metric, system, None, "test"),)
+    return (Reading(metric, system, description.get("decoding"), split),)

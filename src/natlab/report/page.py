@@ -1,11 +1,12 @@
 """One static HTML page a run, and all its measurements as one tidy CSV beside it. The verb ``report``.
 
-The page shows the tables as their CSVs have them, needs no other file and asks no network for anything.
+The page shows tables, figures and claims as the folders beside it have them, holds the figures itself, needs no other
+file and asks no network for anything.
 """
 
 import argparse
 import csv
-import os
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -13,8 +14,9 @@ from pathlib import Path
 from natlab.errors import UserError
 from natlab.files import read_json, written_aside
 from natlab.report import cells as resolve
+from natlab.report import claims, tables
 from natlab.report import spec as specs
-from natlab.report import tables
+from natlab.report.claims import Tested
 from natlab.report.tables import Entry, Table
 
 MEASUREMENT_FIELDS = (
@@ -22,9 +24,11 @@ MEASUREMENT_FIELDS = (
 ).split()
 
 STYLE = """
-:root { --ink: #1c2128; --soft: #66707c; --line: #d8dde3; --ground: #ffffff; --band: #f5f7f9; --mark: #0b62b0; }
+:root { --ink: #1c2128; --soft: #66707c; --line: #d8dde3; --ground: #ffffff; --band: #f5f7f9; --mark: #0b62b0;
+  --good: #1a7f37; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e3e8ee; --soft: #97a2ae; --line: #363e48; --ground: #14181d; --band: #1b2128; --mark: #77b6f2; }
+  :root { --ink: #e3e8ee; --soft: #97a2ae; --line: #363e48; --ground: #14181d; --band: #1b2128; --mark: #77b6f2;
+    --good: #5fd07f; --bad: #ff8a80; }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 72rem; padding: 2.5rem 1.25rem 4rem; color: var(--ink); background: var(--ground);
@@ -62,49 +66,85 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .all td.value { text-align: right; }
 .all thead th { border-bottom: 1px solid var(--line); }
 summary { cursor: pointer; color: var(--mark); }
+figure { margin: .9rem 0 .6rem; }
+figure img { display: block; max-width: 100%; height: auto; background: #ffffff; padding: .5rem; border-radius: 4px; }
+.claims { border-bottom: 1px solid var(--line); width: 100%; }
+.claims th, .claims td { text-align: left; vertical-align: top; padding: .35rem 1.2rem .35rem 0; font-size: .9rem; }
+.claims thead th { color: var(--soft); font-weight: 600; font-size: .8rem; border-bottom: 1px solid var(--line); }
+.claims tbody th { font-weight: 400; min-width: 15rem; }
+.claims td.number { text-align: right; white-space: nowrap; }
+.claim { margin: 1.2rem 0 .3rem; font-weight: 600; }
+.verdict { white-space: nowrap; font-weight: 600; }
+.holds { color: var(--good); }
+.fails { color: var(--bad); }
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb ``report``."""
     parser.add_argument("--run", dest="run_file", required=True, help="the run's file, config/runs/<run>.yaml")
-    parser.add_argument("--tables", help="the folder of the run's tables; by default tables/ beside the page")
     parser.add_argument("--measurements", default="results/measurements", help="the folder of measurements")
     parser.add_argument("--papers", default="config/papers", help="the folder of table specs")
-    parser.add_argument("--out", required=True, help="the page to write; measurements.csv goes beside it")
+    parser.add_argument(
+        "--out", required=True, help="the page to write, beside tables/, figures/ and claims/; so is measurements.csv"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the page and ``measurements.csv`` beside it."""
     settings = specs.load_run(args.run_file)
-    out = Path(args.out)
-    folder = Path(args.tables) if args.tables else out.parent / "tables"
-    shown = {}
-    for name in settings["tables"]:
-        path = folder / f"{name.replace('/', '.')}.csv"
-        if not path.exists():
-            raise UserError(f"{path}: no such table; make the run's tables first")
-        spec = specs.load(Path(args.papers) / f"{name}.yaml")
-        shown[path.stem] = tables.read_csv(path, spec, settings)
-    rows = list(measurement_rows(measurement_files(shown.values(), settings, Path(args.measurements))))
+    out, papers = Path(args.out), Path(args.papers)
+    shown = {kind: _read(kind, settings, papers, out.parent) for kind in ("tables", "figures")}
+    stated = {name: claims.load(papers / f"{name}.yaml") for name in settings.get("claims", ())}
+    results = {name: claims.read_csv(_made(out.parent, "claims", name, "csv")) for name in stated}
+    pictures = {name: _made(out.parent, "figures", name, "png").read_bytes() for name in shown["figures"]}
+    asked = [cell for of in shown.values() for table in of.values() for cell in resolve.cells(table.spec, settings)]
+    for claimed in stated.values():
+        asked += claims.cells(claimed, settings)
+        for name in claims.tables_named(claimed):
+            asked += resolve.cells(specs.load(papers / f"{name}.yaml"), settings)
+    rows = list(measurement_rows(measurement_files(asked, settings, Path(args.measurements))))
     with written_aside(out.with_name("measurements.csv")) as file:
         writer = csv.DictWriter(file, MEASUREMENT_FIELDS, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
+    sections = {
+        **{_id(name): (_name(table), _section(name, table)) for name, table in shown["tables"].items()},
+        **{
+            _id(name): (_name(figure), _figure(name, figure, pictures[name]))
+            for name, figure in shown["figures"].items()
+        },
+        **{_id(name): (_claims_name(of), _claims(name, of, results[name], settings)) for name, of in stated.items()},
+    }
     with written_aside(out) as file:
-        file.write(page(settings, shown, rows, os.path.relpath(folder, out.parent)))
+        file.write(page(settings, sections, rows))
 
 
-def measurement_files(shown: Iterable[Table], run: Mapping, measurements: Path) -> list[Path]:
-    """The measurement files that the tables' cells read and that are there."""
-    asked = {
+def _made(folder: Path, kind: str, name: str, ending: str) -> Path:
+    """A table's, figure's or claims' file in the run's report; UserError where it has not been made."""
+    path = folder / kind / f"{_id(name)}.{ending}"
+    if not path.exists():
+        raise UserError(f"{path}: no such file; make the run's {kind} first")
+    return path
+
+
+def _read(kind: str, settings: dict, papers: Path, folder: Path) -> dict[str, Table]:
+    """The run's tables or figures, by name, as their CSVs have them."""
+    return {
+        name: tables.read_csv(_made(folder, kind, name, "csv"), specs.load(papers / f"{name}.yaml"), settings)
+        for name in settings.get(kind, ())
+    }
+
+
+def measurement_files(asked: Iterable[resolve.Cell], run: Mapping, measurements: Path) -> list[Path]:
+    """The measurement files that the cells read and that are there."""
+    named = {
         measurements / source
-        for table in shown
-        for cell in resolve.cells(table.spec, run)
+        for cell in asked
         for seed in run["seeds"]
         for source in resolve.sources(cell, run["scale"], seed)
     }
-    return sorted(path for path in asked if path.exists())
+    return sorted(path for path in named if path.exists())
 
 
 def measurement_rows(paths: Iterable[Path]) -> Iterable[dict]:
@@ -132,11 +172,10 @@ def _statistics(metric: str, value: Mapping) -> dict[str, float]:
     return {f"{metric}/{key}": number for key, number in value.items() if isinstance(number, int | float)}
 
 
-def page(run: Mapping, shown: Mapping[str, Table], rows: list[dict], folder: str) -> str:
-    """The page as HTML; ``folder`` is where the tables' files lie, relative to it."""
+def page(run: Mapping, sections: Mapping[str, tuple[str, str]], rows: list[dict]) -> str:
+    """The page as HTML, of ``sections``, (name, HTML) by anchor, and all values."""
     title = f"natlab: {run['run']}"
-    links = "".join(f'<a href="#{name}">{escape(_name(table))}</a>' for name, table in shown.items())
-    sections = "".join(_section(name, table, folder) for name, table in shown.items())
+    links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, (name, _) in sections.items())
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -154,7 +193,7 @@ was measured in this run; below it stand the published one and the <span class="
 less published. {tables.EMPTY} means that nothing was measured.</p>
 <nav>{links}<a href="#run">What was run</a><a href="#measurements">All measurements</a></nav>
 </header>
-{sections}<section id="run">
+{"".join(section for _, section in sections.values())}<section id="run">
 <h2>What was run</h2>
 {_facts(run, rows)}
 <p class="files">Configuration, checksums of the data, fingerprints of the models and versions of all packages:
@@ -162,8 +201,8 @@ less published. {tables.EMPTY} means that nothing was measured.</p>
 </section>
 <section id="measurements">
 <h2>All measurements</h2>
-<p class="soft">Every value the tables were made from, and what stood in the same files; seed by seed in
-<a href="measurements.csv">measurements.csv</a>.</p>
+<p class="soft">Every value that tables, figures and claims were made from, and what stood in the same files; seed by
+seed in <a href="measurements.csv">measurements.csv</a>.</p>
 <details><summary>{len(rows)} values</summary>
 <div class="scroll">{_all(rows)}</div>
 </details>
@@ -173,27 +212,96 @@ less published. {tables.EMPTY} means that nothing was measured.</p>
 """
 
 
+def _id(name: str) -> str:
+    """<paper>.<table>: an anchor on the page, and how files are named."""
+    return name.replace("/", ".")
+
+
+def _paper(spec: Mapping) -> str:
+    return spec["paper"].split(":")[0]
+
+
 def _name(table: Table) -> str:
-    return f"{table.spec['paper'].split(':')[0]} {table.spec['table']}"
+    return f"{_paper(table.spec)} {table.spec['table']}"
 
 
-def _section(name: str, table: Table, folder: str) -> str:
-    spec = table.spec
-    files = " · ".join(
-        f'<a href="{escape(folder)}/{name}.{ending}">{text}</a>'
-        for ending, text in (("csv", "CSV"), ("md", "Markdown"), ("tex", "LaTeX"))
-    )
-    below = "".join(f"<li>{escape(note)}</li>" for note in tables.notes(table))
-    return f"""<section id="{name}">
-<h2>{escape(spec["table"])}: {escape(spec["title"])}</h2>
-<p class="soft">{escape(spec["paper"])}. {escape(spec.get("caption", ""))}</p>
-<div class="scroll"><table class="results">
-<thead><tr><th></th>{"".join(_head(column) for column in spec["columns"])}</tr></thead>
-{_body(table)}</table></div>
-<ul class="notes">{below}</ul>
-<p class="files">{files}</p>
+def _claims_name(stated: Mapping) -> str:
+    return f"{_paper(stated)} claims"
+
+
+def _files(kind: str, name: str, endings: Mapping[str, str]) -> str:
+    links = (f'<a href="{kind}/{_id(name)}.{ending}">{text}</a>' for ending, text in endings.items())
+    return f'<p class="files">{" · ".join(links)}</p>'
+
+
+def _notes(notes: Iterable[str]) -> str:
+    return f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>'
+
+
+def _section(name: str, table: Table) -> str:
+    return f"""<section id="{_id(name)}">
+{_title(table)}
+{_grid(table)}
+{_notes(tables.notes(table))}
+{_files("tables", name, {"csv": "CSV", "md": "Markdown", "tex": "LaTeX"})}
 </section>
 """
+
+
+def _figure(name: str, figure: Table, picture: bytes) -> str:
+    """A figure with the picture in the page, its values folded away below."""
+    title = escape(figure.spec["title"])
+    return f"""<section id="{_id(name)}">
+{_title(figure)}
+<figure><img alt="{title}" src="data:image/png;base64,{b64encode(picture).decode()}"></figure>
+<details><summary>Its values</summary>
+{_grid(figure)}
+{_notes(tables.notes(figure))}
+</details>
+{_files("figures", name, {"png": "PNG", "pdf": "PDF", "csv": "CSV", "md": "Markdown"})}
+</section>
+"""
+
+
+def _claims(name: str, stated: Mapping, results: list[Tested], run: Mapping) -> str:
+    """Each claim with its parts: verdict, values, confidence."""
+    style = {claims.HOLDS: "holds", claims.FAILS: "fails", claims.UNMEASURED: "none"}
+    parts = []
+    for claim in stated["claims"]:
+        lines = "".join(
+            f'<tr><th>{escape(part.says)}</th><td class="verdict {style[part.verdict]}">{part.verdict}</td>'
+            f'<td>{escape(part.measured)}</td><td class="number">{claims.statistic(part)}</td>'
+            f'<td class="number">{claims.confidence(part)}</td><td>{escape(part.seeds)}</td></tr>\n'
+            for part in results
+            if part.claim == claim["id"]
+        )
+        heads = "".join(f"<th>{text}</th>" for text in ("", "verdict", "measured", "statistic", "confidence", "seeds"))
+        parts.append(
+            f'<p class="claim">({claim["id"]}) {escape(claim["claim"])} <span class="spread">{escape(claim["source"])}'
+            f'</span></p>\n<div class="scroll"><table class="claims"><thead><tr>{heads}</tr></thead>\n'
+            f"<tbody>\n{lines}</tbody></table></div>\n"
+        )
+    return f"""<section id="{_id(name)}">
+<h2>{escape(stated["title"])}</h2>
+<p class="soft">{escape(stated["paper"])}.</p>
+{"".join(parts)}{_notes(claims.notes(stated, run))}
+{_files("claims", name, {"csv": "CSV", "md": "Markdown"})}
+</section>
+"""
+
+
+def _title(table: Table) -> str:
+    spec = table.spec
+    return f"""<h2>{escape(spec["table"])}: {escape(spec["title"])}</h2>
+<p class="soft">{escape(spec["paper"])}. {escape(spec.get("caption", ""))}</p>"""
+
+
+def _grid(table: Table) -> str:
+    """A table's head and body."""
+    head = "".join(_head(column) for column in table.spec["columns"])
+    return f"""<div class="scroll"><table class="results">
+<thead><tr><th></th>{head}</tr></thead>
+{_body(table)}</table></div>"""
 
 
 def _head(column: Mapping) -> str:

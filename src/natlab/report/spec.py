@@ -16,6 +16,13 @@ def load(path: str | Path) -> dict:
     return spec
 
 
+def kind(value: dict) -> str:
+    """What a file of config/papers is: tables, figures or claims, as a run names it."""
+    if "claims" in value:
+        return "claims"
+    return "figures" if "draw" in value else "tables"
+
+
 def load_run(path: str | Path) -> dict:
     """The run's file in ``path``; whether what it names exists is ``natlab check``'s concern."""
     run = read_yaml(path)
@@ -31,16 +38,24 @@ def _check_columns(path: str, spec: dict) -> None:
         where = f"columns.{column['key']}"
         if keys.count(column["key"]) > 1:
             raise UserError(f"{path}: {where}: the key stands twice; every column needs its own")
-        kinds = [kind for kind in ("cell", "minus", "divide") if kind in column]
+        kinds = [kind for kind in ("cell", "minus", "divide", "sum") if kind in column]
         if len(kinds) > 1:
             raise UserError(f"{path}: {where}: has {' and '.join(kinds)}; give one of them")
-        for kind in ("minus", "divide"):
+        for kind in ("minus", "divide", "sum"):
             for key in column.get(kind, ()):
                 known(path, f"{where}.{kind}", key, keys)
     for number, row in enumerate(spec["rows"]):
         for key in row.get("published", ()):
             known(path, f"rows.{number}.published", key, printed)
-        for key in row.get("reference", ()):
-            known(path, f"rows.{number}.reference", key, keys)
+        for part in ("reference", "by_definition", "cells"):
+            for key in row.get(part, ()):
+                known(path, f"rows.{number}.{part}", key, keys)
         if row.get("ours") and "published" in row:
             raise UserError(f"{path}: rows.{number}: a row of ours has no published values; drop ours or published")
+    for number, asked in enumerate(spec.get("correlations", ())):
+        swept = asked.get("sweep", {})
+        for key in (asked["x"], asked["y"], *(swept[name] for name in ("target", "bleu") if swept)):
+            known(path, f"correlations.{number}", key, keys)
+    draw = spec.get("draw", {})
+    for key in (*draw.get("series", ()), *(draw[name] for name in ("value", "line", "x", "y") if name in draw)):
+        known(path, "draw", key, keys)

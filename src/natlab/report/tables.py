@@ -6,7 +6,9 @@ less published. What nothing measured stays empty: published values never stand 
 
 import argparse
 import csv
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -14,6 +16,7 @@ from statistics import mean, stdev
 from natlab.errors import UserError
 from natlab.files import read_json, written_aside
 from natlab.report import cells as resolve
+from natlab.report import correlation
 from natlab.report import spec as specs
 
 EMPTY = "–"
@@ -61,7 +64,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Measured:
     """Values by seed; ``fixed`` ones do not depend on it."""
 
     by_seed: dict[int, float]
@@ -70,85 +73,99 @@ class _Measured:
     signature: str = ""
 
 
-def build(spec: dict, run: dict, measurements: str | Path, corpora: str | Path) -> Table:
-    """Fill ``spec`` with what ``run`` measured below ``measurements`` (and the exact values below ``corpora``)."""
+def build(
+    spec: dict, run: dict, measurements: str | Path, corpora: str | Path, betas: Mapping[str, float] | None = None
+) -> Table:
+    """Fill ``spec`` with what ``run`` measured below ``measurements`` (and the exact values below ``corpora``).
+
+    ``betas``: the weight of sentence BLEU in MPLE's equation 14, by dataset; only ``l_target`` asks for it.
+    """
     asked = {(cell.row, cell.column): cell for cell in resolve.cells(spec, run)}
     entries = {}
     for number, row in enumerate(spec["rows"]):
-        measured = {
-            column["key"]: _read(asked[number, column["key"]], run, Path(measurements), Path(corpora))
-            for column in spec["columns"]
-            if (number, column["key"]) in asked
-        }
+        measured = {}
+        for column in spec["columns"]:
+            if cell := asked.get((number, column["key"])):
+                exact = cell.metric.startswith(resolve.EXACT)
+                measured[column["key"]] = (
+                    _exact(cell.asked, run, Path(corpora))
+                    if exact
+                    else read(cell.asked, run, measurements, betas or {})
+                )
+        for key, value in row.get("by_definition", {}).items():
+            measured[key] = Measured(dict.fromkeys(run["seeds"], value), fixed=True)
         for column in spec["columns"]:
             key = column["key"]
-            if "minus" in column or "divide" in column:
+            if any(kind in column for kind in ("minus", "divide", "sum")):
                 measured[key] = _derive(column, measured, run)
             published = row.get("published", {}).get(key)
             entries[number, key] = _entry(published, measured.get(key), asked.get((number, key)))
     return Table(spec, run, entries)
 
 
-def _read(cell: resolve.Cell, run: dict, measurements: Path, corpora: Path) -> _Measured | None:
-    """What the run's seeds measured for one cell; None when no file holds it."""
-    if cell.dataset is None:
+def _exact(asked: resolve.Asked, run: dict, corpora: Path) -> Measured | None:
+    """A corpus' own value; None where it has none."""
+    if asked.dataset is None:
         return None
-    if cell.metric.startswith(resolve.EXACT):
-        path = corpora / cell.dataset / "text" / "exact.json"
-        value = read_json(path).get(cell.metric.removeprefix(resolve.EXACT)) if path.exists() else None
-        return None if value is None else _Measured(dict.fromkeys(run["seeds"], value), fixed=True)
+    path = corpora / asked.dataset / "text" / "exact.json"
+    value = read_json(path).get(asked.metric.removeprefix(resolve.EXACT)) if path.exists() else None
+    return None if value is None else Measured(dict.fromkeys(run["seeds"], value), fixed=True)
+
+
+def read(asked: resolve.Asked, run: Mapping, measurements: str | Path, betas: Mapping[str, float]) -> Measured | None:
+    """What the run's seeds measured for one cell; None when no file holds it. ``betas``: as for `build`."""
+    if asked.dataset is None:
+        return None
     by_seed, last = {}, {}
     for seed in run["seeds"]:
-        paths = [measurements / source for source in resolve.sources(cell, run["scale"], seed)]
-        if not all(path.exists() for path in paths):
+        files = {}
+        for source in resolve.sources(asked, run["scale"], seed):
+            path = Path(measurements) / source
+            files[source] = read_json(path) if path.exists() else {"values": {}}
+        held = [files[reading.source(asked.dataset, run["scale"], seed)] for reading in asked.readings]
+        values = [file["values"].get(reading.key) for file, reading in zip(held, asked.readings, strict=True)]
+        if None in values:
             continue
-        files = [read_json(path) for path in paths]
-        if cell.metric == resolve.CONDITIONAL_TC:
-            by_seed[seed] = conditional_tc(*(file["values"] for file in files))
-            last = {"sentences": files[0].get("sentences")}
-            continue
-        metric = f"{cell.metric}/{cell.decoding}" if cell.metric in resolve.LATENCY_METRICS else cell.metric
-        value = files[0]["values"].get(metric)
+        value = resolve.value(asked.metric, [value["value"] for value in values], betas.get(asked.dataset))
         if value is not None:
-            by_seed[seed] = value["value"]
-            last = {"sentences": files[0].get("sentences"), "signature": value.get("signature", "")}
-    return _Measured(by_seed, **last) if by_seed else None
+            by_seed[seed] = value
+            last = {"sentences": held[0].get("sentences"), "signature": values[0].get("signature", "")}
+    return Measured(by_seed, **last) if by_seed else None
 
 
-def conditional_tc(at: dict, nat: dict) -> float:
-    """The V-entropy estimate of C, bits per target token (MPLE, appendix B), from two models' values on raw data.
-
-    C = [NAT's bits for the tokens given the length + its bits for the length] - AT's bits, end of sentence included.
-    """
-    return nat["loss_raw"]["value"] + nat["length_raw"]["value"] - at["loss_raw"]["value"]
-
-
-def _derive(column: dict, measured: dict[str, _Measured | None], run: dict) -> _Measured | None:
-    """``minus`` or ``divide`` of two columns of one row, over the seeds that both have."""
-    left, right = (measured.get(key) for key in column.get("minus", column.get("divide")))
-    if left is None or right is None:
+def _derive(column: dict, measured: dict[str, Measured | None], run: dict) -> Measured | None:
+    """``minus``, ``divide`` or ``sum`` of columns of one row, over the seeds that all of them have."""
+    (kind,) = (kind for kind in ("minus", "divide", "sum") if kind in column)
+    parts = [measured.get(key) for key in column[kind]]
+    if None in parts:
         return None
     by_seed = {}
     for seed in run["seeds"]:
-        if seed in left.by_seed and seed in right.by_seed:
-            a, b = left.by_seed[seed], right.by_seed[seed]
-            if "minus" in column:
-                by_seed[seed] = a - b
-            elif b != 0:
-                by_seed[seed] = a / b
-    return _Measured(by_seed, fixed=left.fixed and right.fixed, sentences=left.sentences) if by_seed else None
+        if all(seed in part.by_seed for part in parts):
+            values = [part.by_seed[seed] for part in parts]
+            if kind == "sum":
+                by_seed[seed] = sum(values)
+            elif kind == "minus":
+                by_seed[seed] = values[0] - values[1]
+            elif values[1] != 0:
+                by_seed[seed] = values[0] / values[1]
+    fixed = all(part.fixed for part in parts)
+    return Measured(by_seed, fixed=fixed, sentences=parts[0].sentences) if by_seed else None
 
 
-def _entry(published: float | str | None, measured: _Measured | None, cell: resolve.Cell | None) -> Entry:
+def _entry(published: float | str | None, measured: Measured | None, cell: resolve.Cell | None) -> Entry:
     if measured is None:
         return Entry(published=published)
     values = list(measured.by_seed.values())
     source = {}
     if cell is not None:
-        system = cell.system or " and ".join(cell.systems.values())
-        source = {"dataset": cell.dataset, "system": system, "decoding": cell.decoding or "", "metric": cell.metric}
-        if not measured.fixed:
-            source["split"] = cell.split
+        source = {
+            "dataset": cell.dataset,
+            "system": " and ".join(cell.systems),
+            "decoding": " and ".join(dict.fromkeys(reading.decoding for reading in cell.readings if reading.decoding)),
+            "split": cell.readings[0].split if cell.readings else "",
+            "metric": cell.metric,
+        }
     return Entry(
         published=published,
         measured=mean(values),
@@ -283,6 +300,7 @@ def notes(table: Table) -> list[str]:
         text.append(f"Datasets: {', '.join(stands)}.")
     if any(run["corpora"].get(corpus, corpus) != corpus for corpus in corpora):
         text.append("Where another dataset stands for the paper's, a difference is not one of reproduction.")
+    text += correlation.notes(table)
     for column in spec["columns"]:
         if "note" in column:
             only = " (not in the paper)" if column.get("measured_only") else ""
@@ -387,12 +405,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", dest="run_file", required=True, help="the run's file, config/runs/<run>.yaml")
     parser.add_argument("--measurements", required=True, help="the folder of measurements, results/measurements")
     parser.add_argument("--corpora", required=True, help="the folder of corpora (exact values), results/corpora")
+    parser.add_argument("--betas", default={}, type=json.loads, help="JSON: {dataset: beta of MPLE's equation 14}")
     parser.add_argument("--out", required=True, help="where to write, less the endings .csv, .md and .tex")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write ``OUT.csv``, ``OUT.md`` and ``OUT.tex``."""
-    table = build(specs.load(args.table), specs.load_run(args.run_file), args.measurements, args.corpora)
+    spec, settings = specs.load(args.table), specs.load_run(args.run_file)
+    table = build(spec, settings, args.measurements, args.corpora, args.betas)
     write_csv(table, f"{args.out}.csv")
     for ending, text in (("md", markdown(table)), ("tex", latex(table))):
         with written_aside(f"{args.out}.{ending}") as file:

@@ -1,0 +1,82 @@
+"""Input Sampling (MPLE, sections 3.3 and 4.3, appendix E.6): the proxy input Z is drawn from P(Z|X), then the likeliest
+tokens are taken given Z.
+
+P(z_i|X) is that of two models: the decoder's masking head says with which probability position i is masked, a frozen
+vanilla model, the predictor, which token stands there if it is not. Only whether a position is masked is drawn; where
+it is not, the predictor's likeliest token is revealed.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from natlab.decoding import argmax
+from natlab.models.nat import NonAutoregressiveTransformer
+
+
+@dataclass
+class Drawn:
+    """Targets of B sources under a proxy input.
+
+    tokens: T [B, T], an unmasked position's being the one revealed; lengths: [B]; revealed: bool [B, T];
+    log_probability: log P(Z|X) + log P(T|Z,X) [B], in nats, revealed tokens being certain in the latter.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    revealed: Tensor
+    log_probability: Tensor
+
+
+@torch.inference_mode()
+def draw(
+    model: NonAutoregressiveTransformer,
+    source_tokens: Tensor,
+    predictor: NonAutoregressiveTransformer,
+    length_factor: float = 1.0,
+    seed: int | None = 1,
+) -> Drawn:
+    """Targets of source_tokens [B, S] by Input Sampling, or without a ``seed`` by Default Decoding: all is masked.
+
+    The draws of a sentence follow from ``seed`` and its tokens, whatever batch it is in.
+    """
+    source = model.encoder(source_tokens)
+    memories = source.memories(model.layers)
+    lengths = argmax.likely_lengths(model.length_logits(source), source.lengths - 1, 1, length_factor)[:, 0]
+    states = model.decode(source, lengths, memories=memories)
+    masked = model.masked_logits(states)
+    inside = torch.arange(masked.shape[1], device=lengths.device) < lengths[:, None]
+    shown, of_shown = argmax.likeliest(predictor, predictor.decode(predictor.encoder(source_tokens), lengths))
+    revealed = torch.zeros_like(inside)
+    if seed is not None:
+        revealed = (_uniform(source_tokens, source.lengths, lengths, seed) >= masked.sigmoid()) & inside
+        states = model.decode(source, lengths, revealed, shown, memories)
+    tokens, of_tokens = argmax.likeliest(model, states)
+    of_input = torch.where(revealed, F.logsigmoid(-masked) + of_shown, F.logsigmoid(masked))
+    total = (of_input + torch.where(revealed, 0, of_tokens)) * inside
+    return Drawn(torch.where(revealed, shown, tokens), lengths, revealed, total.sum(1))
+
+
+def decode(
+    model: NonAutoregressiveTransformer,
+    source_tokens: Tensor,
+    predictor: NonAutoregressiveTransformer,
+    length_factor: float = 1.0,
+    seed: int = 1,
+) -> list[Tensor]:
+    """The target of each source sentence [B, S] by Input Sampling, without ε."""
+    made = draw(model, source_tokens, predictor, length_factor, seed)
+    return argmax.finished(model, made.tokens, made.lengths)
+
+
+def _uniform(source_tokens: Tensor, source_lengths: Tensor, lengths: Tensor, seed: int) -> Tensor:
+    """Numbers from [0, 1) [B, T], T the longest of ``lengths`` [B]: each sentence's own, which its padding is not."""
+    rows = torch.zeros(len(lengths), int(lengths.max()))
+    sizes = zip(source_lengths.tolist(), lengths.tolist(), strict=True)
+    for row, tokens, (source_length, length) in zip(rows, source_tokens.cpu(), sizes, strict=True):
+        own = zlib.crc32(tokens[:source_length].numpy().tobytes(), seed)  # torch heeds 32 bits of a seed
+        row[:length] = torch.rand(length, generator=torch.Generator().manual_seed(own))
+    return rows.to(lengths.device)

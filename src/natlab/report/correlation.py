@@ -1,0 +1,104 @@
+"""Pearson's r between two columns of a table, over its rows, with a confidence interval; and how it changes with β.
+
+What a table's ``correlations`` ask for; the result stands below the table. Rows of ours and quoted ones do not count.
+"""
+
+from collections.abc import Sequence
+from math import atanh, sqrt, tanh
+from statistics import NormalDist, correlation
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from natlab.report.tables import Table
+
+CONFIDENCE = 0.95
+
+
+class Correlation(NamedTuple):
+    """Pearson's ``r`` over ``n`` rows and its confidence interval, None with fewer than four rows."""
+
+    r: float
+    n: int
+    interval: tuple[float, float] | None
+
+
+def pearson(pairs: Sequence[tuple[float, float]]) -> Correlation | None:
+    """Pearson's r of (x, y) pairs; None with fewer than three or where x or y is the same in all."""
+    if len(pairs) < 3 or any(len(set(values)) == 1 for values in zip(*pairs, strict=True)):
+        return None
+    r = max(-1.0, min(1.0, correlation(*zip(*pairs, strict=True))))
+    return Correlation(r, len(pairs), interval(r, len(pairs)))
+
+
+def interval(r: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
+    """The confidence interval of a correlation over n pairs by Fisher's z: atanh r ± q / sqrt(n - 3)."""
+    if n < 4:
+        return None
+    if abs(r) == 1:
+        return r, r
+    reach = NormalDist().inv_cdf(0.5 + confidence / 2) / sqrt(n - 3)
+    return tanh(atanh(r) - reach), tanh(atanh(r) + reach)
+
+
+def of_columns(table: "Table", x: str, y: str, kind: str) -> Correlation | None:
+    """Between two columns' values of one ``kind``, "measured" or "published"."""
+    return pearson([(row[x], row[y]) for row in _rows(table, kind, (x, y))])
+
+
+def sweep(table: "Table", asked: dict, kind: str) -> dict[float, Correlation]:
+    """r for each β of a correlation's ``sweep`` (MPLE, section 4.2), which changes only x's part -β S (equation 14).
+
+    Of measured values S is a column; of published ones it follows from the β that the paper used.
+    """
+    swept = asked["sweep"]
+    rows = _rows(
+        table, kind, (asked["x"], asked["y"], swept["target"], *([swept["bleu"]] if kind == "measured" else []))
+    )
+    found = {}
+    for beta in swept["betas"]:
+        pairs = []
+        for row in rows:
+            bleu = row[swept["bleu"]] if kind == "measured" else -row[swept["target"]] / swept["published_beta"]
+            pairs.append((row[asked["x"]] - row[swept["target"]] - beta * bleu, row[asked["y"]]))
+        if result := pearson(pairs):
+            found[beta] = result
+    return found
+
+
+def notes(table: "Table") -> list[str]:
+    """What a table's correlations come to, a line each, ready to stand below it."""
+    labels = {column["key"]: column["label"] for column in table.spec["columns"]}
+    text = []
+    for asked in table.spec.get("correlations", ()):
+        parts = [
+            f"{kind} {said(result)}" if (result := of_columns(table, asked["x"], asked["y"], kind)) else f"{kind} –"
+            for kind in ("measured", "published")
+        ]
+        printed = f"; the paper prints |r| = {asked['printed']}" if "printed" in asked else ""
+        text.append(f"Pearson's r of {labels[asked['x']]} with {labels[asked['y']]}: {', '.join(parts)}{printed}.")
+        for kind in ("measured", "published") if "sweep" in asked else ():
+            if swept := sweep(table, asked, kind):
+                values = ", ".join(f"{beta:g}: {_number(result.r)}" for beta, result in swept.items())
+                text.append(f"The same r, {kind}, with β of {values}.")
+    return text
+
+
+def _rows(table: "Table", kind: str, keys: Sequence[str]) -> list[dict[str, float]]:
+    """The values of the paper's own rows that have numbers in all of the columns."""
+    found = []
+    for number, row in enumerate(table.spec["rows"]):
+        values = {key: getattr(table.entries[number, key], kind) for key in keys}
+        own = not row.get("ours") and not row.get("quoted")
+        if own and all(isinstance(value, int | float) for value in values.values()):
+            found.append(values)
+    return found
+
+
+def said(result: Correlation) -> str:
+    """r with its number of rows and its confidence interval."""
+    within = f"; {CONFIDENCE:.0%} CI {' to '.join(map(_number, result.interval))}" if result.interval else ""
+    return f"{_number(result.r)} ({result.n} rows{within})"
+
+
+def _number(r: float) -> str:
+    return f"{r:.3f}".replace("-", "−")

@@ -1,0 +1,242 @@
+"""Figures: tables that are drawn, as PNG and PDF, with their values as CSV. The verb ``figure``.
+
+Solid marks are measured, hollow ones published, a bar's whisker is the standard deviation over seeds. What nothing
+measured is not drawn. The surfaces of MPLE's Figure 1 come from files of their own (``natlab surface``).
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean
+
+import matplotlib
+
+from natlab.errors import UserError
+from natlab.files import read_json, written_aside
+from natlab.report import spec as specs
+from natlab.report import tables
+from natlab.report.tables import Entry, Table
+
+matplotlib.use("agg")
+
+from matplotlib import pyplot  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.lines import Line2D  # noqa: E402
+from matplotlib.patches import Patch  # noqa: E402
+
+# Okabe and Ito's colours, which the colour-blind can tell apart.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+INK, SOFT = "#1c2128", "#66707c"
+STYLE = {
+    "font.size": 9,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#d8dde3",
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "pdf.fonttype": 42,
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+}
+
+
+def draw(table: Table, surface: Sequence[dict] = ()) -> Figure:
+    """The figure that ``table``'s spec describes; ``surface``: its grid's rows, as `natlab surface` writes them."""
+    asked = table.spec["draw"]
+    drawn: dict[str, Callable[[], Figure]] = {
+        "bars": lambda: _bars(table, asked),
+        "groups": lambda: _groups(table, asked),
+        "scatter": lambda: _scatter(table, asked),
+        "surface": lambda: _surface(table, surface),
+    }
+    with pyplot.rc_context(STYLE):
+        return drawn[asked["kind"]]()
+
+
+def _bars(table: Table, asked: dict) -> Figure:
+    """A horizontal bar a row, and a line across them."""
+    rows, column = table.spec["rows"], _column(table, asked["value"])
+    figure, axes = pyplot.subplots(figsize=(8.2, 0.9 + 0.27 * len(rows)), layout="constrained")
+    groups = list(dict.fromkeys(row.get("group") for row in rows))
+    for n, row in enumerate(rows):
+        entry = table.entries[n, asked["value"]]
+        colour = COLOURS[groups.index(row.get("group"))]
+        if entry.measured is not None:
+            axes.barh(n, entry.measured, 0.62, color=colour)
+            if entry.std is not None:
+                axes.errorbar(entry.measured, n, xerr=entry.std, color=INK, elinewidth=1, capsize=2)
+        if isinstance(entry.published, int | float):
+            axes.plot(entry.published, n, "D", ms=5, mfc="white", mec=INK, mew=1, zorder=4)
+    axes.set_yticks(range(len(rows)), [row["label"] for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlim(left=0)
+    axes.set_xlabel(tables.head(column))
+    axes.grid(axis="x")
+    handles = [_bar_handle(SOFT, "measured"), _point_handle("published")]
+    if "line" in asked:
+        name = _column(table, asked["line"])["label"]
+        for kind, style in (("measured", "-"), ("published", ":")):
+            value = _common(table, asked["line"], kind)
+            if value is not None:
+                axes.axvline(value, color=INK, ls=style, lw=1.2)
+                handles.append(_line_handle(style, f"{name}, {kind}: {tables.number(value)}"))
+    if len(groups) > 1:
+        handles += [_bar_handle(COLOURS[n], group) for n, group in enumerate(groups)]
+    figure.legend(handles=handles, loc="outside right upper")
+    return figure
+
+
+def _groups(table: Table, asked: dict) -> Figure:
+    """A group of upright bars a row, a colour a column. Rows of which nothing is known are left out."""
+    series = asked["series"]
+    rows = [n for n in range(len(table.spec["rows"])) if any(_known(table.entries[n, key]) for key in series)]
+    figure, axes = pyplot.subplots(figsize=(6.6, 3.3), layout="constrained")
+    width = 0.8 / len(series)
+    for s, key in enumerate(series):
+        for place, n in enumerate(rows):
+            entry, x = table.entries[n, key], place + (s - (len(series) - 1) / 2) * width
+            if entry.measured is not None:
+                axes.bar(x, entry.measured, 0.92 * width, color=COLOURS[s], yerr=entry.std, ecolor=INK, capsize=2)
+                text = tables.number(entry.measured, 1)
+                axes.annotate(
+                    text, (x, entry.measured + (entry.std or 0)), (0, 2), textcoords="offset points", ha="center"
+                )
+            if isinstance(entry.published, int | float):
+                axes.plot(x, entry.published, "D", ms=5, mfc="white", mec=INK, mew=1, zorder=4)
+    axes.set_xticks(range(len(rows)), [table.spec["rows"][n]["label"] for n in rows])
+    axes.set_ylabel(_column(table, series[0]).get("unit", ""))
+    axes.grid(axis="y")
+    handles = [_bar_handle(COLOURS[s], _column(table, key)["label"]) for s, key in enumerate(series)]
+    if any(isinstance(table.entries[n, key].published, int | float) for n in rows for key in series):
+        handles.append(_point_handle("published"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
+
+
+def _scatter(table: Table, asked: dict) -> Figure:
+    """A point a row, its deviations over seeds around it; the points of a group of rows joined by a line."""
+    figure, axes = pyplot.subplots(figsize=(5.2, 3.6), layout="constrained")
+    rows = table.spec["rows"]
+    groups = list(dict.fromkeys(row.get("group", row["label"]) for row in rows))
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    for g, group in enumerate(groups):
+        points = []
+        for n, row in enumerate(rows):
+            x, y = (table.entries[n, asked[axis]] for axis in ("x", "y"))
+            if row.get("group", row["label"]) != group or x.measured is None or y.measured is None:
+                continue
+            points.append((x.measured, y.measured))
+            axes.errorbar(*points[-1], xerr=x.std, yerr=y.std, color=COLOURS[g], elinewidth=1, capsize=2)
+            axes.plot(*points[-1], "os^v<>"[labels.index(row["label"]) % 6], ms=7, color=COLOURS[g])
+            axes.annotate(f"{group}, {row['label']}", points[-1], (7, 5), textcoords="offset points", color=COLOURS[g])
+        if points:
+            axes.plot(*zip(*points, strict=True), "-", lw=1, color=COLOURS[g], alpha=0.6)
+    axes.margins(x=0.3, y=0.15)
+    axes.set_xlabel(tables.head(_column(table, asked["x"])))
+    axes.set_ylabel(tables.head(_column(table, asked["y"])))
+    axes.grid()
+    return figure
+
+
+def _surface(table: Table, surface: Sequence[dict]) -> Figure:
+    """Two maps, log-likelihood and BLEU, with the three models marked."""
+    figure, panels = pyplot.subplots(1, 2, figsize=(9.2, 3.8), layout="constrained")
+    for axes, (key, title) in zip(
+        panels, (("log_likelihood", "log-likelihood (bits/token)"), ("bleu", "BLEU")), strict=True
+    ):
+        axes.set_title(title)
+        axes.set_xlabel("distance along initial → MLE")
+        if not surface:
+            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=SOFT)
+            continue
+        rows = sorted(surface, key=lambda row: row["points"][0]["y"])
+        grid = [[point[key] for point in row["points"]] for row in rows]
+        xs, ys = [point["x"] for point in rows[0]["points"]], [row["points"][0]["y"] for row in rows]
+        levels = _levels([value for row in grid for value in row if value is not None])
+        values = [[levels[0] - 1 if value is None else value for value in row] for row in grid]
+        drawn = axes.contourf(xs, ys, values, levels=levels, cmap="viridis", extend="min")
+        axes.contour(drawn, levels=levels[::2], colors="white", linewidths=0.5, linestyles="solid", alpha=0.7)
+        figure.colorbar(drawn, ax=axes, format="%.1f", shrink=0.9)
+        for n, (model, marker) in enumerate(zip(rows[0]["models"], "D^*", strict=True)):
+            axes.plot(model["x"], model["y"], marker, ms=12 if marker == "*" else 8, mfc="white", mec=INK, mew=1.1)
+            text = table.spec["rows"][n]["label"]
+            axes.annotate(
+                text,
+                (model["x"], model["y"]),
+                (8, 7),
+                textcoords="offset points",
+                fontweight="bold",
+                color=INK,
+                bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75},
+            )
+        axes.set_aspect("equal")
+    panels[0].set_ylabel("distance at right angles")
+    return figure
+
+
+def _levels(values: list[float]) -> list[float]:
+    """Contour levels from above the lowest sixth of the values, which far from all models fall without bound."""
+    low, high = sorted(values)[len(values) // 6], max(values)
+    high = high if high > low else low + 1
+    return [low + (high - low) * i / 16 for i in range(17)]
+
+
+def _column(table: Table, key: str) -> dict:
+    return next(column for column in table.spec["columns"] if column["key"] == key)
+
+
+def _known(entry: Entry) -> bool:
+    return entry.measured is not None or isinstance(entry.published, int | float)
+
+
+def _common(table: Table, key: str, kind: str) -> float | None:
+    """The mean of a column over the rows that have it."""
+    values = [getattr(table.entries[n, key], kind) for n in range(len(table.spec["rows"]))]
+    known = [value for value in values if isinstance(value, int | float)]
+    return mean(known) if known else None
+
+
+def _bar_handle(colour: str, text: str) -> Patch:
+    return Patch(color=colour, label=text)
+
+
+def _line_handle(style: str, text: str) -> Line2D:
+    return Line2D([], [], color=INK, ls=style, lw=1.2, label=text)
+
+
+def _point_handle(text: str) -> Line2D:
+    return Line2D([], [], ls="", marker="D", ms=5, mfc="white", mec=INK, mew=1, label=text)
+
+
+def markdown(table: Table, name: str) -> str:
+    """A figure's values as a table, below the picture."""
+    return tables.markdown(table).replace("\n\n", f"\n\n![{table.spec['title']}]({name}.png)\n\n", 1)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb ``figure``."""
+    tables.add_arguments(parser)
+    parser.add_argument("--surface", nargs="*", default=[], help="rows of a grid, as `natlab surface` writes them")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write ``OUT.csv``, ``OUT.md``, ``OUT.png`` and ``OUT.pdf``."""
+    spec, settings = specs.load(args.table), specs.load_run(args.run_file)
+    if "draw" not in spec:
+        raise UserError(f"{args.table}: key draw is missing; it is a table: natlab table")
+    table = tables.build(spec, settings, args.measurements, args.corpora, args.betas)
+    figure = draw(table, [read_json(path) for path in args.surface])
+    tables.write_csv(table, f"{args.out}.csv")
+    with written_aside(f"{args.out}.md") as file:
+        file.write(markdown(table, Path(args.out).name))
+    # without a date, so that the same values are the same file
+    for ending, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
+        with written_aside(f"{args.out}.{ending}", "wb") as file:
+            figure.savefig(file, format=ending, metadata=metadata)
+    pyplot.close(figure)

@@ -1,0 +1,63 @@
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sacrebleu.metrics import BLEU
+
+from natlab.corpus import exact, grammar
+from natlab.corpus.grammar import MODES
+from natlab.metrics import target_bleu
+
+tokens = st.lists(st.integers(1, 5), max_size=7)
+METRIC = BLEU(tokenize="none", smooth_method="exp", effective_order=True)
+
+
+@given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(tokens, min_size=n, max_size=n), min_size=1, max_size=4)))
+def test_the_mean_over_references_is_sacrebleus(columns):
+    targets, *references = columns
+    found = target_bleu.target_bleu(targets, references)
+    for n, target in enumerate(targets):
+        scores = [
+            METRIC.sentence_score(" ".join(map(str, target)), [" ".join(map(str, column[n]))]).score
+            for column in references
+            if column[n]
+        ]
+        if scores:
+            assert found[n] == pytest.approx(sum(scores) / len(scores))
+        else:
+            assert np.isnan(found[n])
+
+
+def test_batches_change_nothing(monkeypatch):
+    sentences = [[1, 2, 3], [2, 2], [1, 3, 3, 4]] * 3
+    expected = target_bleu.sentence_scores(sentences, sentences[1:] + sentences[:1])
+    monkeypatch.setattr(target_bleu, "BATCH", 2)
+    assert target_bleu.sentence_scores(sentences, sentences[1:] + sentences[:1]).tolist() == expected.tolist()
+
+
+def test_the_exact_value_weighs_each_reference_by_its_probability():
+    distributions = [[(("a", "b", "c"), 0.25), (("a", "c"), 0.75)], [(("b",), 1.0)]]
+    targets = [["a", "b", "c"], ["c", "b"]]
+
+    def score(target, reference):
+        return METRIC.sentence_score(" ".join(target), [" ".join(reference)]).score
+
+    expected = (25 + 0.75 * score(targets[0], ("a", "c")) + score(targets[1], ("b",))) / 2
+    assert target_bleu.exact(targets, distributions) == pytest.approx(expected)
+
+
+def test_the_mean_over_drawn_references_comes_to_the_exact_value():
+    rng = random.Random(1)
+    source = {"seed": 3, "pairs": 5, "valid": 0, "test": 8, "references": 0, "modes": dict.fromkeys(MODES, 0.6)}
+    distributions = grammar.distributions({"kind": "grammar", **source}, "test")
+    targets = [exact.most_probable(distribution) for distribution in distributions]
+    numbers = {}
+
+    def numbered(sentences):
+        return [[numbers.setdefault(word, len(numbers)) for word in words] for words in sentences]
+
+    drawn = [numbered(exact.draw(distribution, rng) for distribution in distributions) for _ in range(300)]
+    found = target_bleu.target_bleu(numbered(targets), drawn).mean()
+    assert found == pytest.approx(target_bleu.exact(targets, distributions), rel=0.05)

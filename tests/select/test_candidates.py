@@ -1,0 +1,148 @@
+"""The verb `candidates` on a corpus of a few sentences, against sacreBLEU."""
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+from sacrebleu.metrics import BLEU
+
+from natlab.corpus.binarise import binarise
+from natlab.corpus.bpe import joined
+from natlab.errors import UserError
+from natlab.kernels import use
+from natlab.select import candidates
+from natlab.select.words import Sentences, Words
+
+CONFIG = "config/datasets/grammar_ende.yaml"
+RAW = ["a@@ b c d e", "c b a d", "a", "b b a c a@@ b"]
+TEACHERS = [["ab c d e", "c b d", "b", "b a c ab"], ["a@@ b c d", "c b a d", "a a", "b b a c c"]]
+FURTHER = [["ab c d", "", "a", "b b"], ["ab d e", "", "", "b b a c ab"]]
+
+
+def folder(root, name, **splits):
+    (root / name).mkdir()
+    for split in ("train", "valid", "test"):
+        for side in ("src", "tgt"):
+            lines = splits.get(split, RAW) if side == "tgt" else RAW
+            (root / name / f"{split}.{side}").write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture(autouse=True)
+def reference_kernels():
+    with use("reference"):
+        yield
+
+
+@pytest.fixture
+def args(tmp_path):
+    folder(tmp_path, "bpe")
+    # one dictionary for all: the teachers' splits are binarised beside the raw ones
+    everything = {"train": RAW + [line for teacher in TEACHERS for line in teacher] + ["ab a@@ b@@"]}
+    folder(tmp_path, "all", **everything)
+    text = tmp_path / "all/train.src"
+    text.write_text(text.read_text() + "".join("a\n" for _ in range(9)))
+    binarise(True, tmp_path / "all", tmp_path / "bin_all")
+    from natlab.corpus.binarise import write_mmap
+    from natlab.corpus.distilled import dictionary_index
+
+    index = dictionary_index(tmp_path / "bin_all/dict.tgt.txt")
+    names = ["bin", "teacher0", "teacher1"]
+    for name, targets in zip(names, [RAW, *TEACHERS], strict=True):
+        (tmp_path / name).mkdir()
+        for side in ("src", "tgt"):
+            (tmp_path / name / f"dict.{side}.txt").write_bytes((tmp_path / "bin_all/dict.tgt.txt").read_bytes())
+        for split in ("train", "valid", "test"):
+            of_teacher = split if split == "train" or name == "bin" else f"{split}_kd"
+            write_mmap(RAW, index, tmp_path / name / f"{of_teacher}.src-tgt.src")
+            write_mmap(targets, index, tmp_path / name / f"{of_teacher}.src-tgt.tgt")
+    (tmp_path / "text").mkdir()
+    return argparse.Namespace(
+        data=str(tmp_path / "bin"),
+        text=str(tmp_path / "text"),
+        dataset_config=CONFIG,
+        candidates=["small", "big"],
+        distilled=[str(tmp_path / name) for name in names[1:]],
+        out=str(tmp_path / "out"),
+    )
+
+
+def expected():
+    """Pairwise BLEU by sacreBLEU, reference before hypothesis."""
+    metric = BLEU(tokenize="none", smooth_method="exp", effective_order=True)
+    sides = [[joined(line) for line in side] for side in (*TEACHERS, RAW)]
+    return [[[metric.sentence_score(h[n], [r[n]]).score for h in sides] for r in sides] for n in range(len(RAW))]
+
+
+def test_the_folder_holds_all_candidates_and_their_pairwise_bleu(args, tmp_path, monkeypatch):
+    monkeypatch.setattr(candidates, "PART", 3)
+    monkeypatch.setattr(candidates, "BATCH", 2)
+    candidates.run(args)
+    words = Words(tmp_path / "out/dict.tgt.txt")
+    for split in ("train", "valid", "test"):
+        bleu = np.load(tmp_path / f"out/{split}.bleu.npy")
+        assert bleu.dtype == np.float16 and bleu.shape == (4, 3, 3)
+        np.testing.assert_allclose(bleu, expected(), rtol=1e-3)
+        for side, name in {"cand0": "teacher0", "cand1": "teacher1", "tgt": "bin"}.items():
+            kept = name != "bin" and split != "train"
+            origin = Sentences(tmp_path / name / f"{split}{'_kd' if kept else ''}.src-tgt.tgt")
+            copy = Sentences(tmp_path / f"out/{split}.src-tgt.{side}")
+            assert [a.tolist() for a in words.sentences(copy)] == [a.tolist() for a in words.sentences(origin)]
+    assert not (tmp_path / "out.parts").exists()
+
+
+def test_without_further_references_all_weigh_the_same(args, tmp_path):
+    candidates.run(args)
+    made = json.loads((tmp_path / "out/gamma.json").read_text())
+    assert made["candidates"] == ["small", "big", "raw"] and made["gamma"] == [1, 1, 1]
+    assert made["l_target"] is None and "further references" in made["note"]
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_gamma_is_searched_on_the_split_with_further_references(args, tmp_path, split):
+    for number, lines in enumerate(FURTHER, 1):
+        (tmp_path / f"text/{split}.ref{number}").write_text("".join(f"{line}\n" for line in lines))
+    candidates.run(args)
+    made = json.loads((tmp_path / "out/gamma.json").read_text())
+    assert (made["split"], made["sentences"], made["references"]) == (split, 3, 5)
+    metric = BLEU(tokenize="none", smooth_method="exp", effective_order=True)
+    real = {}
+    for name, side in zip(made["candidates"], (*TEACHERS, RAW), strict=True):
+        of = [
+            [metric.sentence_score(joined(side[n]), [column[n]]).score for column in FURTHER if column[n]]
+            for n in (0, 2, 3)
+        ]
+        real[name] = [sum(scores) / len(scores) for scores in of]
+        assert made["l_target_of_one"][name] == pytest.approx(-sum(real[name]) / 3)
+    assert made["l_target_at_best"] == pytest.approx(-sum(map(max, zip(*real.values(), strict=True))) / 3)
+    assert made["l_target_at_best"] <= made["l_target"] <= made["l_target_equal"]
+    assert min(map(min, made["l_target_by_weight"].values())) == made["l_target"]
+
+
+def test_started_again_only_parts_that_lack_are_made(args, monkeypatch, tmp_path):
+    monkeypatch.setattr(candidates, "PART", 3)
+    made, original = [], candidates.pairwise
+
+    def pairwise(dictionary, sides, first, end):
+        made.append((first, end))
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        return original(dictionary, sides, first, end)
+
+    monkeypatch.setattr(candidates, "pairwise", pairwise)
+    with pytest.raises(KeyboardInterrupt):
+        candidates.run(args)
+    assert not (tmp_path / "out").exists()
+    candidates.run(args)
+    assert made == [(0, 3), (3, 4), (3, 4), (0, 3), (3, 4), (0, 3), (3, 4)]
+    np.testing.assert_allclose(np.load(tmp_path / "out/train.bleu.npy"), expected(), rtol=1e-3)
+
+
+def test_a_teacher_of_another_corpus_is_refused(args, tmp_path):
+    from natlab.corpus.binarise import write_mmap
+
+    write_mmap(["a"], {"a": 4}, tmp_path / "teacher1/test_kd.src-tgt.tgt")
+    with pytest.raises(UserError, match="1 targets of test for 4 pairs"):
+        candidates.run(args)
+    with pytest.raises(UserError, match="2 folders for 1 candidates"):
+        candidates.run(argparse.Namespace(**{**vars(args), "candidates": ["small"]}))

@@ -7,8 +7,9 @@ Each batch is a step of all systems in turn, by fairseq's own trainer, so a mach
 Besides `glat_dynamic` as it is there are two others, which choose the same targets: `distinct`, which decodes all
 distinct lengths of a sentence's candidates and leaves none out, and `each`, which decodes every candidate by itself.
 Prints milliseconds a step (of CPU time without a GPU) and the ratios; for each part of the steps its milliseconds:
-choosing T ("target") and choosing Z ("input"), both without the decoder passes under Z*, those passes ("under Z*"), and
-the rest, which is what a vanilla step consists of; and how often a sentence is decoded, the step's own time included.
+choosing T ("target") and Z ("input"), both without what the model predicts under Z*; that, by decoder and output layer;
+and the rest, which is what a vanilla step consists of; and how often a sentence is decoded, the step's own time
+included.
 """
 
 import argparse
@@ -28,6 +29,7 @@ import torch
 import natlab.config
 from benchmarks.training import trainer
 from natlab.files import write_json
+from natlab.models.transformer import Seq2Seq
 from natlab.proxy.interface import Prediction
 from natlab.proxy.targets.dynamic import Dynamic
 
@@ -110,7 +112,8 @@ def main() -> None:
     dynamic = "glat_dynamic_noreg" if args.no_regulariser else "glat_dynamic"
     systems = {"vanilla": "vanilla_raw", "glat_dynamic": dynamic, "distinct": dynamic, "each": dynamic}
     clock, trained = Clock(), {}
-    Prediction._work_out = clock.timed("under Z*", Prediction._work_out)
+    Prediction._work_out = clock.timed("decoder under Z*", Prediction._work_out)
+    Seq2Seq.likeliest = clock.timed("output layer under Z*", Seq2Seq.likeliest)
     with tempfile.TemporaryDirectory() as folder:
         for name, system in systems.items():
             write_json(Path(folder) / "spec.json", run.spec(args.dataset, system, run.settings["seeds"][0]))
@@ -143,7 +146,7 @@ def main() -> None:
     steps = len(samples) - args.skip
     sentences = sum(len(sample["id"]) for sample in samples[args.skip :])
     total = {name: sum(s for (system, _), s in clock.seconds.items() if system == name) for name in systems}
-    parts = ("target", "input", "under Z*", "rest")
+    parts = ("target", "input", "decoder under Z*", "output layer under Z*", "rest")
     result = {
         "threads": args.threads,
         "torch": torch.__version__,

@@ -5,6 +5,7 @@ from torch import Tensor
 
 # tokens whose logits are held at once: large enough for the matrix product, on a CPU small enough for the cache
 ROWS = {"cpu": 512, "cuda": 8192}
+ROWS_LIKELIEST = {"cpu": 128, "cuda": 8192}  # without a gradient, which makes larger products worth it
 
 
 def _log_normaliser(logits: Tensor, probabilities: Tensor) -> Tensor:
@@ -74,7 +75,7 @@ def likeliest(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     words = torch.empty(len(hidden), dtype=torch.int64, device=hidden.device)
     normaliser = torch.empty(len(hidden), device=hidden.device)
     projection = weight.to(hidden.dtype).t()
-    step = ROWS[hidden.device.type]
+    step = ROWS_LIKELIEST[hidden.device.type]
     for start in range(0, len(hidden), step):
         rows = slice(start, start + step)
         logits = hidden[rows] @ projection

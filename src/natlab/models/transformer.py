@@ -52,7 +52,7 @@ class Source:
     def chosen(self, rows: Tensor) -> "Source":
         """The sentences ``rows`` [P] of the batch, in their order; a sentence may come several times."""
         parts = (getattr(self, field.name) for field in fields(self))
-        return Source(*(part if part is None else part[rows] for part in parts))
+        return Source(*(part if part is None else part.index_select(0, rows) for part in parts))
 
     def memories(self, layers: nn.ModuleList) -> list[Tensor]:
         """For each decoder layer, keys and values [2, B, heads, S, d / heads]."""

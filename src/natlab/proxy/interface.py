@@ -89,12 +89,11 @@ class Prediction:
             self._work_out(new // LONGEST, new % LONGEST)
         ordered, order = self._keys.sort()
         index = order[torch.searchsorted(ordered, keys)]
-        width = int(lengths.max())
-        known = self._known
-        return Positions(
-            known.states[index, :width], known.tokens[index, :width], known.normaliser[index, :width], lengths,
-            known.embedding,
-        )  # fmt: skip
+        known, width = self._known, int(lengths.max())
+        states, tokens, normaliser = (
+            part.index_select(0, index)[:, :width] for part in (known.states, known.tokens, known.normaliser)
+        )
+        return Positions(states, tokens, normaliser, lengths, known.embedding)
 
     @cached_property
     def _all(self) -> Tensor:
@@ -104,7 +103,7 @@ class Prediction:
     def _work_out(self, rows: Tensor, lengths: Tensor) -> None:
         source, memories = self.source, self.memories
         if not torch.equal(rows, self._all):
-            source, memories = source.chosen(rows), [memory[:, rows] for memory in memories]
+            source, memories = source.chosen(rows), [memory.index_select(1, rows) for memory in memories]
         states = self.model.decode(source, lengths, memories=memories)
         inside = torch.arange(states.shape[1], device=lengths.device) < lengths[:, None]
         tokens = lengths.new_zeros(states.shape[:2])

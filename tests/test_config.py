@@ -374,7 +374,7 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
             row("vanilla_oaxe10k", canvas="mask"),
             ["vanilla_oaxe10k.start", "canvas copy", "mask"],
         ),
-        ("config/systems.yaml", row("vanilla_oaxe10k", size="big"), ["vanilla_oaxe10k.start", "size mini"]),
+        ("config/systems.yaml", row("vanilla_oaxe10k", size="big"), ["vanilla_oaxe10k.start", "size micro"]),
         ("config/systems.yaml", row("vanilla_kd_10k", start="vanilla_oaxe10k"), ["start", "itself rests on"]),
         ("config/systems.yaml", row("glat_kd", predictor="glat_raw"), ["glat_kd.predictor", "glat_raw", "vanilla_kd"]),
         (

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from natlab import devices
 from natlab.config import SCHEMAS, Run
 from natlab.corpus import dataset as dataset_files
 from natlab.files import read_json
@@ -122,7 +123,8 @@ class Costs:
         device, units = self.device(job), job.gpus or job.threads
         tokens = training["updates"] * training["batch_tokens"] * training["update_freq"] * self.table["fill"]
         factor = self.table["inputs"].get(spec.get("input", {}).get("name"), 1.0)
-        seconds = tokens * 3 * work.forward * factor / (device["train_gflops"][training["precision"]] * 1e9 * units)
+        precision = devices.arithmetic(training["precision"], gpu=job.gpus > 0)
+        seconds = tokens * 3 * work.forward * factor / (device["train_gflops"][precision] * 1e9 * units)
         validations = training["updates"] // training["validate_every"]
         seconds += validations * self._decoding_seconds(job, work, corpus.valid, corpus.tokens, {"beam": 1})
         checkpoints = training["average_best"] + self.table["disk"]["checkpoints_beside_best"]

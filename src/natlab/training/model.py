@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
 
+from natlab import devices
 from natlab.errors import UserError
 from natlab.models.load import build, load
 from natlab.models.transformer import Seq2Seq
@@ -12,12 +14,13 @@ from natlab.proxy import registry
 
 
 def description(spec: dict, source_vocabulary: int, target_vocabulary: int) -> dict:
-    """What `natlab.models.load.build` needs, from a training spec and the sizes of the vocabularies."""
+    """What `natlab.models.load.build` needs, from a training spec and the sizes of the vocabularies. Its precision is
+    the one that this machine trains in."""
     model = {
         "architecture": spec["architecture"],
         **spec["size"],
         "dropout": spec["training"]["dropout"],
-        "precision": spec["training"]["precision"],
+        "precision": devices.arithmetic(spec["training"]["precision"], torch.cuda.is_available()),
         "source_vocabulary": source_vocabulary,
         "target_vocabulary": target_vocabulary,
         "joint_vocabulary": spec["joint_vocabulary"],

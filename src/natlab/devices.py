@@ -1,4 +1,4 @@
-"""What a machine computes with. Its GPUs are shared among its jobs: a job claims its own by lock files and sees no others.
+"""What a machine computes with. Its jobs share its GPUs: a job claims its own by lock files and sees no others.
 
 Snakemake limits how many jobs ask for GPUs at once, but tells none of them which to use. Rules state how many a job
 asks for in the variable ``NATLAB_GPUS``, and every verb claims them before it starts. Inside a job of Slurm, which has

@@ -41,8 +41,8 @@ class NotFinite(Exception):
 class CheckedTrainer(Trainer):
     """fairseq's trainer, but it leaves the parameters alone where the gradient is not finite.
 
-    The settings that it reads some forty times an update are plain here; omegaconf would take 4 ms for them. Checkpoints
-    hold none: the spec stands beside them.
+    The settings that it reads some forty times an update are plain here; omegaconf would take 4 ms for them.
+    Checkpoints hold none: the spec stands beside them.
     """
 
     def __init__(self, config, *parts):

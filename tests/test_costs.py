@@ -19,8 +19,9 @@ RUNS = functools.cache(lambda run: config.load_file(REPOSITORY / run, REPOSITORY
 
 
 @pytest.fixture
-def costs_of(tmp_path):
-    """The costs of a shipped run on a machine where nothing has been made."""
+def costs_of(tmp_path, monkeypatch):
+    """The costs of a shipped run on a machine where nothing has been made, whose CPU has bfloat16."""
+    monkeypatch.setattr("natlab.devices.arithmetic", lambda precision, gpu: precision)
     for name in ("config", "workflow"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
 
@@ -92,8 +93,7 @@ def test_trainings_of_the_reference_run_are_estimated_within_a_factor_of_two(cos
     assert 0.5 < costs.cost(model(costs.run, system)).seconds / measured < 2
 
 
-def test_threads_and_precision_count(costs_of, monkeypatch):
-    monkeypatch.setattr("natlab.devices.arithmetic", lambda precision, gpu: precision)  # of a CPU with bfloat16
+def test_threads_and_precision_count(costs_of):
     costs = costs_of("config/runs/multi30k_tiny.yaml")
     one, two = (costs.cost(model(costs.run, "vanilla_raw", threads=threads)).seconds for threads in (1, 2))
     assert 1.9 < one / two <= 2

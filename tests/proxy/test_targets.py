@@ -166,10 +166,10 @@ def test_dynamic_kd_weighs_likelihood_against_distortion(foreseen):
     bleu = torch.tensor([[[100.0, 20.0], [20.0, 100.0]]])
     logits = logits_of([{4: 0.5, 6: 0.125, 9: 0.375}, {5: 0.5, 7: 0.125, 9: 0.375}])
     for gamma, beta, expected in (
-        ([1.0, 0.0], 0.1, [4, 5]),  # 1 - 10 against 3 - 2
-        ([0.0, 1.0], 0.1, [6, 7]),  # 1 - 2 against 3 - 10
-        ([0.0, 1.0], 0.02, [4, 5]),  # 1 - 0.4 against 3 - 2
-        ([0.0, 1.0], 0.03, [6, 7]),  # 1 - 0.6 against 3 - 3
+        ([1.0, 0.0], 0.1, [4, 5]),  # 2 - 10 against 6 - 2
+        ([0.0, 1.0], 0.1, [6, 7]),  # 2 - 2 against 6 - 10
+        ([0.0, 1.0], 0.03, [4, 5]),  # 2 - 0.6 against 6 - 3
+        ([0.0, 1.0], 0.06, [6, 7]),  # 2 - 1.2 against 6 - 6
     ):
         proxy, references = dynamic(candidates, bleu, torch.tensor(gamma), beta=beta)
         assert proxy(references, foreseen(logits)).tolist() == [expected]
@@ -177,16 +177,16 @@ def test_dynamic_kd_weighs_likelihood_against_distortion(foreseen):
         assert proxy(references, foreseen(logits)).tolist() == [expected]
 
 
-def test_dynamic_kd_of_a_sentences_bits_finds_likelihood_weightier(foreseen):
+def test_dynamic_kd_of_bits_per_token_finds_likelihood_less_weighty(foreseen):
     candidates = torch.tensor([[[4, 5], [6, 7]]])
     bleu = torch.tensor([[[100.0, 20.0], [20.0, 100.0]]])
     logits = logits_of([{4: 0.5, 6: 0.125, 9: 0.375}, {5: 0.5, 7: 0.125, 9: 0.375}])
-    proxy, references = dynamic(candidates, bleu, torch.tensor([0.0, 1.0]), beta=0.03, per="sentence")
-    assert proxy(references, foreseen(logits)).tolist() == [[4, 5]]  # 2 - 0.6 against 6 - 3
+    proxy, references = dynamic(candidates, bleu, torch.tensor([0.0, 1.0]), beta=0.03, per="token")
+    assert proxy(references, foreseen(logits)).tolist() == [[6, 7]]  # 1 - 0.6 against 3 - 3
 
 
 def test_dynamic_kd_decodes_only_what_can_still_win(foreseen):
-    """The least distorted candidate costs 3 bits, and the other is less distorted than that by 8: it is not decoded. Of
+    """The least distorted candidate costs 6 bits, and the other is less distorted than that by 8: it is not decoded. Of
     a sentence whose candidates are all the same none is."""
     candidates = torch.tensor([[[4, 5, 8], [6, 7, PAD]], [[4, 5, 8], [4, 5, 8]]])
     bleu = torch.tensor([[[100.0, 20.0], [20.0, 100.0]], [[100.0, 100.0], [100.0, 100.0]]])

@@ -64,7 +64,7 @@ rule measure:
         checkpoints=CHECKPOINTS,
         tracking=TRACKING,
     shell:
-        "natlab measure --translations {input.translations} --corpus {params.corpus}"
+        "OMP_NUM_THREADS={threads} natlab measure --translations {input.translations} --corpus {params.corpus}"
         " --dataset-config {input.dataset} --identity {params.identity:q} --out {output}"
         " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
 

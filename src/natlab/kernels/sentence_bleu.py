@@ -71,9 +71,11 @@ def sentence_bleu_reference(
     hypothesis, reference = hypotheses[pairs[:, 0]], references[pairs[:, 1]]
     of_hypothesis = torch.arange(hypothesis.shape[1], device=h.device) < h[:, None]
     of_reference = torch.arange(reference.shape[1], device=h.device) < r[:, None]
-    # whether the n-grams at two positions are equal: in hypothesis and reference, and in the hypothesis itself
+    # whether the n-grams at two positions are equal: in hypothesis and reference, and in the hypothesis itself, where
+    # the second position comes before the first
     first_across = (hypothesis[:, :, None] == reference[:, None]) & of_hypothesis[:, :, None] & of_reference[:, None]
-    first_within = (hypothesis[:, :, None] == hypothesis[:, None]) & of_hypothesis[:, :, None] & of_hypothesis[:, None]
+    before = torch.ones(hypothesis.shape[1], hypothesis.shape[1], dtype=torch.bool, device=h.device).tril(-1)
+    first_within = (hypothesis[:, :, None] == hypothesis[:, None]) & of_hypothesis[:, :, None] & before
     across, within = first_across, first_within
 
     logs, order, smoothing = torch.zeros_like(h, dtype=torch.float64), torch.zeros_like(h), torch.ones_like(h)
@@ -84,7 +86,7 @@ def sentence_bleu_reference(
                 first & pad(shorter[:, 1:, 1:], (0, 1, 0, 1))
                 for first, shorter in ((first_across, across), (first_within, within))
             )
-        correct = (within.tril(-1).sum(2) < across.sum(2)).sum(1).double()
+        correct = (within.sum(2) < across.sum(2)).sum(1).double()
         total = (h - n + 1).clamp(min=0).double()
         smoothing = torch.where(correct == 0, 2 * smoothing, smoothing)
         precision = torch.where(correct == 0, 1 / (smoothing * total), correct / total)

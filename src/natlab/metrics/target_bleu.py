@@ -32,12 +32,14 @@ def target_bleu(targets: Sequence[Tokens], references: Sequence[Sequence[Tokens]
 def exact(targets: Sequence[Sequence[str]], distributions: Iterable[Distribution]) -> float:
     """The mean over sentences of Σ_Y P(Y|X) S(Y, T): targets T in words, and P(Y|X) enumerated for each of them."""
     numbers: dict[str, int] = {}
-    total = 0.0
+    hypotheses, references, weights = [], [], []
     for target, distribution in zip(targets, distributions, strict=True):
         sentences, probabilities = zip(*distribution, strict=True)
         own, *others = ([numbers.setdefault(word, len(numbers)) for word in words] for words in (target, *sentences))
-        total += float(np.dot(probabilities, sentence_scores([own] * len(others), others)))
-    return total / len(targets)
+        hypotheses += [own] * len(others)
+        references += others
+        weights += probabilities
+    return float(np.dot(weights, sentence_scores(hypotheses, references))) / len(targets)
 
 
 def sentence_scores(hypotheses: Sequence[Tokens], references: Sequence[Tokens]) -> np.ndarray:

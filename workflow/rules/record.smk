@@ -1,9 +1,13 @@
-# The record of the run, for `natlab status`: its jobs when Snakemake starts, then what becomes of each.
+# When Snakemake starts and stops: the record of the run, for `natlab status`, its jobs and what becomes of each.
 import natlab.jobs
 
 
 onstart:
     natlab.jobs.begin(RUN.name, workflow, log)
+    if workflow.local_exec:
+        # It wakes the scheduler each second, and once more a second for every job that has ended (Snakemake 9.27.1): after
+        # a hundred jobs that takes half a core. On one machine there is nothing that it should hold back.
+        workflow.scheduler.job_rate_limiter = None
 
 
 onsuccess:

@@ -64,11 +64,19 @@ def test_a_finished_training_started_again_gives_the_same_model(first, trained, 
 
 
 @pytest.mark.parametrize("architecture, precision", [("transformer", "fp32"), ("transformer", "bf16"), ("nat", "bf16")])
-def test_both_architectures_train_in_both_precisions(architecture, precision, trained, spec, tmp_path):
+def test_both_architectures_train_in_both_precisions(architecture, precision, trained, spec, tmp_path, monkeypatch):
+    monkeypatch.setattr("natlab.devices.arithmetic", lambda precision, gpu: precision)  # whatever this CPU is
     parameters, _, curve = trained({**spec(updates=20, precision=precision), "architecture": architecture}, tmp_path)
     assert all(value.dtype == torch.float32 and value.isfinite().all() for value in parameters.values())
     training = [point["loss"] for point in curve if point["subset"] == "train"]
     assert training[-1] < training[0]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU trains in bfloat16")
+def test_a_cpu_without_bfloat16_trains_in_float32_and_the_model_says_so(trained, spec, tmp_path, monkeypatch):
+    monkeypatch.setattr("natlab.devices.CPU", tmp_path / "no cpuinfo")
+    trained(spec(updates=2, validate_every=2, precision="bf16"), tmp_path)
+    assert torch.load(tmp_path / "model.pt", weights_only=True)["description"]["precision"] == "fp32"
 
 
 def test_a_model_starts_from_another_and_learns_at_a_fixed_rate(first, trained, spec, tmp_path):

@@ -15,6 +15,7 @@ rule candidates:
         directory("results/candidates/{dataset}/{scale}/seed{seed}"),
     log:
         "results/logs/candidates/{dataset}/{scale}/seed{seed}.log",
+    priority: 20
     threads: RUN.scale["threads"]
     params:
         candidates=RUN.candidates,

@@ -15,6 +15,8 @@ rule train:
         curve="results/models/{dataset}/{scale}/{system}/seed{seed}/curve.jsonl",
     log:
         "results/logs/train/{dataset}/{scale}/{system}/seed{seed}.log",
+    # what all else waits for comes first, so that short jobs fill the end of a run
+    priority: 10
     threads: RUN.scale["threads"]
     resources:
         gpu=RUN.scale["gpus"],

@@ -10,6 +10,7 @@ rule distil:
         "results/distilled/{dataset}/{scale}/{teacher}/seed{seed}/shards/{split}.{shard}of{shards}.txt",
     log:
         "results/logs/distil/{dataset}/{scale}/{teacher}/seed{seed}/{split}.{shard}of{shards}.log",
+    priority: 20
     threads: RUN.scale["threads"]
     resources:
         gpu=DECODING_GPUS,
@@ -35,6 +36,7 @@ rule merge_distilled:
         directory("results/distilled/{dataset}/{scale}/{teacher}/seed{seed}/bin"),
     log:
         "results/logs/merge_distilled/{dataset}/{scale}/{teacher}/seed{seed}.log",
+    priority: 20
     shell:
         "natlab merge-distilled --data {input.data} --shards-train {input.train} --shards-valid {input.valid}"
         " --shards-test {input.test} --out {output} &> {log}"

@@ -137,7 +137,7 @@ def _scatter(table: Table, asked: dict) -> Figure:
             axes.annotate(f"{group}, {row['label']}", points[-1], (7, 5), textcoords="offset points", color=COLOURS[g])
         if points:
             axes.plot(*zip(*points, strict=True), "-", lw=1, color=COLOURS[g], alpha=0.6)
-    axes.margins(x=0.3, y=0.15)
+    axes.margins(x=0.4, y=0.15)
     axes.set_xlabel(tables.head(_column(table, asked["x"])))
     axes.set_ylabel(tables.head(_column(table, asked["y"])))
     axes.grid()
@@ -162,15 +162,17 @@ def _surface(table: Table, surface: Sequence[dict]) -> Figure:
         values = [[levels[0] - 1 if value is None else value for value in row] for row in grid]
         drawn = axes.contourf(xs, ys, values, levels=levels, cmap="viridis", extend="min")
         axes.contour(drawn, levels=levels[::2], colors="white", linewidths=0.5, linestyles="solid", alpha=0.7)
-        figure.colorbar(drawn, ax=axes, format="%.1f", shrink=0.9)
+        # as high as the map, whatever its shape
+        figure.colorbar(drawn, cax=axes.inset_axes([1.04, 0, 0.05, 1]), format="%.1f")
         for n, (model, marker) in enumerate(zip(rows[0]["models"], "D^*", strict=True)):
             axes.plot(model["x"], model["y"], marker, ms=12 if marker == "*" else 8, mfc="white", mec=INK, mew=1.1)
-            text = table.spec["rows"][n]["label"]
+            right = model["x"] > (xs[0] + xs[-1]) / 2  # where a label would leave the map
             axes.annotate(
-                text,
+                table.spec["rows"][n]["label"],
                 (model["x"], model["y"]),
-                (8, 7),
+                (-8 if right else 8, 7),
                 textcoords="offset points",
+                ha="right" if right else "left",
                 fontweight="bold",
                 color=INK,
                 bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75},

@@ -47,7 +47,7 @@ def test_what_a_change_makes_again_and_why(project):
     assert result.returncode == 0, result.stderr
     again = result.stdout[result.stdout.index("Made again") :]
     assert (
-        "  train: 1: configuration changed (training.lr: 0.005 -> 0.004)\n    grammar_ende vanilla_kd seed 1\n" in again
+        "  train: 1: configuration changed (training.lr: 0.006 -> 0.004)\n    grammar_ende vanilla_kd seed 1\n" in again
     )
     after = "1 latency, 1 translate, 1 measure, 1 claims, 1 figure, 1 provenance, 2 table, 1 report"
     assert f"  because those before them are: {after}" in again

@@ -57,6 +57,8 @@ def test_each_verb_is_told_its_slice(built):
 
 
 def test_dynamic_kd_rests_on_candidates_and_is_measured_with_its_predictor(project):
+    row = "glat_dynamic: {architecture: nat, target: dynamic, input: glat"
+    project.edit("config/systems.yaml", row, row + ", predictor: vanilla_dynamic")
     place = "grammar_ende/demo/glat_dynamic/seed1"
     result = project.snakemake(
         f"results/translations/{place}", "--config", "systems=[glat_dynamic]", "tables=[mple/table4]"

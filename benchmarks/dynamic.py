@@ -3,7 +3,7 @@
     python -m benchmarks.dynamic --run config/runs/multi30k_tiny.yaml --dataset multi30k_ende \
         --data results/candidates/multi30k_ende/multi30k_tiny/seed1 [--start results/models/.../glat_kd/seed1/model.pt]
 
-Each batch is a step of all systems in turn, by fairseq's own trainer, so a machine that slows down slows all of them.
+Each batch is a step of all systems in turn, by natlab's trainer, so a machine that slows down slows all of them.
 Besides `glat_dynamic` as it is there are two others, which choose the same targets: `distinct`, which decodes all
 distinct lengths of a sentence's candidates and leaves none out, and `each`, which decodes every candidate by itself.
 Prints milliseconds a step (of CPU time without a GPU) and the ratios; for each part of the steps its milliseconds:
@@ -118,7 +118,7 @@ def main() -> None:
         for name, system in systems.items():
             write_json(Path(folder) / "spec.json", run.spec(args.dataset, system, run.settings["seeds"][0]))
             spec = run.spec(args.dataset, system, run.settings["seeds"][0])
-            trained[name] = trainer(fairseq_arguments(spec, args.data, Path(folder), start=args.start))
+            trained[name] = trainer(fairseq_arguments(spec, args.data, Path(folder), start=args.start), natlab=True)
             proxies = trained[name].criterion.proxies
             if name in ("distinct", "each"):
                 proxies.target = {"distinct": Distinct, "each": Each}[name](**vars(proxies.target))

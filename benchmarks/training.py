@@ -4,7 +4,7 @@
     python -m benchmarks.training distil --model results/models/.../transformer/seed1/model.pt --data
     results/corpora/.../bin
 
-`train`: one epoch of the run's teacher. Both models are stepped by fairseq's own trainer, batch by batch in turn, so a
+`train`: one epoch of the run's teacher, each side by its own trainer, batch by batch in turn, so a
 machine that slows down slows both; prints tokens/s (target tokens, eos counted, as fairseq counts), their ratio and
 both validation losses (bits a token). Stock is fairseq's Transformer, label-smoothed cross-entropy and Adam with
 nothing but `natlab.compat`. `distil`: beam 5 over the training side's first sentences, in chunks, in turn; prints
@@ -26,21 +26,26 @@ from natlab import compat
 from natlab.files import write_json
 
 
-def trainer(arguments: list[str]):
-    """fairseq's trainer, with its task and data loaded, for a `fairseq-train` command line."""
+def trainer(arguments: list[str], natlab: bool):
+    """A trainer with its task and data loaded, natlab's or fairseq's own, for a `fairseq-train` command line."""
     compat.apply()
     from fairseq import options, tasks
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
     from fairseq.trainer import Trainer
 
-    parser = options.get_training_parser()
-    config = convert_namespace_to_omegaconf(options.parse_args_and_arch(parser, arguments))
+    from natlab.training.loop import CheckedTrainer, settings
+
+    if natlab:
+        kind, config = CheckedTrainer, settings(arguments)
+    else:
+        parsed = options.parse_args_and_arch(options.get_training_parser(), arguments)
+        kind, config = Trainer, convert_namespace_to_omegaconf(parsed)
     task = tasks.setup_task(config.task)
     torch.manual_seed(config.common.seed)
     model, criterion = task.build_model(config.model), task.build_criterion(config.criterion)
     for split in ("train", "valid"):
         task.load_dataset(split)
-    return Trainer(config, task, model, criterion)
+    return kind(config, task, model, criterion)
 
 
 def stock_arguments(spec: dict, data: str, folder: str) -> list[str]:
@@ -85,8 +90,8 @@ def train(args: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         write_json(Path(folder) / "spec.json", spec)
         both = {
-            "stock": trainer(stock_arguments(spec, data, folder)),
-            "natlab": trainer(fairseq_arguments(spec, data, Path(folder))),
+            "stock": trainer(stock_arguments(spec, data, folder), natlab=False),
+            "natlab": trainer(fairseq_arguments(spec, data, Path(folder)), natlab=True),
         }
         seconds = dict.fromkeys(both, 0.0)
         tokens = updates = 0

@@ -186,14 +186,13 @@ def test_dynamic_kd_of_bits_per_token_finds_likelihood_less_weighty(foreseen):
 
 
 def test_dynamic_kd_decodes_only_what_can_still_win(foreseen):
-    """The least distorted candidate costs 6 bits, and the other is less distorted than that by 8: it is not decoded. Of
-    a sentence whose candidates are all the same none is."""
+    """The least distorted candidate costs 6 bits, and the other is less distorted than that by 8: it is not decoded."""
     candidates = torch.tensor([[[4, 5, 8], [6, 7, PAD]], [[4, 5, 8], [4, 5, 8]]])
     bleu = torch.tensor([[[100.0, 20.0], [20.0, 100.0]], [[100.0, 100.0], [100.0, 100.0]]])
     prediction = foreseen(logits_of([{6: 0.125, 9: 0.875}, {7: 0.125, 9: 0.875}, {8: 1.0}]).repeat(2, 1, 1))
     proxy, references = dynamic(candidates, bleu, beta=0.1, gamma=[0.0, 1.0])
     assert proxy(references, prediction).tolist() == [[6, 7, PAD], [4, 5, 8]]
-    assert prediction.model.decoded == [(0, 2)]
+    assert prediction.model.decoded == [(0, 2), (1, 3)]
 
 
 @given(

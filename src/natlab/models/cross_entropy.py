@@ -8,9 +8,9 @@ ROWS = {"cpu": 512, "cuda": 8192}
 ROWS_LIKELIEST = {"cpu": 128, "cuda": 8192}  # without a gradient, which makes larger products worth it
 
 
-def _log_normaliser(logits: Tensor, probabilities: Tensor) -> Tensor:
-    """log sum exp of logits [R, V] from their softmax: with p_max = exp(z_max - lse), lse = z_max - log p_max."""
-    return logits.amax(1).float() - probabilities.amax(1).log()
+def _log_normaliser(best: Tensor, probabilities: Tensor) -> Tensor:
+    """log sum exp [R] of logits z from the best one [R] and their softmax [R, V]: p_max = exp(z_max - lse)."""
+    return best.float() - probabilities.amax(1).log()
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -30,7 +30,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             h, t = hidden[rows], target[rows, None]
             logits = h @ projection.t()
             probabilities = torch.softmax(logits, dim=1, dtype=torch.float32)
-            normaliser = _log_normaliser(logits, probabilities)
+            normaliser = _log_normaliser(logits.amax(1), probabilities)
             nll[rows] = normaliser - logits.gather(1, t)[:, 0].float()
             loss[rows] = nll[rows]
             if smoothing:
@@ -79,6 +79,6 @@ def likeliest(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     for start in range(0, len(hidden), step):
         rows = slice(start, start + step)
         logits = hidden[rows] @ projection
-        words[rows] = logits.max(1).indices
-        normaliser[rows] = _log_normaliser(logits, torch.softmax(logits, dim=1, dtype=torch.float32))
+        best, words[rows] = logits.max(1)
+        normaliser[rows] = _log_normaliser(best, torch.softmax(logits, dim=1, dtype=torch.float32))
     return words, normaliser

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import ClassVar, Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from natlab.models.nat import NonAutoregressiveTransformer
@@ -47,7 +48,7 @@ class Positions:
 
     def log_probs(self, target: Tensor) -> Tensor:
         """Log-probability [P, T], in nats, of token t of ``target`` [P, T] at position t; 0 where it is padding."""
-        logits = (self.states.float() * self.embedding[target]).sum(2)
+        logits = (self.states.float() * F.embedding(target, self.embedding)).sum(2)
         return (logits - self.normaliser).clamp(max=0) * self.inside
 
     def log_probs_everywhere(self, tokens: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ class Prediction:
     def _all(self) -> Tensor:
         return torch.arange(len(self.source.lengths), device=self.source.lengths.device)
 
-    @torch.no_grad()
+    @torch.inference_mode()  # cheaper than no_grad; what `at` hands out are copies, which may enter other graphs
     def _work_out(self, rows: Tensor, lengths: Tensor) -> None:
         source, memories = self.source, self.memories
         if not torch.equal(rows, self._all):

@@ -1,5 +1,6 @@
 """Adam as fairseq's, by torch's fused implementation."""
 
+import inspect
 from dataclasses import dataclass, field
 
 import torch
@@ -16,13 +17,24 @@ class NatlabAdamConfig(FairseqDataclass):
     lr: list[float] = II("optimization.lr")
 
 
+class Adam(torch.optim.AdamW):
+    """AdamW without what torch wraps around it for its compiler, whose import takes a second and a half and which has
+    nothing to compile here."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.AdamW.load_state_dict)
+
+
 @register_optimizer("natlab_adam", dataclass=NatlabAdamConfig)
 class NatlabAdam(FairseqOptimizer):
     """One kernel for all parameters instead of a Python loop over them, for the step, the scaling and the norm."""
 
     def __init__(self, cfg: NatlabAdamConfig, params):
         super().__init__(cfg)
-        self._optimizer = torch.optim.AdamW(list(params), fused=True, **self.optimizer_config)
+        self._optimizer = Adam(list(params), fused=True, **self.optimizer_config)
 
     @property
     def optimizer_config(self):

@@ -100,13 +100,14 @@ def fairseq_arguments(spec: dict, data: str, folder: Path, processes: int = 1, s
         "--skip-invalid-size-inputs-valid-test", "--fixed-validation-seed", "1",
         # a background thread prepares batches; worker processes would die of the signals that this one survives
         "--num-workers", "0",
+        "--distributed-world-size", str(processes),  # not as many as there are GPUs
     ]  # fmt: skip
     if start:
         arguments += ["--start", start]
     if processes > 1:
         backend = "nccl" if torch.cuda.is_available() else "gloo"
-        arguments += ["--distributed-world-size", str(processes), "--distributed-backend", backend,
-                      "--ddp-backend", "legacy_ddp", "--load-checkpoint-on-all-dp-ranks"]  # fmt: skip
+        arguments += ["--distributed-backend", backend, "--ddp-backend", "legacy_ddp",
+                      "--load-checkpoint-on-all-dp-ranks"]  # fmt: skip
     return arguments if torch.cuda.is_available() else [*arguments, "--cpu"]
 
 

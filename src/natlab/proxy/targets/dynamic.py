@@ -51,10 +51,9 @@ class Dynamic:
 
         # L_NAT is not negative: whatever is more distorted than the best so far costs cannot be better. So the least
         # distorted candidate, with those as long, comes first, and then only what that leaves, which mostly is little.
-        undecided = candidates.ne(candidates[:, :1]).any(2).any(1, keepdim=True)
-        first = undecided & lengths.eq(lengths.gather(1, distortion.argmin(1, keepdim=True)))
+        first = lengths.eq(lengths.gather(1, distortion.argmin(1, keepdim=True)))
         work_out(first)
-        work_out(undecided & ~first & (distortion <= cost.amin(1, keepdim=True)))
+        work_out(~first & (distortion <= cost.amin(1, keepdim=True)))
         chosen = cost.argmin(1)
         return candidates[torch.arange(len(chosen), device=chosen.device), chosen]
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from natlab.decoding.rerank import mean_log_probability
+from natlab.models.cross_entropy import argmax
 from natlab.models.nat import LARGEST_DIFFERENCE, NonAutoregressiveTransformer
 from natlab.models.transformer import Transformer
 
@@ -27,8 +28,7 @@ def likeliest(model: NonAutoregressiveTransformer, states: Tensor) -> tuple[Tens
     logits = model.logits(states)
     never = [model.config.pad, model.config.eos] + [model.config.bos] * (not model.blank)
     logits[:, :, never] = -torch.inf
-    best, tokens = logits.max(2)
-    return tokens, best - logits.logsumexp(2)
+    return argmax(logits), torch.softmax(logits, dim=2).amax(2).log()
 
 
 def finished(

@@ -44,7 +44,7 @@ class Data:
 
     def text(self, tokens: Tensor) -> str:
         """Target tokens as text, subwords put together again."""
-        return self.target.string(tokens, bpe_symbol="@@ ")
+        return self.target.string(tokens.tolist(), bpe_symbol="@@ ")
 
     def _side(self, split: str, side: str) -> Sequence[Tensor]:
         from fairseq.data.data_utils import load_indexed_dataset

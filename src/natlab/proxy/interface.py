@@ -83,10 +83,9 @@ class Prediction:
         if rows is None:
             rows = self._all
         keys = rows * LONGEST + lengths
-        new = keys.unique()
-        if self._keys is not None:
-            new = new[~torch.isin(new, self._keys)]
-        if len(new):
+        missing = keys if self._keys is None else keys[~torch.isin(keys, self._keys)]
+        if len(missing):
+            new = missing.unique()
             self._work_out(new // LONGEST, new % LONGEST)
         ordered, order = self._keys.sort()
         index = order[torch.searchsorted(ordered, keys)]
@@ -106,10 +105,10 @@ class Prediction:
         if not torch.equal(rows, self._all):
             source, memories = source.chosen(rows), [memory.index_select(1, rows) for memory in memories]
         states = self.model.decode(source, lengths, memories=memories)
-        inside = torch.arange(states.shape[1], device=lengths.device) < lengths[:, None]
+        inside = (torch.arange(states.shape[1], device=lengths.device) < lengths[:, None]).flatten().nonzero()[:, 0]
         tokens = lengths.new_zeros(states.shape[:2])
         normaliser = torch.zeros(states.shape[:2], device=states.device)
-        tokens[inside], normaliser[inside] = self.model.likeliest(states[inside])
+        tokens.view(-1)[inside], normaliser.view(-1)[inside] = self.model.likeliest(states.flatten(0, 1)[inside])
         made = Positions(states, tokens, normaliser, lengths, self.model.embedding.weight.detach())
         keys = rows * LONGEST + lengths
         self._known = made if self._known is None else _joined(self._known, made)

@@ -103,10 +103,9 @@ def _groups(table: Table, asked: dict) -> Figure:
             entry, x = table.entries[n, key], place + (s - (len(series) - 1) / 2) * width
             if entry.measured is not None:
                 axes.bar(x, entry.measured, 0.92 * width, color=COLOURS[s], yerr=entry.std, ecolor=INK, capsize=2)
+                # at the bar's foot, where no published value and no deviation comes in its way
                 text = tables.number(entry.measured, 1)
-                axes.annotate(
-                    text, (x, entry.measured + (entry.std or 0)), (0, 2), textcoords="offset points", ha="center"
-                )
+                axes.annotate(text, (x, 0), (0, 3), textcoords="offset points", ha="center", color="white")
             if isinstance(entry.published, int | float):
                 axes.plot(x, entry.published, "D", ms=5, mfc="white", mec=INK, mew=1, zorder=4)
     axes.set_xticks(range(len(rows)), [table.spec["rows"][n]["label"] for n in rows])

@@ -46,6 +46,14 @@ class CheckedTrainer(Trainer):
     def state_dict(self):
         return {**super().state_dict(), "cfg": None}
 
+    def _set_seed(self):
+        """fairseq's seed of the next update. On a CPU not for GPUs, too: torch would note that down, stack and all, for
+        the day that it finds some, a millisecond and some kilobytes an update."""
+        if self.cuda:
+            super()._set_seed()
+        else:
+            torch.default_generator.manual_seed(self.cfg.common.seed + self.get_num_updates())
+
     def clip_grad_norm(self, clip_norm):
         norm = super().clip_grad_norm(clip_norm)
         if not torch.isfinite(norm):  # the same in all processes: their gradients have been added up

@@ -68,5 +68,9 @@ class NatlabModel(BaseFairseqModel):
     def set_num_updates(self, num_updates):
         self.updates = num_updates
 
+    def train(self, mode=True):
+        """As torch's, but at once where it is so already: fairseq asks for it several times an update."""
+        return self if self.training == mode else super().train(mode)
+
     def forward(self, *args, **kwargs):
         raise TypeError("the criterion works on the model's net")

@@ -34,7 +34,7 @@ def dictionaries(data: str | Path) -> tuple[Dictionary, Dictionary]:
 
 def joined(dictionary: Dictionary, tokens) -> str:
     """Tokens as text, subwords put together again."""
-    return dictionary.string(tokens, bpe_symbol="@@ ", extra_symbols_to_ignore={dictionary.pad()})
+    return dictionary.string(tokens.tolist(), bpe_symbol="@@ ", extra_symbols_to_ignore={dictionary.pad()})
 
 
 @dataclass

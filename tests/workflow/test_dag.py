@@ -56,6 +56,21 @@ def test_each_verb_is_told_its_slice(built):
     ]
 
 
+def test_the_settings_in_a_reports_folder_are_not_taken_for_the_runs(fresh):
+    """A clone has the reports of the reference runs, and no note of Snakemake's on how they were made."""
+    stale = fresh.root / "reports/demo/run.json"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("{}")
+    result = fresh.snakemake("--dry-run", "reports/demo/tables/mple.table1.csv")
+    assert result.returncode == 0, result.stdout
+    assert "rule run_settings" in result.stdout and "reports/demo/run.json" not in result.stdout
+
+
+def test_the_report_holds_the_runs_settings(built):
+    made = json.loads((built.root / "reports/small/run.json").read_text())
+    assert made["run"] == "small" and made["systems"] == ["transformer", "vanilla_raw", "vanilla_kd"]
+
+
 def test_dynamic_kd_rests_on_candidates_and_is_measured_with_its_predictor(project):
     row = "glat_dynamic: {architecture: nat, target: dynamic, input: glat"
     project.edit("config/systems.yaml", row, row + ", predictor: vanilla_dynamic")

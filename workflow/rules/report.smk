@@ -10,10 +10,11 @@ localrules:
     report,
 
 
-# The run as it was resolved, overrides of the command line included.
+# The run as it was resolved, overrides of the command line included. Not in the reports, where a clone has those of a
+# reference run, perhaps with other settings, which Snakemake would take for made.
 rule run_settings:
     output:
-        f"{REPORTS}/run.json",
+        f"results/settings/{RUN.name}.json",
     log:
         f"results/logs/run_settings/{RUN.name}.log",
     params:
@@ -129,8 +130,10 @@ rule report:
         code=code("report/*.py"),
     output:
         page=f"{REPORTS}/report.html",
+        settings=f"{REPORTS}/run.json",
         measurements=f"{REPORTS}/measurements.csv",
     log:
         f"results/logs/report/{RUN.name}.log",
     shell:
-        "natlab report --run {input.run} --measurements results/measurements --out {output.page} &> {log}"
+        "{{ natlab report --run {input.run} --measurements results/measurements --out {output.page}"
+        " && cp {input.run} {output.settings}; }} &> {log}"

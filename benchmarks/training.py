@@ -4,11 +4,11 @@
     python -m benchmarks.training distil --model results/models/.../transformer/seed1/model.pt --data
     results/corpora/.../bin
 
-`train`: one epoch of the run's teacher, each side by its own trainer, batch by batch in turn, so a
-machine that slows down slows both; prints tokens/s (target tokens, eos counted, as fairseq counts), their ratio and
-both validation losses (bits a token). Stock is fairseq's Transformer, label-smoothed cross-entropy and Adam with
-nothing but `natlab.compat`. `distil`: beam 5 over the training side's first sentences, in chunks, in turn; prints
-sentences/s, the ratio, and the BLEU of our output against stock's.
+`train`: one epoch of the run's teacher, each side by its own trainer, batch by batch in turn, so a machine that slows
+down slows both; prints tokens/s (target tokens, eos counted, as fairseq counts), their ratio and both validation losses
+(bits a token). Stock is fairseq's Transformer, label-smoothed cross-entropy and Adam with nothing but `natlab.compat`.
+`distil`: beam 5 over the training side's first sentences, in chunks, in turn; prints sentences/s, the ratio, and the
+BLEU of our output against stock's.
 """
 
 import argparse

@@ -112,7 +112,7 @@ def main() -> None:
     dynamic = "glat_dynamic_noreg" if args.no_regulariser else "glat_dynamic"
     systems = {"vanilla": "vanilla_raw", "glat_dynamic": dynamic, "distinct": dynamic, "each": dynamic}
     clock, trained = Clock(), {}
-    Prediction._work_out = clock.timed("decoder under Z*", Prediction._work_out)
+    Prediction._decode = clock.timed("decoder under Z*", Prediction._decode)
     Seq2Seq.likeliest = clock.timed("output layer under Z*", Seq2Seq.likeliest)
     with tempfile.TemporaryDirectory() as folder:
         for name, system in systems.items():

@@ -6,26 +6,25 @@ import pytest
 import torch
 
 from natlab.kernels import use
-from natlab.models.cross_entropy import likeliest
+from natlab.models.transformer import Seq2Seq
 from natlab.proxy.interface import Prediction
 
 
 class Given:
     """Predicts ``logits`` [B, T, V] at the first positions, whatever the length; counts what it is asked to decode."""
 
-    config = SimpleNamespace(bos=0, pad=1, eos=2)
-
     def __init__(self, logits):
+        self.config = SimpleNamespace(bos=0, pad=1, eos=2, target_vocabulary=logits.shape[2])
         # states are the logits, the output layer is the identity
         self.states, self.embedding = logits, SimpleNamespace(weight=torch.eye(logits.shape[2]))
-        self.decoded = []
+        self.device, self.decoded = logits.device, []
 
     def decode(self, source, lengths, memories):
         self.decoded += zip(source.rows.tolist(), lengths.tolist(), strict=True)
         return self.states[source.rows, : int(lengths.max())]
 
-    def likeliest(self, hidden):
-        return likeliest(hidden, self.embedding.weight)
+    def likeliest(self, hidden, among=None):
+        return Seq2Seq.likeliest(self, hidden, among)
 
 
 class Rows:

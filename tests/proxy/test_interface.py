@@ -41,6 +41,27 @@ def test_each_sentence_is_predicted_as_if_it_were_alone_whatever_was_asked_befor
             torch.testing.assert_close(everywhere[i, :, :length], logp[:, target[i]].t(), rtol=1e-4, atol=1e-4)
 
 
+@given(st.sets(st.integers(0, 11), min_size=1), st.booleans())
+def test_among_few_words_a_prediction_bounds_their_probability(words, known):
+    prediction, lengths, words = prediction_of_a_model(), torch.tensor([2, 4, 3]), torch.tensor(sorted(words))
+    if known:
+        prediction.at(lengths)
+    at, whole = prediction.at(lengths, among=words), prediction.at(lengths)
+    target = words[torch.randint(len(words), (3, 4))]
+    assert (at.log_probs(target) >= whole.log_probs(target) - 1e-5).all()
+    logits = (whole.states @ prediction.model.embedding.weight[words].t())[whole.inside]
+    torch.testing.assert_close(at.normaliser[at.inside], logits.logsumexp(1))
+    assert torch.equal(at.tokens[at.inside], words[logits.argmax(1)])
+
+
+def test_targets_of_unlike_lengths_are_decoded_apart(foreseen):
+    prediction = foreseen(torch.randn(300, 12, 8))
+    lengths = torch.tensor([12, 2, 3]).repeat(100)
+    at = prediction.at(lengths)
+    assert [length for _, length in prediction.model.decoded] == 100 * [12] + 100 * [2, 3]
+    assert torch.equal(at.states[at.inside], prediction.model.states[at.inside])
+
+
 def test_a_sentence_at_a_length_is_decoded_once(foreseen):
     prediction = foreseen(torch.zeros(3, 6, 8))
     prediction.at(torch.tensor([2, 2, 5, 2]), torch.tensor([0, 0, 0, 2]))

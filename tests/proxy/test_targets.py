@@ -201,14 +201,15 @@ def test_dynamic_kd_decodes_only_what_can_still_win(foreseen):
     per=st.sampled_from(["token", "sentence"]),
     beta=st.sampled_from([0.0, 0.002, 0.02, 0.2, "wmt14_ende"]),
     gamma=st.sampled_from(["tuned", "wmt17_zhen", [1.0, 2.0, 0.0, 0.5, 1.0]]),
+    vocabulary=st.sampled_from([8, 1100]),  # of which the candidates' four words are much or little
 )
-def test_dynamic_kd_takes_the_least_of_equation_21_and_l_nat(foreseen, seed, regulariser, per, beta, gamma):
+def test_dynamic_kd_takes_the_least_of_equation_21_and_l_nat(foreseen, seed, regulariser, per, beta, gamma, vocabulary):
     torch.manual_seed(seed)
     lengths = torch.randint(1, 5, (4, 5))
     candidates = torch.randint(4, 7, (4, 5, int(lengths.max())))
     candidates = candidates.masked_fill(torch.arange(candidates.shape[2]) >= lengths[..., None], PAD)
     candidates[:, 1] = candidates[:, 3]  # some are the same
-    bleu, tuned, logits = 100 * torch.rand(4, 5, 5), torch.rand(5), 2 * torch.randn(4, candidates.shape[2], 8)
+    bleu, tuned, logits = 100 * torch.rand(4, 5, 5), torch.rand(5), 2 * torch.randn(4, candidates.shape[2], vocabulary)
     proxy, references = dynamic(candidates, bleu, tuned, beta=beta, gamma=gamma, regulariser=regulariser, per=per)
     found = proxy(references, foreseen(logits))
     weights = {"tuned": tuned.tolist(), "wmt17_zhen": [0.9, 1.4, 1.3, 0.9, 2.0]}.get(str(gamma), gamma)

@@ -8,9 +8,9 @@ ROWS = {"cpu": 512, "cuda": 8192}
 LOGITS_LIKELIEST = 1 << 20  # logits at once on a CPU without a gradient, which makes larger products worth it
 
 
-def _log_normaliser(best: Tensor, probabilities: Tensor) -> Tensor:
-    """log sum exp [R] of logits z from the best one [R] and their softmax [R, V]: p_max = exp(z_max - lse)."""
-    return best.float() - probabilities.amax(1).log()
+def _log_normaliser(best: Tensor, probability: Tensor) -> Tensor:
+    """log sum exp [R] of logits z from the best one [R] and its softmax [R]: p_max = exp(z_max - lse)."""
+    return best.float() - probability.log()
 
 
 def argmax(logits: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             h, t = hidden[rows], target[rows, None]
             logits = h @ projection.t()
             probabilities = torch.softmax(logits, dim=1, dtype=torch.float32)
-            normaliser = _log_normaliser(logits.amax(1), probabilities)
+            normaliser = _log_normaliser(logits.amax(1), probabilities.amax(1))
             nll[rows] = normaliser - logits.gather(1, t)[:, 0].float()
             loss[rows] = nll[rows]
             if smoothing:
@@ -85,5 +85,7 @@ def likeliest(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         rows = slice(start, start + step)
         logits = hidden[rows] @ projection
         words[rows] = argmax(logits)
-        normaliser[rows] = _log_normaliser(logits.amax(1), torch.softmax(logits, dim=1, dtype=torch.float32))
+        probabilities = torch.softmax(logits, dim=1, dtype=torch.float32)
+        best = (part.gather(1, words[rows, None])[:, 0] for part in (logits, probabilities))
+        normaliser[rows] = _log_normaliser(*best)
     return words, normaliser

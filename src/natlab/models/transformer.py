@@ -117,9 +117,13 @@ class Seq2Seq(nn.Module):
         """Loss (a sum, in nats) and negative log-likelihoods [N] of target [N] under decoder states [N, d]."""
         return linear_cross_entropy(hidden, self.embedding.weight, target, smoothing)
 
-    def likeliest(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """The likeliest token [N] of decoder states [N, d], and log sum exp of its logits [N], in nats."""
-        return likeliest(hidden, self.embedding.weight)
+    def likeliest(self, hidden: Tensor, among: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The likeliest token [N] of decoder states [N, d], and log sum exp of its logits [N], in nats; ``among`` the
+        tokens [R], or all of the vocabulary."""
+        if among is None:
+            return likeliest(hidden, self.embedding.weight)
+        which, normaliser = likeliest(hidden, self.embedding.weight[among])
+        return among[which], normaliser
 
     def description(self) -> dict:
         """What `natlab.models.load` needs to build this model again."""

@@ -1,10 +1,10 @@
 """What a proxy target or proxy input is given, and what it returns. One class a file in `targets` and `inputs`; the
 file's name is the name in ``config/systems.yaml``, the class's fields are its options (see `registry`)."""
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -61,8 +61,8 @@ class Positions:
 class Prediction:
     """What the model in training predicts under the vanilla input Z* (nothing revealed). Gradients never flow through.
 
-    Z* depends on a sentence and its length only, so each pair of a sentence and a length is worked out if a proxy asks
-    for it, and once. In training dropout is on, as in the released code of GLAT.
+    Z* depends on a sentence and its length only, so each pair of a sentence and a length is decoded if a proxy asks for
+    it, and once; so are its positions by the output layer. In training dropout is on, as in the released code of GLAT.
 
     model: the model in training; source, memories: the encoded batch of B sentences; progress: share of training done.
     """
@@ -71,63 +71,85 @@ class Prediction:
     source: Source
     memories: list[Tensor]
     progress: float
-    _known: Positions | None = field(default=None, init=False, repr=False)
-    _keys: Tensor | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self):
+        # of each pair known a number for sentence and length, ascending to a last that none has, and its first position
+        self._keys, self._starts = np.array([np.iinfo(np.int64).max]), np.zeros(1, dtype=np.int64)
+        # of all positions [N] of these pairs: the state, the likeliest token, the normaliser, nan if not yet known
+        self._states: Tensor | None = None
+        self._tokens = torch.zeros(0, dtype=torch.long, device=self.model.device)
+        self._normaliser = torch.zeros(0, device=self.model.device)
 
     def of(self, target: Tensor) -> Positions:
         """The prediction for all sentences of the batch at the lengths of ``target`` [B, T]."""
         return self.at(target.ne(self.model.config.pad).sum(1))
 
-    def at(self, lengths: Tensor, rows: Tensor | None = None) -> Positions:
-        """The prediction for sentences ``rows`` [P] (all of the batch without it) at ``lengths`` [P]."""
-        if rows is None:
-            rows = self._all
-        keys = rows * LONGEST + lengths
-        missing = keys if self._keys is None else keys[~torch.isin(keys, self._keys)]
-        if len(missing):
-            new = missing.unique()
-            self._work_out(new // LONGEST, new % LONGEST)
-        ordered, order = self._keys.sort()
-        index = order[torch.searchsorted(ordered, keys)]
-        known, width = self._known, int(lengths.max())
-        states, tokens, normaliser = (
-            part.index_select(0, index)[:, :width] for part in (known.states, known.tokens, known.normaliser)
-        )
-        return Positions(states, tokens, normaliser, lengths, known.embedding)
+    def at(self, lengths: Tensor, rows: Tensor | None = None, among: Tensor | None = None) -> Positions:
+        """The prediction for sentences ``rows`` [P] (all of the batch without it) at ``lengths`` [P].
 
-    @cached_property
-    def _all(self) -> Tensor:
-        return torch.arange(len(self.source.lengths), device=self.source.lengths.device)
+        among: the only words [R] to weigh, which takes R / V of the output layer's work. What the others would take is
+        left out, so that log-probabilities of these words are upper bounds.
+        """
+        rows = torch.arange(len(lengths), device=lengths.device) if rows is None else rows
+        steps = torch.arange(int(lengths.max()), device=lengths.device)
+        starts = self._first_positions(rows, lengths)[:, None]
+        # padding reads the first position once more
+        index = torch.where(steps < lengths[:, None], starts + steps, starts)
+        tokens, normaliser = self._read_out(index.flatten(), among)
+        states, tokens, normaliser = (
+            part.index_select(0, index.flatten()).view(*index.shape, *part.shape[1:])
+            for part in (self._states, tokens, normaliser)
+        )
+        return Positions(states, tokens, normaliser, lengths, self.model.embedding.weight.detach())
+
+    def _first_positions(self, rows: Tensor, lengths: Tensor) -> Tensor:
+        """Where the positions of sentences ``rows`` at ``lengths``, both [P], begin: decoded if they are not known."""
+        keys = (rows * LONGEST + lengths).cpu().numpy()
+        new = np.unique(keys)
+        new = new[self._keys[self._keys.searchsorted(new)] != new]
+        new = new[(new % LONGEST).argsort()]
+        while len(new):
+            # the shorter ones by themselves, if that saves enough padding
+            length = new % LONGEST
+            saved = np.arange(len(new)) * (length[-1] - np.roll(length, 1))
+            shorter = saved.argmax() if saved.max() >= PADDING else 0
+            self._decode(np.sort(new[shorter:]))
+            new = new[:shorter]
+        return torch.from_numpy(self._starts[self._keys.searchsorted(keys)]).to(rows.device)
 
     @torch.inference_mode()  # cheaper than no_grad; what `at` hands out are copies, which may enter other graphs
-    def _work_out(self, rows: Tensor, lengths: Tensor) -> None:
-        source, memories = self.source, self.memories
-        if not torch.equal(rows, self._all):
-            source, memories = source.chosen(rows), [memory.index_select(1, rows) for memory in memories]
+    def _decode(self, keys: np.ndarray) -> None:
+        source, memories, device = self.source, self.memories, self.model.device
+        rows, lengths = np.divmod(keys, LONGEST)
+        places = self._keys.searchsorted(keys)
+        self._keys = np.insert(self._keys, places, keys)
+        self._starts = np.insert(self._starts, places, len(self._tokens) + lengths.cumsum() - lengths)
+        if not np.array_equal(rows, np.arange(len(source.lengths))):
+            chosen = torch.from_numpy(rows).to(device)
+            source, memories = source.chosen(chosen), [memory.index_select(1, chosen) for memory in memories]
+        lengths = torch.from_numpy(lengths).to(device)
         states = self.model.decode(source, lengths, memories=memories)
-        inside = (torch.arange(states.shape[1], device=lengths.device) < lengths[:, None]).flatten().nonzero()[:, 0]
-        tokens = lengths.new_zeros(states.shape[:2])
-        normaliser = torch.zeros(states.shape[:2], device=states.device)
-        tokens.view(-1)[inside], normaliser.view(-1)[inside] = self.model.likeliest(states.flatten(0, 1)[inside])
-        made = Positions(states, tokens, normaliser, lengths, self.model.embedding.weight.detach())
-        keys = rows * LONGEST + lengths
-        self._known = made if self._known is None else _joined(self._known, made)
-        self._keys = keys if self._keys is None else torch.cat([self._keys, keys])
+        states = states[torch.arange(states.shape[1], device=device) < lengths[:, None]]
+        self._states = states if self._states is None else torch.cat([self._states, states])
+        self._tokens = torch.cat([self._tokens, lengths.new_zeros(len(states))])
+        self._normaliser = torch.cat([self._normaliser, states.new_full((len(states),), torch.nan, dtype=torch.float)])
+
+    @torch.inference_mode()
+    def _read_out(self, index: Tensor, among: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The likeliest token and the normaliser of all positions [N], of which those of ``index`` are known."""
+        tokens, normaliser = self._tokens, self._normaliser
+        if among is not None:
+            tokens, normaliser = torch.zeros_like(tokens), torch.full_like(normaliser, torch.nan)
+        unknown = normaliser.index_select(0, index).isnan()
+        if unknown.any():
+            asked = torch.zeros_like(normaliser, dtype=torch.bool)
+            asked = asked.index_fill_(0, index[unknown], True).nonzero()[:, 0]  # each once
+            tokens[asked], normaliser[asked] = self.model.likeliest(self._states.index_select(0, asked), among)
+        return tokens, normaliser
 
 
 LONGEST = 1 << 20  # above any length: a sentence and a length make one number
-
-
-def _joined(first: Positions, second: Positions) -> Positions:
-    """The sentences of both, padded to the longer."""
-    width = max(first.tokens.shape[1], second.tokens.shape[1])
-
-    def both(name: str) -> Tensor:
-        parts = [getattr(part, name) for part in (first, second)]
-        return torch.cat([torch.cat([p, p.new_zeros(len(p), width - p.shape[1], *p.shape[2:])], 1) for p in parts])
-
-    lengths = torch.cat([first.lengths, second.lengths])
-    return Positions(both("states"), both("tokens"), both("normaliser"), lengths, first.embedding)
+PADDING = 256  # positions of padding that are worth a decoder pass of their own
 
 
 class ProxyTarget(Protocol):

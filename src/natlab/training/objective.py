@@ -76,11 +76,13 @@ def proxied(
     encoded = model.encoder(source)
     memories = encoded.memories(model.layers)
     prediction = Prediction(model, encoded, memories, progress)
-    with torch.no_grad():
+    with torch.inference_mode():  # cheaper than no_grad; copies may enter the loss's graph
         target = proxies.target(references, prediction)
         lengths = target.ne(model.config.pad).sum(1)
         target = target[:, : int(lengths.max())]
         revealed = proxies.input(target, prediction)
+    target, lengths = target.clone(), lengths.clone()
+    revealed = None if revealed is None else revealed.clone()
     return Proxied(target, lengths, revealed, prediction, encoded, memories)
 
 

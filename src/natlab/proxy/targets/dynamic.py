@@ -10,6 +10,8 @@ from torch import Tensor
 from natlab.proxy.interface import Prediction, References
 from natlab.proxy.published import BETA, GAMMA
 
+SPARED = 1000  # words of the vocabulary that it takes to make up for weighing a part of it first
+
 
 @dataclass
 class Dynamic:
@@ -38,23 +40,30 @@ class Dynamic:
         candidates = references.candidates
         lengths = candidates.ne(prediction.model.config.pad).sum(2)
         distortion = self.distortion(references)
-        cost = torch.full_like(distortion, torch.inf)
 
-        def work_out(asked: Tensor) -> None:
+        def cost(asked: Tensor, among: Tensor | None = None) -> Tensor:
+            """That of the candidates asked for, bool [B, K], infinite elsewhere; at least that, if ``among`` words."""
+            made = torch.full_like(distortion, torch.inf)
             row, which = asked.nonzero(as_tuple=True)
-            if not len(row):
-                return
-            length = lengths[row, which]
-            predicted = prediction.at(length, row)
-            bits = -predicted.log_probs(candidates[row, which, : predicted.tokens.shape[1]]).sum(1) / log(2)
-            cost[row, which] = distortion[row, which] + (bits / length if self.per == "token" else bits)
+            if len(row):
+                length = lengths[row, which]
+                predicted = prediction.at(length, row, among)
+                bits = -predicted.log_probs(candidates[row, which, : predicted.tokens.shape[1]]).sum(1) / log(2)
+                made[row, which] = distortion[row, which] + (bits / length if self.per == "token" else bits)
+            return made
 
         # L_NAT is not negative: whatever is more distorted than the best so far costs cannot be better. So the least
-        # distorted candidate, with those as long, comes first, and then only what that leaves, which mostly is little.
+        # distorted candidate, with those as long, comes first, then only what that leaves; and of this, the whole
+        # vocabulary is weighed only for what the candidates' own words, where they are few of it, do not yet rule out.
         first = lengths.eq(lengths.gather(1, distortion.argmin(1, keepdim=True)))
-        work_out(first)
-        work_out(~first & (distortion <= cost.amin(1, keepdim=True)))
-        chosen = cost.argmin(1)
+        found = cost(first)
+        best = found.amin(1, keepdim=True)
+        possible = ~first & (distortion <= best)
+        vocabulary = prediction.model.config.target_vocabulary
+        if vocabulary > SPARED and vocabulary - 2 * len(words := candidates.unique()) > SPARED:
+            possible = cost(possible, words) <= best
+        found = torch.minimum(found, cost(possible))
+        chosen = found.argmin(1)
         return candidates[torch.arange(len(chosen), device=chosen.device), chosen]
 
     def distortion(self, references: References) -> Tensor:

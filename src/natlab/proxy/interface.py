@@ -73,9 +73,10 @@ class Prediction:
     progress: float
 
     def __post_init__(self):
-        # of each pair known a number for sentence and length, ascending to a last that none has, and its first position
+        # a number for each known pair of sentence and length, ascending up to one that no pair has, and where in the
+        # tensors below its positions begin
         self._keys, self._starts = np.array([np.iinfo(np.int64).max]), np.zeros(1, dtype=np.int64)
-        # of all positions [N] of these pairs: the state, the likeliest token, the normaliser, nan if not yet known
+        # states [N, d], likeliest tokens [N] and normalisers [N], nan where not yet known, of all pairs' positions
         self._states: Tensor | None = None
         self._tokens = torch.zeros(0, dtype=torch.long, device=self.model.device)
         self._normaliser = torch.zeros(0, device=self.model.device)

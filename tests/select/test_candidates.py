@@ -91,11 +91,16 @@ def test_the_folder_holds_all_candidates_and_their_pairwise_bleu(args, tmp_path,
     assert not (tmp_path / "out.parts").exists()
 
 
-def test_without_further_references_all_weigh_the_same(args, tmp_path):
+@pytest.mark.parametrize(
+    ("teachers", "gamma", "note"),
+    [(2, [1, 1, 1], "all candidates weigh the same"), (4, [0.7, 0.6, 1.3, 1.5, 2.3], "MPLE's for WMT14 En-De")],
+)
+def test_without_further_references_gamma_is_the_papers_for_as_many_teachers(args, tmp_path, teachers, gamma, note):
+    args.candidates, args.distilled = list("abcd"[:teachers]), (args.distilled * 2)[:teachers]
     candidates.run(args)
     made = json.loads((tmp_path / "out/gamma.json").read_text())
-    assert made["candidates"] == ["small", "big", "raw"] and made["gamma"] == [1, 1, 1]
-    assert made["l_target"] is None and "further references" in made["note"]
+    assert made["candidates"] == [*args.candidates, "raw"] and made["gamma"] == gamma
+    assert made["l_target"] is None and made["note"] == f"no further references to search with: {note}"
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])

@@ -3,7 +3,8 @@
 The folder has the corpus' dictionaries and, for each split, its sources and raw targets, the targets of each teacher as
 ``{split}.src-tgt.cand0``, ``cand1``, …, and ``{split}.bleu.npy``, float16 [N, K, K]: entry [n, i, j] is the sentence
 BLEU, 0 to 100, of candidate j against candidate i as reference, on words; the raw target is the last candidate.
-``gamma.json`` has the weights γ tuned on the split with further references, valid or else test.
+``gamma.json`` has the weights γ tuned on the split with further references, valid or else test; where there is none,
+those that MPLE found for WMT14 En-De, if they are as many as the candidates, otherwise all 1.
 
 The BLEU of each part of a split is kept as soon as it is worked out: started again after a kill, only parts that lack
 are made. Memory does not grow with the corpus, but for 12 bytes a sentence and candidate.
@@ -24,6 +25,7 @@ from natlab.corpus.dataset import SPLITS
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import sha256, write_json, written_aside
+from natlab.proxy.published import GAMMA
 from natlab.select import gamma, words
 
 PART = 100_000  # pairs whose BLEU makes one file
@@ -119,18 +121,20 @@ def _write_bleu(dictionary: words.Words, sides: list[words.Sentences], parts: Pa
 
 
 def _gamma(folder: Path, text: Path, dataset: dict, dictionary: words.Words, candidates: list[str]) -> dict:
-    """The content of ``gamma.json``: γ as searched, how it was searched, and what other choices would cost."""
+    """The content of ``gamma.json``: γ, how it was searched, and what other choices would cost."""
     from natlab.metrics.target_bleu import target_bleu
 
     split = next((split for split in ("valid", "test") if list(text.glob(f"{split}.ref*"))), None)
     if split is None:
-        note = "no further references to search with: all candidates weigh the same"
+        published = GAMMA["wmt14_ende"]
+        alike = len(published) == len(candidates)
+        note = "MPLE's for WMT14 En-De" if alike else "all candidates weigh the same"
         return {
             "candidates": candidates,
-            "gamma": [1.0] * len(candidates),
+            "gamma": published if alike else [1.0] * len(candidates),
             "l_target": None,
             "grid": None,
-            "note": note,
+            "note": f"no further references to search with: {note}",
         }
     streams = [
         [[words.word(token) for token in line.split()] for line in column]

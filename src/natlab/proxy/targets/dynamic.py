@@ -23,8 +23,8 @@ class Dynamic:
     alone is β 1.6 S(T, T) = 32: bits of a token could never outweigh that, those of a sentence can. S is the sentence
     BLEU, 0 to 100. Of equally good candidates the first is taken.
 
-    beta: a number or one of the paper's by name. gamma: "tuned" on a multi-reference set, one of the paper's by name,
-    or a number a candidate, the raw reference's last. Without ``regulariser`` T minimises L_NAT alone (Table 9).
+    beta: a number or one of the paper's by name. gamma: "tuned", by `natlab candidates`, one of the paper's by
+    name, or a number a candidate, the raw reference's last. Without ``regulariser`` T minimises L_NAT alone (Table 9).
     """
 
     references: ClassVar[str] = "candidates"

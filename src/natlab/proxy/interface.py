@@ -73,10 +73,11 @@ class Prediction:
     progress: float
 
     def __post_init__(self):
-        # a number for each known pair of sentence and length, ascending up to one that no pair has, and where in the
-        # tensors below its positions begin
-        self._keys, self._starts = np.array([np.iinfo(np.int64).max]), np.zeros(1, dtype=np.int64)
-        # states [N, d], likeliest tokens [N] and normalisers [N], nan where not yet known, of all pairs' positions
+        # laid out as the products of every pass want them
+        self.memories = [memory.detach().contiguous() for memory in self.memories]
+        # where in the tensors below the positions of each sentence at each length begin, -1 if they are not yet known
+        self._starts = np.full((len(self.source.lengths), 1), -1)
+        # states [N, d], likeliest tokens [N] and normalisers [N], nan where not yet known, of all known positions
         self._states: Tensor | None = None
         self._tokens = torch.zeros(0, dtype=torch.long, device=self.model.device)
         self._normaliser = torch.zeros(0, device=self.model.device)
@@ -92,8 +93,9 @@ class Prediction:
         left out, so that log-probabilities of these words are upper bounds.
         """
         rows = torch.arange(len(lengths), device=lengths.device) if rows is None else rows
-        steps = torch.arange(int(lengths.max()), device=lengths.device)
-        starts = self._first_positions(rows, lengths)[:, None]
+        starts, longest = self._first_positions(rows, lengths)
+        steps = torch.arange(longest, device=lengths.device)
+        starts = starts[:, None]
         # padding reads the first position once more
         index = torch.where(steps < lengths[:, None], starts + steps, starts)
         tokens, normaliser = self._read_out(index.flatten(), among)
@@ -103,37 +105,40 @@ class Prediction:
         )
         return Positions(states, tokens, normaliser, lengths, self.model.embedding.weight.detach())
 
-    def _first_positions(self, rows: Tensor, lengths: Tensor) -> Tensor:
-        """Where the positions of sentences ``rows`` at ``lengths``, both [P], begin: decoded if they are not known."""
-        keys = (rows * LONGEST + lengths).cpu().numpy()
-        new = np.unique(keys)
-        new = new[self._keys[self._keys.searchsorted(new)] != new]
-        new = new[(new % LONGEST).argsort()]
-        while len(new):
+    def _first_positions(self, rows: Tensor, lengths: Tensor) -> tuple[Tensor, int]:
+        """Where the positions of sentences ``rows`` at ``lengths``, both [P], begin, which are decoded if they are not
+        known; and the longest length."""
+        at = rows.cpu().numpy(), lengths.cpu().numpy()
+        longest, known = int(at[1].max()), self._starts
+        if longest >= known.shape[1]:
+            self._starts = np.full((len(known), 2 * longest), -1)
+            self._starts[:, : known.shape[1]] = known
+        asked = np.zeros(self._starts.shape, dtype=bool)
+        asked[at] = True
+        length, row = (asked & (self._starts < 0)).T.nonzero()  # the shortest first
+        while len(row):
             # the shorter ones by themselves, if that saves enough padding
-            length = new % LONGEST
-            saved = np.arange(len(new)) * (length[-1] - np.roll(length, 1))
-            shorter = saved.argmax() if saved.max() >= PADDING else 0
-            self._decode(np.sort(new[shorter:]))
-            new = new[:shorter]
-        return torch.from_numpy(self._starts[self._keys.searchsorted(keys)]).to(rows.device)
+            saved = np.arange(1, len(row)) * (length[-1] - length[:-1])
+            split = saved.argmax() + 1 if len(saved) and saved.max() >= PADDING else 0
+            order = split + row[split:].argsort(kind="stable")
+            self._decode(row[order], length[order])
+            row, length = row[:split], length[:split]
+        return torch.from_numpy(self._starts[at]).to(rows.device), longest
 
     @torch.inference_mode()  # cheaper than no_grad; what `at` hands out are copies, which may enter other graphs
-    def _decode(self, keys: np.ndarray) -> None:
+    def _decode(self, rows: np.ndarray, lengths: np.ndarray) -> None:
         source, memories, device = self.source, self.memories, self.model.device
-        rows, lengths = np.divmod(keys, LONGEST)
-        places = self._keys.searchsorted(keys)
-        self._keys = np.insert(self._keys, places, keys)
-        self._starts = np.insert(self._starts, places, len(self._tokens) + lengths.cumsum() - lengths)
+        ends = lengths.cumsum()
+        self._starts[rows, lengths] = len(self._tokens) + ends - lengths
+        inside = np.flatnonzero(np.arange(lengths.max()) < lengths[:, None])
         if not np.array_equal(rows, np.arange(len(source.lengths))):
             chosen = torch.from_numpy(rows).to(device)
             source, memories = source.chosen(chosen), [memory.index_select(1, chosen) for memory in memories]
-        lengths = torch.from_numpy(lengths).to(device)
-        states = self.model.decode(source, lengths, memories=memories)
-        states = states[torch.arange(states.shape[1], device=device) < lengths[:, None]]
+        states = self.model.decode(source, torch.from_numpy(lengths).to(device), memories=memories)
+        states = states.flatten(0, 1).index_select(0, torch.from_numpy(inside).to(device))
         self._states = states if self._states is None else torch.cat([self._states, states])
-        self._tokens = torch.cat([self._tokens, lengths.new_zeros(len(states))])
-        self._normaliser = torch.cat([self._normaliser, states.new_full((len(states),), torch.nan, dtype=torch.float)])
+        self._tokens = torch.cat([self._tokens, self._tokens.new_zeros(len(states))])
+        self._normaliser = torch.cat([self._normaliser, self._normaliser.new_full((len(states),), torch.nan)])
 
     @torch.inference_mode()
     def _read_out(self, index: Tensor, among: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -141,15 +146,15 @@ class Prediction:
         tokens, normaliser = self._tokens, self._normaliser
         if among is not None:
             tokens, normaliser = torch.zeros_like(tokens), torch.full_like(normaliser, torch.nan)
-        unknown = normaliser.index_select(0, index).isnan()
-        if unknown.any():
-            asked = torch.zeros_like(normaliser, dtype=torch.bool)
-            asked = asked.index_fill_(0, index[unknown], True).nonzero()[:, 0]  # each once
-            tokens[asked], normaliser[asked] = self.model.likeliest(self._states.index_select(0, asked), among)
+        asked = torch.zeros_like(normaliser, dtype=torch.bool).index_fill_(0, index, True)
+        unknown = asked.logical_and_(normaliser.isnan()).nonzero()[:, 0]
+        if len(unknown):
+            likeliest = self.model.likeliest(self._states.index_select(0, unknown), among)
+            for known, part in zip((tokens, normaliser), likeliest, strict=True):
+                known.index_copy_(0, unknown, part)
         return tokens, normaliser
 
 
-LONGEST = 1 << 20  # above any length: a sentence and a length make one number
 PADDING = 256  # positions of padding that are worth a decoder pass of their own
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from natlab.proxy import subsets
-from natlab.proxy.interface import Prediction
+from natlab.proxy.interface import Positions, Prediction
 
 
 @dataclass
@@ -30,37 +30,36 @@ class Glat:
 
     def __call__(self, target: Tensor, prediction: Prediction) -> Tensor:
         predicted = prediction.of(target)
-        number = self._number(target, prediction)
+        number = self._number(target, predicted, prediction.progress)
         if self.count == "bernoulli":
             chance = torch.rand(target.shape, device=target.device)
             return (chance < (number / predicted.lengths.clamp(min=1))[:, None]) & predicted.inside
         if self.reveal == "uniform":
             return subsets.even(predicted.inside, number.floor())
-        return subsets.successive(self._weights(target, prediction), predicted.inside, number.floor())
+        return subsets.successive(self._weights(target, predicted), predicted.inside, number.floor())
 
     def log_probability(self, revealed: Tensor, target: Tensor, prediction: Prediction) -> Tensor:
         predicted = prediction.of(target)
-        number = self._number(target, prediction)
+        number = self._number(target, predicted, prediction.progress)
         if self.count == "bernoulli":
             share = (number / predicted.lengths.clamp(min=1)).double()
             shown, hidden = revealed.sum(1), (predicted.inside & ~revealed).sum(1)
             return torch.xlogy(shown, share) + torch.xlogy(hidden, 1 - share)
         if self.reveal == "uniform":
             return subsets.even_log_probability(revealed, predicted.inside, number.floor())
-        weights = self._weights(target, prediction)
+        weights = self._weights(target, predicted)
         return subsets.successive_log_probability(revealed, weights, predicted.inside, number.floor())
 
-    def _number(self, target: Tensor, prediction: Prediction) -> Tensor:
+    def _number(self, target: Tensor, predicted: Positions, progress: float) -> Tensor:
         """l [B], not yet whole."""
-        predicted = prediction.of(target)
         if self.distance == "hamming":
             wrong = (predicted.tokens.ne(target) & predicted.inside).sum(1)
         else:
             wrong = levenshtein(predicted.tokens, target, predicted.lengths)
-        return (self.start + (self.end - self.start) * prediction.progress) * wrong
+        return (self.start + (self.end - self.start) * progress) * wrong
 
-    def _weights(self, target: Tensor, prediction: Prediction) -> Tensor:
-        of_target = prediction.of(target).log_probs(target).exp()
+    def _weights(self, target: Tensor, predicted: Positions) -> Tensor:
+        of_target = predicted.log_probs(target).exp()
         return of_target if self.reveal == "p_ref" else 1 - of_target
 
 

@@ -43,13 +43,14 @@ class Dynamic:
 
         def cost(asked: Tensor, among: Tensor | None = None) -> Tensor:
             """That of the candidates asked for, bool [B, K], infinite elsewhere; at least that, if ``among`` words."""
-            made = torch.full_like(distortion, torch.inf)
-            row, which = asked.nonzero(as_tuple=True)
-            if len(row):
-                length = lengths[row, which]
-                predicted = prediction.at(length, row, among)
-                bits = -predicted.log_probs(candidates[row, which, : predicted.tokens.shape[1]]).sum(1) / log(2)
-                made[row, which] = distortion[row, which] + (bits / length if self.per == "token" else bits)
+            made = distortion.masked_fill(~asked, torch.inf)
+            which = asked.flatten().nonzero()[:, 0]
+            if len(which):
+                length = lengths.flatten().index_select(0, which)
+                predicted = prediction.at(length, which // asked.shape[1], among)
+                target = candidates.flatten(0, 1).index_select(0, which)[:, : predicted.tokens.shape[1]]
+                bits = predicted.log_probs(target).sum(1) / -log(2)
+                made.view(-1).index_add_(0, which, bits / length if self.per == "token" else bits)
             return made
 
         # L_NAT is not negative: whatever is more distorted than the best so far costs cannot be better. So the least

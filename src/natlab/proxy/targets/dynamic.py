@@ -55,14 +55,18 @@ class Dynamic:
 
         # L_NAT is not negative: whatever is more distorted than the best so far costs cannot be better. So the least
         # distorted candidate, with those as long, comes first, then only what that leaves; and of this, the whole
-        # vocabulary is weighed only for what the candidates' own words, where they are few of it, do not yet rule out.
+        # vocabulary is weighed only for what the candidates' own words, where they are few of it, do not yet rule out,
+        # beginning with what they find the best.
         first = lengths.eq(lengths.gather(1, distortion.argmin(1, keepdim=True)))
         found = cost(first)
         best = found.amin(1, keepdim=True)
         possible = ~first & (distortion <= best)
         vocabulary = prediction.model.config.target_vocabulary
         if vocabulary > SPARED and vocabulary - 2 * len(words := candidates.unique()) > SPARED:
-            possible = cost(possible, words) <= best
+            least = cost(possible, words)
+            promising = torch.zeros_like(possible).scatter_(1, least.argmin(1, keepdim=True), True) & (least <= best)
+            found = torch.minimum(found, cost(promising))
+            possible = (least <= found.amin(1, keepdim=True)) & ~promising
         found = torch.minimum(found, cost(possible))
         chosen = found.argmin(1)
         return candidates[torch.arange(len(chosen), device=chosen.device), chosen]

@@ -53,21 +53,15 @@ class Dynamic:
                 made.view(-1).index_add_(0, which, bits / length if self.per == "token" else bits)
             return made
 
-        # L_NAT is not negative: whatever is more distorted than the best so far costs cannot be better. So the least
-        # distorted candidate, with those as long, comes first, then only what that leaves; and of this, the whole
-        # vocabulary is weighed only for what the candidates' own words, where they are few of it, do not yet rule out,
-        # beginning with what they find the best.
-        first = lengths.eq(lengths.gather(1, distortion.argmin(1, keepdim=True)))
-        found = cost(first)
-        best = found.amin(1, keepdim=True)
-        possible = ~first & (distortion <= best)
-        vocabulary = prediction.model.config.target_vocabulary
+        # Each candidate costs at least its distortion, since L_NAT is not negative; at least what it costs if only the
+        # candidates' words are weighed, where they are few of the vocabulary, is closer to what it does cost. The most
+        # promising one, with those as long, comes first, then only what that does not rule out.
+        least, vocabulary = distortion, prediction.model.config.target_vocabulary
         if vocabulary > SPARED and vocabulary - 2 * len(words := candidates.unique()) > SPARED:
-            least = cost(possible, words)
-            promising = torch.zeros_like(possible).scatter_(1, least.argmin(1, keepdim=True), True) & (least <= best)
-            found = torch.minimum(found, cost(promising))
-            possible = (least <= found.amin(1, keepdim=True)) & ~promising
-        found = torch.minimum(found, cost(possible))
+            least = cost(torch.ones_like(lengths, dtype=torch.bool), words)
+        first = lengths.eq(lengths.gather(1, least.argmin(1, keepdim=True)))
+        found = cost(first)
+        found = torch.minimum(found, cost(~first & (least <= found.amin(1, keepdim=True))))
         chosen = found.argmin(1)
         return candidates[torch.arange(len(chosen), device=chosen.device), chosen]
 

@@ -125,18 +125,27 @@ def _scatter(table: Table, asked: dict) -> Figure:
     groups = list(dict.fromkeys(row.get("group", row["label"]) for row in rows))
     labels = list(dict.fromkeys(row["label"] for row in rows))
     for g, group in enumerate(groups):
-        points = []
+        points = {}
         for n, row in enumerate(rows):
             x, y = (table.entries[n, asked[axis]] for axis in ("x", "y"))
             if row.get("group", row["label"]) != group or x.measured is None or y.measured is None:
                 continue
-            points.append((x.measured, y.measured))
-            axes.errorbar(*points[-1], xerr=x.std, yerr=y.std, color=COLOURS[g], elinewidth=1, capsize=2)
-            axes.plot(*points[-1], "os^v<>"[labels.index(row["label"]) % 6], ms=7, color=COLOURS[g])
-            axes.annotate(f"{group}, {row['label']}", points[-1], (7, 5), textcoords="offset points", color=COLOURS[g])
+            points[row["label"]] = x.measured, y.measured
+            axes.errorbar(x.measured, y.measured, xerr=x.std, yerr=y.std, color=COLOURS[g], elinewidth=1, capsize=2)
+            axes.plot(x.measured, y.measured, "os^v<>"[labels.index(row["label"]) % 6], ms=7, color=COLOURS[g])
+        for label, point in points.items():
+            left = point < max(points.values())  # away from the group's others
+            axes.annotate(
+                f"{group}, {label}",
+                point,
+                (-7 if left else 7, 5),
+                textcoords="offset points",
+                ha="right" if left else "left",
+                color=COLOURS[g],
+            )
         if points:
-            axes.plot(*zip(*points, strict=True), "-", lw=1, color=COLOURS[g], alpha=0.6)
-    axes.margins(x=0.4, y=0.15)
+            axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=COLOURS[g], alpha=0.6)
+    axes.margins(x=0.5, y=0.15)
     axes.set_xlabel(tables.head(_column(table, asked["x"])))
     axes.set_ylabel(tables.head(_column(table, asked["y"])))
     axes.grid()

@@ -53,9 +53,9 @@ class Dynamic:
                 made.view(-1).index_add_(0, which, bits / length if self.per == "token" else bits)
             return made
 
-        # Each candidate costs at least its distortion, since L_NAT is not negative; at least what it costs if only the
-        # candidates' words are weighed, where they are few of the vocabulary, is closer to what it does cost. The most
-        # promising one, with those as long, comes first, then only what that does not rule out.
+        # A lower bound of what each candidate costs: its distortion, as L_NAT is not negative; a closer one, where the
+        # candidates' words are few of the vocabulary, is what it costs if only they are weighed. The candidate of the
+        # lowest bound, with those as long, is weighed in full first, then only those it does not rule out.
         least, vocabulary = distortion, prediction.model.config.target_vocabulary
         if vocabulary > SPARED and vocabulary - 2 * len(words := candidates.unique()) > SPARED:
             least = cost(torch.ones_like(lengths, dtype=torch.bool), words)

@@ -72,7 +72,7 @@ def test_both_architectures_train_in_both_precisions(architecture, precision, tr
     assert training[-1] < training[0]
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU trains in bfloat16")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and this is about training on a CPU")
 def test_a_cpu_without_bfloat16_trains_in_float32_and_the_model_says_so(trained, spec, tmp_path, monkeypatch):
     monkeypatch.setattr("natlab.devices.CPU", tmp_path / "no cpuinfo")
     trained(spec(updates=2, validate_every=2, precision="bf16"), tmp_path)

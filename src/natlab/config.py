@@ -65,7 +65,7 @@ class Run:
     def spec(self, dataset: str, system: str, seed: int) -> dict[str, Any]:
         """All that determines a model but its data and code: the specification that `natlab train` takes."""
         row = self.systems[system]
-        training = self.training(system)
+        training = self.training(system, dataset)
         size = self.sizes[self.size(system)]
         del training["size"]
         if training["dropout"] is None:
@@ -92,12 +92,16 @@ class Run:
             "training": training,
         }
 
-    def training(self, system: str) -> dict[str, Any]:
-        """How a system is trained: as its scale says for its role, and its row otherwise."""
+    def training(self, system: str, dataset: str | None = None) -> dict[str, Any]:
+        """How a system is trained: as its scale says for its role, or for this dataset, and its row otherwise."""
         row = self.systems[system]
         roles = ["teacher"] if self.is_autoregressive(system) else ["student", "finetune"][: 1 + ("start" in row)]
-        training = {key: value for role in roles for key, value in self.scale[role].items()} | row.get("training", {})
+        own = self.scale.get("datasets", {}).get(dataset, {})
+        said = [part for role in roles for part in (self.scale[role], own.get(role, {}))]
+        training = {key: value for part in (*said, row.get("training", {})) for key, value in part.items()}
         training["updates"] = max(1, round(training["updates"] * training.pop("share", 1)))
+        if "warmup_share" in training:
+            training["warmup"] = round(training["updates"] * training.pop("warmup_share"))
         return training
 
     def size(self, system: str) -> str:
@@ -365,14 +369,27 @@ def _check_sizes(run: Run) -> None:
     for role in ("teacher", "student", "finetune"):
         if "size" in run.scale[role]:
             known(file, f"{role}.size", run.scale[role]["size"], run.sizes)
+    known_datasets = _stems(run.root / dataset_files.FOLDER)
+    for name, differs in run.scale.get("datasets", {}).items():
+        known(file, "datasets", name, known_datasets)
+        for role, training in differs.items():
+            if "size" in training:
+                raise UserError(
+                    f"{file}: datasets.{name}.{role}.size: a size is of a role or a system; write {role}.size"
+                )
     for name, stands in run.scale.get("sizes", {}).items():
         known(file, "sizes", name, run.sizes)
         known(file, f"sizes.{name}", stands, run.sizes)
 
 
-def _check_gpus(run: Run, system: str) -> None:
-    """The GPUs of a training share the steps of each update evenly."""
+def _check_training(file: str, run: Run, system: str) -> None:
+    """A training outlasts its warm-up, and its GPUs share the steps of each update evenly."""
     gpus, training = run.scale["gpus"], run.training(system)
+    if training["warmup"] > training["updates"]:
+        raise UserError(
+            f"{file}: systems.{system}.training: {training['updates']} updates at scale {run.settings['scale']} end "
+            f"within their warm-up of {training['warmup']}; say warmup_share, or warmup"
+        )
     if gpus and training["update_freq"] % gpus:
         raise UserError(
             f"config/scales/{run.settings['scale']}.yaml: gpus: {gpus} GPUs cannot share update_freq "
@@ -396,7 +413,7 @@ def _check_systems(run: Run) -> None:
             known(file, f"{at}.size", row["size"], run.sizes)
         if "size" in row.get("training", {}):
             raise UserError(f"{file}: {at}.training.size: a system's size stands beside its training; write {at}.size")
-        _check_gpus(run, name)
+        _check_training(file, run, name)
         _check_proxy(file, f"{at}.target", "targets", _proxy(row["target"]))
         if run.is_autoregressive(name):
             for key in ("input", "canvas", "start", "predictor"):

@@ -16,11 +16,13 @@ INPUTS = {
     "vanilla": {},
     "cmlm": {},
     "cmlm of a fixed ratio": {"ratio": 0.4},
+    "cmlm of one at least": {"least": 1},
     "glat": {},
     "glat with Bernoulli draws": {"count": "bernoulli"},
     "glat by Levenshtein distance": {"distance": "levenshtein"},
     "glat by P_ref": {"reveal": "p_ref"},
     "glat by 1 - P_ref": {"reveal": "inverse"},
+    "glat of two at least": {"least": 2},
 }
 
 
@@ -80,6 +82,22 @@ def test_cmlm_of_a_fixed_ratio_reveals_that_part_rounded_down(certain):
     assert load("cmlm of a fixed ratio")(target, certain(target)).sum(1).tolist() == [2, 1, 0]
 
 
+@pytest.mark.parametrize("count", ["floor", "bernoulli"])
+def test_as_many_as_asked_are_revealed_at_least_but_never_all(certain, count):
+    torch.manual_seed(0)
+    target = torch.tensor([[4, 5, 6, 7], [4, 5, 1, 1], [4, 1, 1, 1]]).repeat(2000, 1)
+    glat = registry.load("inputs", "glat", least=2, count=count)
+    often = glat(target, certain(target)).sum(1).view(-1, 3).double().mean(0)
+    torch.testing.assert_close(often, torch.tensor([2.0, 1.0, 0.0], dtype=torch.double), atol=0.1, rtol=0)
+    number = registry.load("inputs", "cmlm", least=3)(target, certain(target)).sum(1).view(-1, 3)
+    assert number.unique(dim=0).tolist() == [[3, 1, 0]]
+    assert registry.load("inputs", "cmlm", ratio=0.25, least=2)(target, certain(target)).sum(1)[:3].tolist() == [
+        2,
+        1,
+        0,
+    ]
+
+
 @pytest.mark.parametrize("name", [name for name in INPUTS if name != "vanilla"])
 @given(seed=st.integers(0, 10**6), progress=st.floats(0, 1))
 def test_padding_is_never_revealed_and_what_is_drawn_is_possible(foreseen, name, seed, progress):
@@ -93,7 +111,7 @@ def test_padding_is_never_revealed_and_what_is_drawn_is_possible(foreseen, name,
     assert proxy.log_probability(revealed, target, prediction).isfinite().all()
 
 
-@pytest.mark.parametrize("name", [name for name in INPUTS if name.startswith("glat")])
+@pytest.mark.parametrize("name", [name for name in INPUTS if name.startswith("glat") and "least" not in INPUTS[name]])
 def test_glat_reveals_nothing_when_all_is_right(certain, name):
     target = torch.tensor([[4, 5, 6], [7, 8, 1]])
     revealed = load(name)(target, certain(target))

@@ -6,6 +6,15 @@ from torch import Tensor
 LEAST = 1e-6  # of a weight, so that any number of positions can be drawn
 
 
+def whole(number: Tensor, lengths: Tensor, least: int) -> Tensor:
+    """How many [B] of ``lengths`` [B] tokens to reveal: ``number`` [B] rounded down, or ``least`` where that is more and
+    leaves one to predict.
+
+    MPLE's appendix E.6 says l in [1, L], its rules λ L and λ d also give 0: ``least`` 0 takes these, 1 the interval.
+    """
+    return torch.maximum(number.floor(), torch.minimum(torch.full_like(lengths, least), lengths - 1))
+
+
 def smallest(chance: Tensor, inside: Tensor, count: Tensor) -> Tensor:
     """Bool [B, T]: the ``count`` [B] positions of each row that are ``inside`` [B, T] and have the smallest chance."""
     rank = chance.masked_fill(~inside, torch.inf).argsort(1).argsort(1)

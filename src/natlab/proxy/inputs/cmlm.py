@@ -13,20 +13,29 @@ from natlab.proxy.interface import Prediction
 @dataclass
 class Cmlm:
     """Reveals l = λ L of L target tokens, rounded down, all alike; λ is ``ratio``, or drawn evenly from 0 to 1 for each
-    sentence. Then l is one of 0 .. L - 1 (appendix E.6 also writes 1 .. L, which would leave nothing to predict)."""
+    sentence. Then l is one of 0 .. L - 1, each as likely. ``least``: l is at least as many (`subsets.whole`)."""
 
     ratio: Annotated[float, ">= 0", "<= 1"] | None = None
+    least: Annotated[int, ">= 0"] = 0
 
     def __call__(self, target: Tensor, prediction: Prediction) -> Tensor:
         inside = target.ne(prediction.model.config.pad)
+        lengths = inside.sum(1)
         share = torch.rand(len(target), device=target.device) if self.ratio is None else self.ratio
-        return subsets.even(inside, (share * inside.sum(1)).floor())
+        return subsets.even(inside, subsets.whole(share * lengths, lengths, self.least))
 
     def log_probability(self, revealed: Tensor, target: Tensor, prediction: Prediction) -> Tensor:
         inside = target.ne(prediction.model.config.pad)
         lengths = inside.sum(1)
         if self.ratio is not None:
-            return subsets.even_log_probability(revealed, inside, (self.ratio * lengths).floor())
+            return subsets.even_log_probability(
+                revealed, inside, subsets.whole(self.ratio * lengths, lengths, self.least)
+            )
         number = revealed.sum(1)
-        of_number = torch.where(number < lengths, -lengths.double().log(), -torch.inf)
+        drawn = torch.arange(int(lengths.max()), device=target.device)
+        # how many of the L draws 0 .. L - 1 come to this number
+        ways = subsets.whole(drawn.double(), lengths[:, None], self.least).eq(number[:, None]) & (
+            drawn < lengths[:, None]
+        )
+        of_number = ways.sum(1).double().log() - lengths.double().log()
         return of_number + subsets.even_log_probability(revealed, inside, number)

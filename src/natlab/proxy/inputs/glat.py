@@ -17,7 +17,8 @@ class Glat:
 
     λ falls linearly from ``start`` to ``end`` over training. ``count`` says how a number that need not be whole becomes
     tokens: ``floor`` rounds l down (MPLE gives l, and masks exactly L - l tokens), ``bernoulli`` reveals each position
-    on its own with probability l / L (the released code of GLAT; ``reveal`` uniform only). ``reveal`` says which:
+    on its own with probability l / L (the released code of GLAT; ``reveal`` uniform only). ``least``: l is at least as
+    many (`subsets.whole`); with 0, as here unless said, a sentence of few errors shows none. ``reveal`` says which:
     uniform, all alike; p_ref, one after another in proportion to P(t_i | X); inverse, to 1 - P(t_i | X). The prediction
     is made in training mode (with dropout), as in the released code.
     """
@@ -27,6 +28,7 @@ class Glat:
     count: Literal["floor", "bernoulli"] = "floor"
     distance: Literal["hamming", "levenshtein"] = "hamming"
     reveal: Literal["uniform", "p_ref", "inverse"] = "uniform"
+    least: Annotated[int, ">= 0"] = 0
 
     def __call__(self, target: Tensor, prediction: Prediction) -> Tensor:
         predicted = prediction.of(target)
@@ -35,8 +37,8 @@ class Glat:
             chance = torch.rand(target.shape, device=target.device)
             return (chance < (number / predicted.lengths.clamp(min=1))[:, None]) & predicted.inside
         if self.reveal == "uniform":
-            return subsets.even(predicted.inside, number.floor())
-        return subsets.successive(self._weights(target, predicted), predicted.inside, number.floor())
+            return subsets.even(predicted.inside, number)
+        return subsets.successive(self._weights(target, predicted), predicted.inside, number)
 
     def log_probability(self, revealed: Tensor, target: Tensor, prediction: Prediction) -> Tensor:
         predicted = prediction.of(target)
@@ -46,17 +48,20 @@ class Glat:
             shown, hidden = revealed.sum(1), (predicted.inside & ~revealed).sum(1)
             return torch.xlogy(shown, share) + torch.xlogy(hidden, 1 - share)
         if self.reveal == "uniform":
-            return subsets.even_log_probability(revealed, predicted.inside, number.floor())
+            return subsets.even_log_probability(revealed, predicted.inside, number)
         weights = self._weights(target, predicted)
-        return subsets.successive_log_probability(revealed, weights, predicted.inside, number.floor())
+        return subsets.successive_log_probability(revealed, weights, predicted.inside, number)
 
     def _number(self, target: Tensor, predicted: Positions, progress: float) -> Tensor:
-        """l [B], not yet whole."""
+        """l [B], whole unless tokens are revealed each on its own."""
         if self.distance == "hamming":
             wrong = (predicted.tokens.ne(target) & predicted.inside).sum(1)
         else:
             wrong = levenshtein(predicted.tokens, target, predicted.lengths)
-        return (self.start + (self.end - self.start) * progress) * wrong
+        number = (self.start + (self.end - self.start) * progress) * wrong
+        if self.count == "bernoulli":
+            return torch.maximum(number, subsets.whole(number, predicted.lengths, self.least))
+        return subsets.whole(number, predicted.lengths, self.least)
 
     def _weights(self, target: Tensor, predicted: Positions) -> Tensor:
         of_target = predicted.log_probs(target).exp()

@@ -138,17 +138,66 @@ def test_a_system_overrides_its_scale(project):
 
 
 def test_a_system_that_starts_from_another_is_trained_as_the_scale_finetunes(project):
-    edit(project, "config/scales/demo.yaml", lambda s: s.update(finetune={"updates": 70, "schedule": "fixed"}))
+    edit(project, "config/scales/demo.yaml", lambda s: s["finetune"].update(updates=70))
     run = load(project)
     tuned, student = run.spec("grammar_ende", "vanilla_oaxe10k", 1), run.spec("grammar_ende", "vanilla_kd", 1)
     assert tuned["start"] == "vanilla_kd_10k" and "start" not in student
-    assert tuned["training"] == {**student["training"], "updates": 70, "schedule": "fixed"}
+    finetune = run.scale["finetune"]
+    assert tuned["training"] == {**student["training"], **finetune} and finetune["updates"] == 70
 
 
-def test_a_share_is_of_the_updates_that_the_scale_has(project):
+@pytest.mark.parametrize("scale", ["demo", "multi30k_tiny", "paper"])
+def test_a_share_of_the_updates_has_its_own_share_of_warm_up(project, scale):
+    """MPLE, appendix G: 10k updates of 300k are warm-up, so that after a thirtieth of a training it is over, and is a
+    fifth of a sixth of it."""
+    edit(project, "config/config.yaml", lambda r: r.update(scale=scale, tables=["mple/table2"]))
     run = load(project)
-    whole, part = run.training("vanilla_kd"), run.training("vanilla_kd_50k")
-    assert part == {**whole, "updates": round(0.1667 * whole["updates"])}
+    whole, tenth, sixth = map(run.training, ("vanilla_kd", "vanilla_kd_10k", "vanilla_kd_50k"))
+    assert tenth["updates"] == tenth["warmup"] == round(0.0333 * whole["updates"])
+    assert sixth["updates"] == round(0.1667 * whole["updates"]) and sixth["warmup"] == round(0.2 * sixth["updates"])
+    same = {"updates", "warmup"}
+    assert {key: value for key, value in tenth.items() if key not in same} == {
+        key: value for key, value in whole.items() if key not in same
+    }
+
+
+def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
+    edit(project, "config/systems.yaml", row("vanilla_kd_50k", training={"share": 0.1}))
+    with pytest.raises(UserError, match="vanilla_kd_50k.training: 70 updates at scale demo end within their warm-up"):
+        load(project)
+
+
+def test_figure_1_branches_for_a_thirtieth_of_a_training_at_the_papers_scale(project):
+    edit(project, "config/config.yaml", lambda r: r.update(scale="paper", tables=["mple/table2"]))
+    run = load(project)
+    assert run.training("initial_mle")["updates"] == run.training("initial_glat_kd")["updates"] == 10_000
+    assert run.training("initial")["updates"] == 30_000 and run.training("initial")["warmup"] == 9_999
+
+
+def test_a_scale_can_differ_on_a_dataset(project):
+    edit(
+        project,
+        "config/scales/demo.yaml",
+        lambda s: s.update(datasets={"grammar_ende_mild": {"teacher": {"updates": 900}}}),
+    )
+    run = load(project)
+    of = {name: run.spec(name, "transformer", 1)["training"] for name in ("grammar_ende", "grammar_ende_mild")}
+    assert of["grammar_ende_mild"] == {**of["grammar_ende"], "updates": 900} != of["grammar_ende"]
+    students = [run.spec(name, "vanilla_kd", 1)["training"] for name in ("grammar_ende", "grammar_ende_mild")]
+    assert students[0] == students[1]
+
+
+@pytest.mark.parametrize(
+    "differs, message",
+    [
+        ({"grammar_xx": {}}, "datasets: unknown name 'grammar_xx'"),
+        ({"grammar_ende": {"teacher": {"size": "tiny"}}}, "datasets.grammar_ende.teacher.size: .*; write teacher.size"),
+    ],
+)
+def test_what_a_scale_cannot_say_of_a_dataset_is_refused(project, differs, message):
+    edit(project, "config/scales/demo.yaml", lambda s: s.update(datasets=differs))
+    with pytest.raises(UserError, match=message):
+        load(project)
 
 
 def test_a_scale_says_which_sizes_stand_for_the_papers(project):
@@ -226,7 +275,8 @@ def test_input_sampling_is_of_systems_with_a_predictor(project):
         "config/config.yaml",
         lambda r: r.update(tables=["mple/table1"], corpora={"wmt14_ende": "grammar_ende"}),
     )
-    with pytest.raises(UserError, match="decoding of vanilla_kd: unknown name 'sample'; allowed: argmax, lpd3, npd7"):
+    allowed = "allowed: argmax, lpd3, lpd3_longer, npd7"
+    with pytest.raises(UserError, match=f"decoding of vanilla_kd: unknown name 'sample'; {allowed}"):
         load(project)
 
 
@@ -276,12 +326,6 @@ def test_the_surface_of_a_figure(project):
     assert run.surface("mple/figure1") == ("grammar_ende", ["initial", "initial_mle", "initial_glat_kd"])
     assert run.surface("mple/figure8") is None
     assert run.splits_of("grammar_ende", "initial") == ["valid"]
-
-
-def test_beta_is_the_datasets(project):
-    run = load(project)
-    run.datasets["grammar_ende"]["beta"] = 0.3
-    assert run.betas["grammar_ende"] == 0.3 and run.betas["grammar_ende_mild"] == 0.2
 
 
 def test_a_run_is_tracked_offline_unless_it_says_otherwise(project):

@@ -244,11 +244,6 @@ class Run:
         built = set(draw["systems"]) <= set(self.settings.get("systems", self.systems))
         return (dataset, draw["systems"]) if dataset is not None and built else None
 
-    @property
-    def betas(self) -> dict[str, float]:
-        """The weight of sentence BLEU in L_target (MPLE, equation 14), by dataset."""
-        return {name: dataset.get("beta", 0.2) for name, dataset in self.datasets.items()}
-
     def exact_datasets(self, name: str) -> list[str]:
         """The generated corpora whose exact values a table or figure shows."""
         asked = {cell.dataset for cell in self.filled[name] if cell.metric.startswith(cells.EXACT)}

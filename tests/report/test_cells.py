@@ -127,14 +127,15 @@ def test_where_mples_measures_lie(metric, source, key):
 
 
 def test_l_target_is_minus_beta_times_bleu():
-    assert value("l_target", [35.4], 0.2) == pytest.approx(-7.08)
+    assert value(asked("l_target", beta=0.2), [35.4]) == pytest.approx(-7.08)
+    assert value(asked("l_target", beta=0.25), [22.88]) == pytest.approx(-5.72)
 
 
 def test_parameters_in_millions_and_their_ratio_in_percent():
-    assert value("parameters", [62_600_000], 0.2) == pytest.approx(62.6)
+    assert value(asked("parameters"), [62_600_000]) == pytest.approx(62.6)
     found = asked("parameter_ratio", against={"systems": ["transformer"]})
     assert [reading.system for reading in found.readings] == ["vanilla_kd", "transformer"]
-    assert value("parameter_ratio", [1.3e6, 62.6e6], 0.2) == pytest.approx(100 * 1.3 / 62.6)
+    assert value(found, [1.3e6, 62.6e6]) == pytest.approx(100 * 1.3 / 62.6)
 
 
 TABLE_6 = [("a", 1.3, 4.60), ("b", 2.0, 11.88), ("c", 62.6, 27.11)]  # the ATs of Table 6 by Table 5's first row
@@ -159,7 +160,7 @@ def test_the_bracket_of_table_5(bleu, expected):
         found = asked(metric, against=ladder)
         decodings = {reading.system: reading.decoding for reading in found.readings if reading.metric == "bleu_tok"}
         assert decodings == {"vanilla_kd": "argmax", "a": "beam5", "b": "beam5", "c": "beam5"}
-        got = value(metric, [measured[reading.system, reading.metric] for reading in found.readings], 0.2)
+        got = value(found, [measured[reading.system, reading.metric] for reading in found.readings])
         assert got == (None if wanted is None else pytest.approx(wanted, abs=0.1))
 
 

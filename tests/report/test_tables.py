@@ -162,7 +162,7 @@ def test_a_sum_takes_what_holds_by_definition_and_beta_weighs_bleu(tmp_path):
         "columns": [
             {"key": "input", "label": "L_input", "cell": {"metric": "l_input"}},
             {"key": "nat", "label": "L_NAT", "cell": {"metric": "loss"}},
-            {"key": "target", "label": "L_target", "cell": {"metric": "l_target"}},
+            {"key": "target", "label": "L_target", "cell": {"metric": "l_target", "beta": 0.1}},
             {"key": "mple", "label": "L_MPLE", "sum": ["input", "nat", "target"]},
         ],
         "rows": [{"label": "vanilla", "by_definition": {"input": 0}}, {"label": "cmlm"}],
@@ -171,7 +171,7 @@ def test_a_sum_takes_what_holds_by_definition_and_beta_weighs_bleu(tmp_path):
         values = {"loss": {"value": loss}, **({"l_input": {"value": 0.5}} if seed == 1 else {})}
         measurement(tmp_path / "m", "own", "x", seed, "loss", values)
         measurement(tmp_path / "m", "own", "x", seed, "target", {"target_bleu": {"value": 30.0 + seed}})
-    found = tables.build(spec, RUN, tmp_path / "m", tmp_path / "c", {"own": 0.1}).entries
+    found = tables.build(spec, RUN, tmp_path / "m", tmp_path / "c").entries
     assert found[0, "target"].measured == pytest.approx(-3.15) and found[0, "target"].seeds == (1, 2)
     assert found[0, "mple"].measured == pytest.approx(0 + 2.5 - 3.15) and found[0, "mple"].seeds == (1, 2)
     assert found[1, "mple"].measured == pytest.approx(0.5 + 2.0 - 3.1) and found[1, "mple"].seeds == (1,)

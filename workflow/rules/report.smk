@@ -57,10 +57,9 @@ rule table:
         f"results/logs/table/{RUN.name}/{{paper}}.{{table}}.log",
     params:
         out=lambda wildcards, output: Path(output.csv).with_suffix(""),
-        betas=compact(RUN.betas),
     shell:
         "natlab table --table {input.spec} --run {input.run} --measurements results/measurements"
-        " --corpora results/corpora --betas {params.betas:q} --out {params.out} &> {log}"
+        " --corpora results/corpora --out {params.out} &> {log}"
 
 
 rule figure:
@@ -85,10 +84,9 @@ rule figure:
         f"results/logs/figure/{RUN.name}/{{paper}}.{{figure}}.log",
     params:
         out=lambda wildcards, output: Path(output.csv).with_suffix(""),
-        betas=compact(RUN.betas),
     shell:
         "natlab figure --table {input.spec} --run {input.run} --measurements results/measurements"
-        " --corpora results/corpora --betas {params.betas:q} --out {params.out} --surface {input.surface} &> {log}"
+        " --corpora results/corpora --out {params.out} --surface {input.surface} &> {log}"
 
 
 rule claims:
@@ -113,10 +111,9 @@ rule claims:
         f"results/logs/claims/{RUN.name}/{{paper}}.{{claims}}.log",
     params:
         out=lambda wildcards, output: Path(output.csv).with_suffix(""),
-        betas=compact(RUN.betas),
     shell:
         "natlab claims --claims {input.spec} --run {input.run} --measurements results/measurements"
-        " --corpora results/corpora --betas {params.betas:q} --out {params.out} &> {log}"
+        " --corpora results/corpora --out {params.out} &> {log}"
 
 
 rule report:

@@ -7,8 +7,8 @@ LEAST = 1e-6  # of a weight, so that any number of positions can be drawn
 
 
 def whole(number: Tensor, lengths: Tensor, least: int) -> Tensor:
-    """How many [B] of ``lengths`` [B] tokens to reveal: ``number`` [B] rounded down, or ``least`` where that is more and
-    leaves one to predict.
+    """How many [B] of ``lengths`` [B] tokens to reveal: ``number`` [B] rounded down, or ``least`` where that is more
+    and leaves one to predict.
 
     MPLE's appendix E.6 says l in [1, L], its rules λ L and λ d also give 0: ``least`` 0 takes these, 1 the interval.
     """

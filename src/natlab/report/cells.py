@@ -49,12 +49,14 @@ class Reading(NamedTuple):
 
 class Asked(NamedTuple):
     """A description resolved: its readings (none for ``exact/...``), and ``dataset``, what stands where the paper's
-    ``corpus`` stands; None when the run maps none there or does not build a system, and so measures nothing."""
+    ``corpus`` stands; None when the run maps none there or does not build a system, and so measures nothing. ``beta``:
+    the weight of sentence BLEU in MPLE's equation 14, of ``l_target``; 0 of other metrics."""
 
     metric: str
     corpus: str
     dataset: str | None
     readings: tuple[Reading, ...]
+    beta: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def resolved(description: Mapping, run: Mapping) -> Asked | None:
     if not readings and not metric.startswith(EXACT):
         return None
     built = "systems" not in run or {reading.system for reading in readings} <= set(run["systems"])
-    return Asked(metric, corpus, run["corpora"].get(corpus) if built else None, readings)
+    dataset = run["corpora"].get(corpus) if built else None
+    return Asked(metric, corpus, dataset, readings, description.get("beta", 0.0))
 
 
 def sources(cell: Cell | Asked, scale: str, seed: int) -> list[str]:
@@ -129,15 +132,13 @@ def sources(cell: Cell | Asked, scale: str, seed: int) -> list[str]:
     return list(dict.fromkeys(reading.source(cell.dataset, scale, seed) for reading in cell.readings))
 
 
-def value(metric: str, read: Sequence[float], beta: float) -> float | None:
-    """What a cell shows, from the values of its readings in their order; None where they do not give it.
-
-    ``beta`` is the weight of sentence BLEU in MPLE's equation 14, for ``l_target``.
-    """
+def value(asked: Asked, read: Sequence[float]) -> float | None:
+    """What a cell shows, from the values of its readings in their order; None where they do not give it."""
+    metric = asked.metric
     if metric == CONDITIONAL_TC:
         return conditional_tc(*read)
     if metric in DISTORTION:
-        return -beta * read[0]
+        return -asked.beta * read[0]
     if metric == "parameters":
         return read[0] / 1e6
     if metric == PARAMETER_RATIO:

@@ -7,7 +7,6 @@ measurements have the sentences' statistics.
 
 import argparse
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -160,7 +159,7 @@ def _correlation(asked: Mapping, table: tables.Table) -> dict | None:
 
 def _comparison(stated: Mapping, part: Mapping, run: Mapping, measurements: Path) -> dict | None:
     asked = [resolve.resolved(described, run) for described in _described(stated, part)]
-    read = [tables.read(cell, run, measurements, {}) for cell in asked]
+    read = [tables.read(cell, run, measurements) for cell in asked]
     lacking = [_name(cell) for cell, values in zip(asked, read, strict=True) if values is None]
     if lacking:
         return {"verdict": UNMEASURED, "measured": f"lacks {', '.join(lacking)}" if len(lacking) < len(asked) else ""}
@@ -270,7 +269,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measurements", required=True, help="the folder of measurements, results/measurements")
     parser.add_argument("--corpora", required=True, help="the folder of corpora (exact values), results/corpora")
     parser.add_argument("--papers", default="config/papers", help="the folder of table specs")
-    parser.add_argument("--betas", default={}, type=json.loads, help="JSON: {dataset: beta of MPLE's equation 14}")
     parser.add_argument("--out", required=True, help="where to write, less the endings .csv and .md")
 
 
@@ -281,7 +279,7 @@ def run(args: argparse.Namespace) -> None:
     for name in tables_named(stated):
         spec = specs.load(Path(args.papers) / f"{name}.yaml")
         check_columns(args.claims, stated, name, spec)
-        shown[name] = tables.build(spec, settings, args.measurements, args.corpora, args.betas)
+        shown[name] = tables.build(spec, settings, args.measurements, args.corpora)
     results = tested(stated, shown, settings, args.measurements)
     write_csv(results, f"{args.out}.csv")
     with written_aside(f"{args.out}.md") as file:

@@ -240,7 +240,7 @@ def run(args: argparse.Namespace) -> None:
     spec, settings = specs.load(args.table), specs.load_run(args.run_file)
     if "draw" not in spec:
         raise UserError(f"{args.table}: key draw is missing; it is a table: natlab table")
-    table = tables.build(spec, settings, args.measurements, args.corpora, args.betas)
+    table = tables.build(spec, settings, args.measurements, args.corpora)
     figure = draw(table, [read_json(path) for path in args.surface])
     tables.write_csv(table, f"{args.out}.csv")
     with written_aside(f"{args.out}.md") as file:

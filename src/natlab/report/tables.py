@@ -6,7 +6,6 @@ less published. What nothing measured stays empty: published values never stand 
 
 import argparse
 import csv
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,13 +72,8 @@ class Measured:
     signature: str = ""
 
 
-def build(
-    spec: dict, run: dict, measurements: str | Path, corpora: str | Path, betas: Mapping[str, float] | None = None
-) -> Table:
-    """Fill ``spec`` with what ``run`` measured below ``measurements`` (and the exact values below ``corpora``).
-
-    ``betas``: the weight of sentence BLEU in MPLE's equation 14, by dataset; only ``l_target`` asks for it.
-    """
+def build(spec: dict, run: dict, measurements: str | Path, corpora: str | Path) -> Table:
+    """Fill ``spec`` with what ``run`` measured below ``measurements`` (and the exact values below ``corpora``)."""
     asked = {(cell.row, cell.column): cell for cell in resolve.cells(spec, run)}
     entries = {}
     for number, row in enumerate(spec["rows"]):
@@ -88,9 +82,7 @@ def build(
             if cell := asked.get((number, column["key"])):
                 exact = cell.metric.startswith(resolve.EXACT)
                 measured[column["key"]] = (
-                    _exact(cell.asked, run, Path(corpora))
-                    if exact
-                    else read(cell.asked, run, measurements, betas or {})
+                    _exact(cell.asked, run, Path(corpora)) if exact else read(cell.asked, run, measurements)
                 )
         for key, value in row.get("by_definition", {}).items():
             measured[key] = Measured(dict.fromkeys(run["seeds"], value), fixed=True)
@@ -112,8 +104,8 @@ def _exact(asked: resolve.Asked, run: dict, corpora: Path) -> Measured | None:
     return None if value is None else Measured(dict.fromkeys(run["seeds"], value), fixed=True)
 
 
-def read(asked: resolve.Asked, run: Mapping, measurements: str | Path, betas: Mapping[str, float]) -> Measured | None:
-    """What the run's seeds measured for one cell; None when no file holds it. ``betas``: as for `build`."""
+def read(asked: resolve.Asked, run: Mapping, measurements: str | Path) -> Measured | None:
+    """What the run's seeds measured for one cell; None when no file holds it."""
     if asked.dataset is None:
         return None
     by_seed, last = {}, {}
@@ -126,7 +118,7 @@ def read(asked: resolve.Asked, run: Mapping, measurements: str | Path, betas: Ma
         values = [file["values"].get(reading.key) for file, reading in zip(held, asked.readings, strict=True)]
         if None in values:
             continue
-        value = resolve.value(asked.metric, [value["value"] for value in values], betas.get(asked.dataset))
+        value = resolve.value(asked, [value["value"] for value in values])
         if value is not None:
             by_seed[seed] = value
             last = {"sentences": held[0].get("sentences"), "signature": values[0].get("signature", "")}
@@ -405,14 +397,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", dest="run_file", required=True, help="the run's file, config/runs/<run>.yaml")
     parser.add_argument("--measurements", required=True, help="the folder of measurements, results/measurements")
     parser.add_argument("--corpora", required=True, help="the folder of corpora (exact values), results/corpora")
-    parser.add_argument("--betas", default={}, type=json.loads, help="JSON: {dataset: beta of MPLE's equation 14}")
     parser.add_argument("--out", required=True, help="where to write, less the endings .csv, .md and .tex")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write ``OUT.csv``, ``OUT.md`` and ``OUT.tex``."""
     spec, settings = specs.load(args.table), specs.load_run(args.run_file)
-    table = build(spec, settings, args.measurements, args.corpora, args.betas)
+    table = build(spec, settings, args.measurements, args.corpora)
     write_csv(table, f"{args.out}.csv")
     for ending, text in (("md", markdown(table)), ("tex", latex(table))):
         with written_aside(f"{args.out}.{ending}") as file:

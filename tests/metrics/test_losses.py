@@ -4,11 +4,11 @@ from math import log
 import pytest
 import torch
 
-from natlab.decoding import argmax, sample
+from natlab.decoding import argmax, batches, sample
 from natlab.metrics.losses import confidence, losses, parameters, proxy_targets
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Config, Transformer
-from natlab.training.objective import Proxies, autoregressive_loss
+from natlab.training.objective import Proxies, autoregressive_loss, batch_loss
 
 CONFIG = Config(16, 32, 1, 1, 2, 0.1, 12, 12, True)
 SOURCES = [torch.tensor(ids) for ids in ([4, 5, 2], [6, 7, 8, 2], [9, 2])]
@@ -37,6 +37,25 @@ def test_losses_do_not_depend_on_the_batches(max_tokens):
     found = losses(model, SOURCES, TARGETS, Proxies.of(VANILLA), max_tokens)
     for name in ("loss", "length"):
         assert found[name]["value"] == pytest.approx(expected[name]["value"], rel=1e-4)
+
+
+@pytest.mark.parametrize("spec", [None, VANILLA, {**VANILLA, "input": {"name": "glat", "end": 1.0}}])
+def test_the_parts_of_sentences_are_what_training_counts(spec):
+    """Each sentence's bits and tokens are those of a batch of its own under the training's loss."""
+    torch.manual_seed(0)
+    model = (Transformer if spec is None else NonAutoregressiveTransformer)(CONFIG).eval()
+    proxies = spec and Proxies.of(spec)
+    torch.manual_seed(1)
+    found = losses(model, SOURCES, TARGETS, proxies, max_tokens=1)
+    torch.manual_seed(1)
+    for (i,) in batches([max(len(s), len(t)) for s, t in zip(SOURCES, TARGETS, strict=True)], 1):
+        part = batch_loss(model, SOURCES[i][None], TARGETS[i][None], proxies, progress=1.0)
+        for name, nats in (("loss", part.nll), ("length", part.length_nll)):
+            bits, tokens = found[name]["by_sentence"][i]
+            assert bits == pytest.approx(float(nats) / log(2), abs=1e-4) and tokens == part.tokens
+    for value in found.values():
+        bits, tokens = map(sum, zip(*value["by_sentence"], strict=True))
+        assert value["value"] == pytest.approx(bits / tokens, abs=1e-4)
 
 
 def test_revealed_tokens_are_counted_at_no_cost():
@@ -87,6 +106,8 @@ def test_confidence_is_per_token_over_all_sentences(decoding):
     found = confidence(model, SOURCES, decoding, predictor)
     assert found["value"] == pytest.approx(nats / tokens / log(2), rel=1e-4)
     assert (found["tokens"], found["unit"]) == (tokens, "bits/token")
+    each = [[float(one.log_probability) / log(2), int(one.lengths)] for one in made]
+    assert found["by_sentence"] == [pytest.approx(part, abs=1e-3) for part in each]
     if decoding["kind"] == "argmax":
         decoded = [argmax.decode(model, source[None], length_factor=1.5)[0].tolist() for source in SOURCES]
         assert decoded == [one.tokens[0].tolist() for one in made]

@@ -27,6 +27,7 @@ LOSSES = {
     name: {"value": 2.5, "unit": "bits/token", "tokens": 12, "sentences": 3}
     for name in ("loss_raw", "length_raw", "loss", "length")
 }
+LOSSES["loss"]["by_sentence"] = [[20.1, 6], [30.2, 7], [0.5, 1]]
 IDENTITY = {"dataset": "small", "scale": "demo", "system": "vanilla_raw", "seed": 2}
 
 
@@ -78,7 +79,8 @@ def test_one_file_a_translation_and_one_of_losses(args, folders):
     assert statistics == [[6, 5, 3, 1, 7, 6, 5, 4, 7, 6], [6, 5, 4, 3, 6, 5, 4, 3, 6, 6]]
     losses = read_json(out / "loss.json")
     assert losses["decoding"] is None and losses["split"] == "valid" and losses["sentences"] == 3
-    assert losses["values"] == LOSSES
+    assert losses["sentence_statistics"] == {"loss": LOSSES["loss"]["by_sentence"]}
+    assert losses["values"] == LOSSES | {"loss": LOSSES["loss_raw"]}
 
 
 def test_provenance_has_the_models_fingerprint_and_todays_code(args, folders):
@@ -208,6 +210,10 @@ def test_proxy_targets_of_another_split_are_refused(args, folders, distorted):
 
 
 def test_confidence_stands_with_the_translation_it_is_of(args, folders):
-    write_json(folders[0] / "confidence.json", {"argmax.test": {"value": -1.5, "unit": "bits/token", "tokens": 13}})
+    sure = {"value": -1.5, "unit": "bits/token", "tokens": 13, "by_sentence": [[-9.5, 7], [-10.0, 6]]}
+    write_json(folders[0] / "confidence.json", {"argmax.test": sure})
     measure.run(args)
-    assert read_json(folders[2] / "argmax.test.json")["values"]["confidence"]["value"] == -1.5
+    found = read_json(folders[2] / "argmax.test.json")
+    assert found["values"]["confidence"]["value"] == -1.5
+    assert found["sentence_statistics"]["confidence"] == sure["by_sentence"]
+    assert len(found["sentence_statistics"]["bleu_tok"]) == 2

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from natlab.decoding import batches, pad_right, sample
 from natlab.models.nat import NonAutoregressiveTransformer
-from natlab.models.transformer import Seq2Seq
+from natlab.models.transformer import Seq2Seq, Transformer
 from natlab.proxy.interface import Prediction
-from natlab.training.objective import Proxied, Proxies, batch_loss, proxied, references_of
+from natlab.training.objective import Proxied, Proxies, proxied, references_of
 
 # the fields of `natlab.proxy.interface.References` beside its tokens, of sentences by number
 Candidates = Callable[[Sequence[int]], dict[str, Tensor]]
@@ -28,7 +28,8 @@ def losses(
     candidates: Candidates | None = None,
     predictor: NonAutoregressiveTransformer | None = None,
 ) -> dict[str, dict]:
-    """Negative log-likelihood of targets given sources, both [L] ending in eos, without label smoothing or dropout.
+    """Negative log-likelihood of targets given sources, both [L] ending in eos, without label smoothing or dropout, as
+    `per_token` has it.
 
     ``loss``: of the tokens; an autoregressive model's includes the bits of eos, which say the length. ``length``: of a
     NAT's length prediction. A NAT's loss is given the true length, so its ``loss`` + ``length`` compares with an
@@ -38,18 +39,32 @@ def losses(
     annealing. ``l_input``, with a ``predictor``: what predicting that input costs, L_input of equation 11, with one Z
     drawn for each sentence. ``candidates`` are dynamic KD's.
     """
-    total = dict.fromkeys(("loss", "length") if predictor is None else ("loss", "length", "l_input"), 0.0)
-    tokens = 0
+    names = ("loss", "length") if predictor is None else ("loss", "length", "l_input")
+    nats = {name: torch.zeros(len(sources), dtype=torch.double) for name in names}
+    tokens = torch.zeros(len(sources), dtype=torch.long)
     for batch, source, target in _batches(model, sources, targets, max_tokens):
-        of_batch = candidates and _on(model.device, candidates(batch))
-        part = batch_loss(model, source, target, proxies, progress=1.0, candidates=of_batch)
-        total["loss"] += float(part.nll)
-        total["length"] += float(part.length_nll)
-        if predictor is not None:
-            total["l_input"] += float(input_divergence(model, predictor, source, proxies, part.proxied).sum())
-        tokens += part.tokens
-    common = {"unit": "bits/token", "tokens": tokens, "sentences": len(sources)}
-    return {name: {"value": nats / tokens / log(2), **common} for name, nats in total.items()}
+        if proxies is None:
+            of_batch = {"loss": _autoregressive(model, source, target).sum(1)}
+            counts = target.ne(model.config.pad).sum(1) - 1
+        else:
+            references = references_of(model, target, _on(model.device, candidates(batch)) if candidates else {})
+            made = proxied(model, source, references, proxies, progress=1.0)
+            of_batch = {"loss": _non_autoregressive(model, made).sum(1), "length": _of_length(model, made)}
+            counts = made.lengths
+            if predictor is not None:
+                of_batch["l_input"] = input_divergence(model, predictor, source, proxies, made)
+        tokens[batch] = counts.cpu()
+        for name, values in of_batch.items():
+            nats[name][batch] = values.cpu().double()
+    return {name: {**per_token(values, tokens), "sentences": len(sources)} for name, values in nats.items()}
+
+
+def per_token(nats: Tensor, tokens: Tensor) -> dict:
+    """A value in bits a token, of sentences' nats [N] and tokens [N]; ``by_sentence``: each one's [bits, tokens], which
+    can be resampled."""
+    bits, count = nats / log(2), int(tokens.sum())
+    by_sentence = [[round(value, 4), number] for value, number in zip(bits.tolist(), tokens.tolist(), strict=True)]
+    return {"value": float(bits.sum()) / count, "unit": "bits/token", "tokens": count, "by_sentence": by_sentence}
 
 
 def input_divergence(
@@ -103,14 +118,13 @@ def confidence(
 ) -> dict:
     """Decoding confidence I (MPLE, Figure 7): (log2 P(Z|X) + log2 P(T|Z,X)) / L, over all that is decoded from
     ``sources``, each [S] ending in eos, by Default Decoding (kind argmax) or Input Sampling (kind sample)."""
-    nats, tokens = 0.0, 0
+    nats, tokens = (torch.zeros(len(sources), dtype=kind) for kind in (torch.double, torch.long))
     options = {"length_factor": decoding["length_factor"], "seed": decoding.get("seed")}
     for batch in batches([len(source) for source in sources], max_tokens):
         source = pad_right([sources[i].long() for i in batch], model.config.pad).to(model.device)
         made = sample.draw(model, source, predictor, **options)
-        nats += float(made.log_probability.sum())
-        tokens += int(made.lengths.sum())
-    return {"value": nats / tokens / log(2), "unit": "bits/token", "tokens": tokens}
+        nats[batch], tokens[batch] = made.log_probability.cpu().double(), made.lengths.cpu()
+    return per_token(nats, tokens)
 
 
 def parameters(model: Seq2Seq) -> dict[str, dict]:
@@ -120,6 +134,30 @@ def parameters(model: Seq2Seq) -> dict[str, dict]:
     without = everything - sum(embeddings.values())
     counts = {"parameters": everything, "parameters_without_embeddings": without}
     return {name: {"value": count, "unit": "parameters"} for name, count in counts.items()}
+
+
+def _autoregressive(model: Transformer, source: Tensor, target: Tensor) -> Tensor:
+    """Negative log-likelihoods [B, T] of target [B, T], in nats; 0 where it is padded."""
+    previous = torch.cat([target.new_full((len(target), 1), model.config.eos), target[:, :-1]], dim=1)
+    return _of_tokens(model, model(source, previous), target, target.ne(model.config.pad))
+
+
+def _non_autoregressive(model: NonAutoregressiveTransformer, made: Proxied) -> Tensor:
+    """Negative log-likelihoods [B, T] of the proxy target, in nats; 0 where it is padded or revealed."""
+    states = model.decode(made.encoded, made.lengths, made.revealed, made.target, made.memories)
+    predicted = made.target.ne(model.config.pad)
+    return _of_tokens(model, states, made.target, predicted if made.revealed is None else predicted & ~made.revealed)
+
+
+def _of_tokens(model: Seq2Seq, states: Tensor, target: Tensor, predicted: Tensor) -> Tensor:
+    _, nll = model.token_loss(states[predicted], target[predicted], 0.0)
+    return nll.new_zeros(target.shape).masked_scatter(predicted, nll)
+
+
+def _of_length(model: NonAutoregressiveTransformer, made: Proxied) -> Tensor:
+    """What the length prediction costs, [B], in nats."""
+    classes = model.length_class(made.encoded, made.lengths)
+    return F.cross_entropy(model.length_logits(made.encoded), classes, reduction="none")
 
 
 def _batches(

@@ -46,13 +46,16 @@ def run(args: argparse.Namespace) -> None:
         for path in sorted(translations.glob("*.*.txt")):
             decoding, split = path.stem.split(".")
             sentences, values, statistics = translation_values(path, split, corpus, dataset)
+            statistics = {"bleu_tok": statistics}
             if path.stem in confidence:
                 values["confidence"] = confidence[path.stem]
-            of_sentences = {"sentence_statistics": {"bleu_tok": statistics}}
+                statistics |= _by_sentence(values)
+            of_sentences = {"sentence_statistics": statistics}
             _write(out / f"{path.stem}.json", args.identity, decoding, split, sentences, values, origin, **of_sentences)
         losses = _required_json(translations / "losses.json")
         sentences = next(iter(losses.values()))["sentences"]
-        _write(out / "loss.json", args.identity, None, "valid", sentences, losses, origin)
+        of_sentences = {"sentence_statistics": _by_sentence(losses)}
+        _write(out / "loss.json", args.identity, None, "valid", sentences, losses, origin, **of_sentences)
         if (translations / "target.txt").exists():
             sentences, values, each = target_values(translations / "target.txt", corpus, dataset)
             of_sentences = {"sentence_statistics": {"target_bleu": each}}
@@ -119,6 +122,11 @@ def target_values(path: Path, corpus: Path, dataset: dict) -> tuple[int, dict, l
             score = bleu.tokenised_bleu(hypotheses, [reference])
             values[f"reference_bleu/{number}"] = {**score, "sentences": len(pairs)}
     return len(targets), values, each[np.isfinite(each)].tolist()
+
+
+def _by_sentence(values: dict[str, dict]) -> dict[str, list]:
+    """Each sentence's part of those values that have them, which it takes out of ``values``."""
+    return {name: value.pop("by_sentence") for name, value in values.items() if "by_sentence" in value}
 
 
 def _fitting(path: Path, translations: Path, count: int) -> list[str]:

@@ -47,9 +47,9 @@ def test_a_cpu_trains_in_bfloat16_only_with_instructions_for_it(flags, trained_i
 
 
 @contextmanager
-def job(asked: int, visible: str):
+def job(asked: int, visible: str, **more: str):
     """A process that claims ``asked`` of the visible GPUs."""
-    environment = {**os.environ, "NATLAB_GPUS": str(asked), "CUDA_VISIBLE_DEVICES": visible}
+    environment = {**os.environ, "NATLAB_GPUS": str(asked), "CUDA_VISIBLE_DEVICES": visible, **more}
     command = [sys.executable, "-c", JOB]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as process:
@@ -76,6 +76,27 @@ def test_a_job_that_lacks_one_holds_none_while_it_waits():
             second.stderr.readline()
             with job(1, "0,1") as third:
                 assert third.stdout.readline().strip() in {"0", "1"}
+
+
+def test_jobs_that_share_fill_gpus_evenly_and_then_wait():
+    two = {"NATLAB_JOBS_PER_GPU": "2"}
+    with job(1, "0,1", **two) as first, job(1, "0,1", **two) as second, job(2, "0,1", **two) as third:
+        seen = [process.stdout.readline().strip() for process in (first, second, third)]
+        assert sorted(seen) == ["0", "0,1", "1"]
+        with job(1, "0,1", **two) as fourth:
+            assert fourth.stderr.readline() == "waiting until 1 of the GPUs 0, 1 are free\n"
+            os.kill(second.pid, signal.SIGKILL)
+            assert fourth.stdout.readline().strip() == seen[1]
+
+
+@pytest.mark.parametrize("first, second", [("1", "3"), ("3", "1")])
+def test_a_job_that_does_not_share_is_alone_on_its_gpu(first, second):
+    with job(1, "0", NATLAB_JOBS_PER_GPU=first) as holder:
+        assert holder.stdout.readline().strip() == "0"
+        with job(1, "0", NATLAB_JOBS_PER_GPU=second) as waiting:
+            assert waiting.stderr.readline() == "waiting until 1 of the GPUs 0 are free\n"
+            os.kill(holder.pid, signal.SIGKILL)
+            assert waiting.stdout.readline().strip() == "0"
 
 
 def claim(monkeypatch, asked: str, **environment: str) -> str:
@@ -145,6 +166,12 @@ def test_what_cannot_be_given_is_refused_before_the_verb_starts(monkeypatch, cap
     assert cli.main(["show", "absent.md"]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("natlab show: NATLAB_GPUS: ") and complaint in line
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "many"])
+def test_a_number_of_sharing_jobs_that_is_none_is_refused(monkeypatch, jobs):
+    with pytest.raises(UserError, match="NATLAB_JOBS_PER_GPU: '.*' is no number of jobs"):
+        claim(monkeypatch, "1", CUDA_VISIBLE_DEVICES="0", NATLAB_JOBS_PER_GPU=jobs)
 
 
 def test_refusals_are_user_errors(monkeypatch):

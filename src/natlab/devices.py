@@ -3,6 +3,9 @@
 Snakemake limits how many jobs ask for GPUs at once, but tells none of them which to use. Rules state how many a job
 asks for in the variable ``NATLAB_GPUS``, and every verb claims them before it starts. Inside a job of Slurm, which has
 given it its GPUs, nothing is claimed.
+
+Jobs may also share a GPU: with ``NATLAB_JOBS_PER_GPU`` each GPU takes so many of them. One that does not share waits for
+all that do, and they for it.
 """
 
 import fcntl
@@ -17,7 +20,7 @@ from pathlib import Path
 
 from natlab.errors import UserError
 
-ASKED, VISIBLE = "NATLAB_GPUS", "CUDA_VISIBLE_DEVICES"
+ASKED, VISIBLE, SHARING = "NATLAB_GPUS", "CUDA_VISIBLE_DEVICES", "NATLAB_JOBS_PER_GPU"
 CPU = Path("/proc/cpuinfo")
 BF16 = {"avx512_bf16", "amx_bf16", "bf16"}  # how Linux calls a CPU's instructions for bfloat16; the last one is ARM's
 
@@ -38,7 +41,8 @@ def arithmetic(precision: str, gpu: bool) -> str:
 
 
 def claim() -> None:
-    """Leave this process, and those it starts, as many GPUs visible as ``NATLAB_GPUS`` says, held by no other job.
+    """Leave this process, and those it starts, as many GPUs visible as ``NATLAB_GPUS`` says, held by no other job, or
+    by fewer others than ``NATLAB_JOBS_PER_GPU`` says.
 
     Waits until so many are free; they are this process's until it ends, however it ends. 0 hides all GPUs. Without
     ``NATLAB_GPUS``, and where Slurm has left no more visible than that, ``CUDA_VISIBLE_DEVICES`` stays what it is.
@@ -50,6 +54,9 @@ def claim() -> None:
         return
     if not asked.isdecimal():
         raise UserError(f"{ASKED}: '{asked}' is no number of GPUs; give 0, 1, 2, ...")
+    jobs = os.environ.get(SHARING, "1")
+    if not jobs.isdecimal() or not int(jobs):
+        raise UserError(f"{SHARING}: '{jobs}' is no number of jobs; give 1, 2, ..., or leave it unset for 1")
     count, devices = int(asked), visible()
     if count > len(devices):
         raise UserError(
@@ -58,7 +65,7 @@ def claim() -> None:
         )
     if count and count == len(devices) and "SLURM_JOB_ID" in os.environ:
         return
-    os.environ[VISIBLE] = ",".join(_locked(devices, count))
+    os.environ[VISIBLE] = ",".join(_locked(devices, count, int(jobs)))
 
 
 def visible() -> list[str]:
@@ -75,18 +82,20 @@ def visible() -> list[str]:
     return [str(number) for number, _ in enumerate(line for line in listing.splitlines() if line.startswith("GPU "))]
 
 
-def _locked(devices: list[str], count: int) -> list[str]:
-    """The first ``count`` free ``devices``, locked until this process ends; waits until there are so many."""
+def _locked(devices: list[str], count: int, jobs: int) -> list[str]:
+    """The first ``count`` of ``devices`` with the fewest jobs, of at most ``jobs`` each, locked until this process ends;
+    waits until there are so many."""
     said = False
     while True:
-        held: dict[str, int] = {}
-        for device in devices:
-            if len(held) < count and (lock := _lock(device)) is not None:
-                held[device] = lock
+        held: dict[str, list[int]] = {}
+        for slot in range(jobs):
+            for device in devices:
+                if len(held) < count and device not in held and (locks := _lock(device, slot, jobs)) is not None:
+                    held[device] = locks
         if len(held) == count:
             return list(held)
         # Two jobs that each hold what the other lacks would wait for ever.
-        for lock in held.values():
+        for lock in (lock for locks in held.values() for lock in locks):
             os.close(lock)
         if not said:
             print(f"waiting until {count} of the GPUs {', '.join(devices)} are free", file=sys.stderr, flush=True)
@@ -94,15 +103,29 @@ def _locked(devices: list[str], count: int) -> list[str]:
         time.sleep(1 + random.random())
 
 
-def _lock(device: str) -> int | None:
-    """A device's open lock file, or None where another process holds it; the kernel frees it when its holder ends."""
-    path = Path(tempfile.gettempdir()) / f"natlab-gpu-{device.replace('/', '-')}.lock"
+def _lock(device: str, slot: int, jobs: int) -> list[int] | None:
+    """The open locks of one of a device's places for jobs, or None where another process holds it; the kernel frees them
+    when their holder ends. Jobs that share a device hold it together, each with a place of its own."""
+    name = f"natlab-gpu-{device.replace('/', '-')}"
+    whole = _held(f"{name}.lock", fcntl.LOCK_EX if jobs == 1 else fcntl.LOCK_SH)
+    if whole is None or jobs == 1:
+        return None if whole is None else [whole]
+    place = _held(f"{name}.{slot}.lock", fcntl.LOCK_EX)
+    if place is None:
+        os.close(whole)
+        return None
+    return [whole, place]
+
+
+def _held(name: str, kind: int) -> int | None:
+    """An open lock file, held exclusively or with others (``kind``), or None where another process' lock forbids it."""
+    path = Path(tempfile.gettempdir()) / name
     try:
         lock = os.open(path, os.O_RDONLY)  # another user's may be opened, but not with O_CREAT
     except FileNotFoundError:
         lock = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
         return None

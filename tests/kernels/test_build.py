@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import re
 import shutil
 
 import pytest
@@ -88,6 +89,33 @@ def test_a_rebuild_compiles_what_changed(csrc, tmp_path, monkeypatch):
     assert sources() == {"one.cpp", "two.cpp"}
     assert len({first, second, third, fourth}) == 4
     assert all((tmp_path / key / "manifest.json").exists() for key in (first, second, third, fourth))
+
+
+def test_cuda_code_is_built_for_chosen_architectures_only_and_is_the_same_build(csrc, tmp_path, monkeypatch):
+    """nvcc is a stand-in that notes its options and makes files of nothing."""
+    (csrc / "cuda").mkdir()
+    (csrc / "cuda/one.cu").write_text("", encoding="utf-8")
+    nvcc, noted = tmp_path / "nvcc", tmp_path / "options"
+    nvcc.write_text(f'#!/bin/sh\necho "$@" >> {noted}\nfor last; do :; done\necho > "$last"\n', encoding="utf-8")
+    nvcc.chmod(0o755)
+    monkeypatch.setenv("NVCC", str(nvcc))
+    monkeypatch.setattr(build, "LEVELS", {})
+
+    def architectures() -> tuple[dict, set[str]]:
+        """The manifest of a build, and what it generated machine code for."""
+        noted.unlink(missing_ok=True)
+        manifest = build.build(tmp_path / "kernels", 1)
+        return manifest, set(re.findall(r",code=(\w+)", noted.read_text(encoding="utf-8")))
+
+    everything, generated = architectures()
+    assert generated == {f"sm_{arch}" for arch in build.ARCHITECTURES} | {f"compute_{build.ARCHITECTURES[-1]}"}
+    monkeypatch.setenv("NATLAB_CUDA_ARCHITECTURES", "80 90")
+    some, generated = architectures()
+    assert generated == {"sm_80", "sm_90"}
+    assert some["hash"] == everything["hash"] and some["flags"]["cuda"][-1] == "-gencode=arch=compute_90,code=sm_90"
+    monkeypatch.setenv("NATLAB_CUDA_ARCHITECTURES", "native")
+    with pytest.raises(UserError, match="NATLAB_CUDA_ARCHITECTURES: 'native' is no compute capability"):
+        build.build(tmp_path, 1)
 
 
 def test_code_that_does_not_compile_leaves_no_build(csrc, tmp_path, capsys):

@@ -8,7 +8,8 @@ A build lies in a folder named by the hash of sources and flags, so that builds 
     <out>/objects/                  compiled files, named by what went into them: a rebuild compiles what changed
 
 The compilers are $CXX (else c++, g++, clang++) and $NVCC (else nvcc on PATH, or in $CUDA_HOME/bin; set to nothing, it
-leaves CUDA out).
+leaves CUDA out). $NATLAB_CUDA_ARCHITECTURES ("90", "80 90") builds the CUDA library for these compute capabilities only,
+which takes a fraction of the time; it is the same build, of the same hash, that runs on fewer cards.
 """
 
 import argparse
@@ -42,6 +43,7 @@ LEVELS = {
 CUDA_FLAGS = ["-std=c++17", "-O3", "-cudart", "static", "-Xcompiler", "-fPIC,-fvisibility=hidden,-Wall,-Wextra"]
 # compute capabilities with machine code of their own; later ones translate the last one's PTX
 ARCHITECTURES = (75, 80, 86, 89, 90)
+CHOSEN = "NATLAB_CUDA_ARCHITECTURES"
 GENERATED = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in ARCHITECTURES]
 GENERATED += [f"-gencode=arch=compute_{ARCHITECTURES[-1]},code=compute_{ARCHITECTURES[-1]}"]
 
@@ -90,6 +92,7 @@ def build(out: Path, threads: int) -> dict:
 
     Raises UserError where there is no C++ compiler, or a compiler refuses a file (its words go to standard error).
     """
+    generated = _generated()
     cxx, cuda = _compiler("CXX", "c++", "g++", "clang++"), nvcc()
     if cxx is None:
         raise UserError("the kernels need a C++ compiler: $CXX, c++, g++ and clang++ are none; install one")
@@ -106,7 +109,7 @@ def build(out: Path, threads: int) -> dict:
     else:
         compilers["nvcc"] = _version(cuda)
         command = [cuda, *CUDA_FLAGS]
-        libraries.append(_library(out, CUDA, "cuda/*.cu", [*command, "-shared"], command + GENERATED, compilers))
+        libraries.append(_library(out, CUDA, "cuda/*.cu", [*command, "-shared"], command + generated, compilers))
 
     key = sources_hash()
     folder = out / key
@@ -128,7 +131,7 @@ def build(out: Path, threads: int) -> dict:
         "hash": key,
         "libraries": [library.name for library in libraries],
         "compilers": compilers,
-        "flags": {"cpu": CPU_FLAGS, "levels": LEVELS, "cuda": CUDA_FLAGS + GENERATED},
+        "flags": {"cpu": CPU_FLAGS, "levels": LEVELS, "cuda": CUDA_FLAGS + generated},
         "left_out": left_out,
     }
     write_json(folder / "manifest.json", manifest)
@@ -139,6 +142,14 @@ def build(out: Path, threads: int) -> dict:
 def nvcc() -> str | None:
     """The CUDA compiler that a build would use."""
     return _compiler("NVCC", "nvcc", f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin/nvcc")
+
+
+def _generated() -> list[str]:
+    """nvcc's options for the machine code to generate: that of the chosen architectures, else of all."""
+    chosen = os.environ.get(CHOSEN, "").split()
+    if wrong := [arch for arch in chosen if not arch.isdecimal()]:
+        raise UserError(f"{CHOSEN}: '{wrong[0]}' is no compute capability; give numbers such as 90, or leave it unset")
+    return [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in chosen] or GENERATED
 
 
 def described(manifest: dict) -> list[str]:

@@ -215,6 +215,11 @@ class Run:
         """Whether a system's proxy targets of test are compared with further references (L_target of MPLE)."""
         return not self.is_autoregressive(system) and "test" in dataset_files.referenced(self.dataset(dataset))
 
+    def knows_ideal(self, dataset: str, system: str) -> bool:
+        """Whether what an ideal NAT would lose is known: on raw targets of a generated corpus."""
+        generated = self.dataset(dataset)["source"]["kind"] == "grammar"
+        return generated and not self.is_autoregressive(system) and self.target(system) == "raw"
+
     def length_penalty(self, dataset: str) -> float:
         """The exponent of the length in a dataset's beam searches, distillation's too."""
         return self.dataset(dataset).get("length_penalty", 1.0)

@@ -4,8 +4,8 @@ Snakemake limits how many jobs ask for GPUs at once, but tells none of them whic
 asks for in the variable ``NATLAB_GPUS``, and every verb claims them before it starts. Inside a job of Slurm, which has
 given it its GPUs, nothing is claimed.
 
-Jobs may also share a GPU: with ``NATLAB_JOBS_PER_GPU`` each GPU takes so many of them. One that does not share waits for
-all that do, and they for it.
+Jobs may also share a GPU: with ``NATLAB_JOBS_PER_GPU`` each GPU takes so many of them. One that does not share waits
+for all that do, and they for it.
 """
 
 import fcntl
@@ -83,8 +83,8 @@ def visible() -> list[str]:
 
 
 def _locked(devices: list[str], count: int, jobs: int) -> list[str]:
-    """The first ``count`` of ``devices`` with the fewest jobs, of at most ``jobs`` each, locked until this process ends;
-    waits until there are so many."""
+    """The first ``count`` of ``devices`` with the fewest jobs, of at most ``jobs`` each, locked until this process
+    ends; waits until there are so many."""
     said = False
     while True:
         held: dict[str, list[int]] = {}
@@ -104,8 +104,8 @@ def _locked(devices: list[str], count: int, jobs: int) -> list[str]:
 
 
 def _lock(device: str, slot: int, jobs: int) -> list[int] | None:
-    """The open locks of one of a device's places for jobs, or None where another process holds it; the kernel frees them
-    when their holder ends. Jobs that share a device hold it together, each with a place of its own."""
+    """The open locks of one of a device's places for jobs, or None where another process holds it; the kernel frees
+    them when their holder ends. Jobs that share a device hold it together, each with a place of its own."""
     name = f"natlab-gpu-{device.replace('/', '-')}"
     whole = _held(f"{name}.lock", fcntl.LOCK_EX if jobs == 1 else fcntl.LOCK_SH)
     if whole is None or jobs == 1:

@@ -116,6 +116,12 @@ def named_beside(wildcards, input):
     return " ".join(["--beside", *(f"{system}={model}" for system, model in pairs)] if input.beside else [])
 
 
+def grammar(wildcards):
+    """The dataset's file, where what an ideal NAT would lose is known; nothing elsewhere."""
+    known = RUN.knows_ideal(wildcards.dataset, wildcards.system)
+    return f"config/datasets/{wildcards.dataset}.yaml" if known else []
+
+
 def kernels(wildcards):
     """The kernels' libraries, where the choice of a system's targets runs them."""
     return KERNELS if RUN.runs_kernels(wildcards.system) else []

@@ -8,12 +8,14 @@ rule translate:
         proxy_data=lambda wildcards: distilled(wildcards) or candidates(wildcards),
         beside=beside,
         kernels=kernels,
+        grammar=grammar,
         code=MODEL_CODE
         + code(
             "decoding/data.py",
             "decoding/rerank.py",
             "decoding/sample.py",
             "decoding/translate.py",
+            "metrics/ideal.py",
             "metrics/losses.py",
             "training/candidates.py",
             "training/objective.py",
@@ -31,13 +33,14 @@ rule translate:
         splits=lambda wildcards: RUN.splits_of(wildcards.dataset, wildcards.system),
         proxy_data=lambda wildcards, input: f"--proxy-data {input.proxy_data}" if input.proxy_data else "",
         beside=named_beside,
+        grammar=lambda wildcards, input: f"--grammar {input.grammar}" if input.grammar else "",
         predictor=lambda wildcards: f"--predictor {system}" if (system := RUN.predictor(wildcards.system)) else "",
         targets=lambda wildcards: (
             "--proxy-targets test" if RUN.measures_distortion(wildcards.dataset, wildcards.system) else ""
         ),
     shell:
         "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab translate --model {input.model}"
-        " --data {input.data} {params.proxy_data} {params.beside} {params.predictor} {params.targets}"
+        " --data {input.data} {params.proxy_data} {params.beside} {params.predictor} {params.grammar} {params.targets}"
         " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"
 
 

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from natlab.errors import UserError
 from natlab.files import sha256, write_json, written_aside
@@ -26,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--beside", nargs="*", default=[], metavar="SYSTEM=MODEL", help="models that decodings and losses take besides"
     )
     parser.add_argument("--predictor", metavar="SYSTEM", help="the one beside that predicts the tokens of proxy inputs")
+    parser.add_argument(
+        "--grammar", metavar="DATASET", help="the dataset's file, of a generated corpus: what an ideal model loses, too"
+    )
     parser.add_argument("--proxy-targets", metavar="SPLIT", help="write the proxy targets of this split as target.txt")
     parser.add_argument("--decodings", required=True, type=json.loads, help="JSON: {name: decoding}")
     parser.add_argument("--splits", required=True, nargs="+")
@@ -89,6 +93,8 @@ def run(args: argparse.Namespace) -> None:
     proxies = Proxies.of(spec)
     pairs, candidates = proxy_data(args, spec, "valid")
     values = losses.losses(model, *pairs, proxies, candidates=candidates, predictor=predictor)
+    if args.grammar:
+        values |= ideal_losses(args.grammar, data, proxies)
     values |= {f"{key}_raw": value for key, value in on_raw.items()} | losses.parameters(model)
     with folder_aside(args.out) as out:
         for split in args.splits:
@@ -104,6 +110,17 @@ def run(args: argparse.Namespace) -> None:
             write_json(out / "confidence.json", sure)
         write_json(out / "provenance.json", provenance.record(made["fingerprint"], device_name()))
     shutil.rmtree(kept, ignore_errors=True)
+
+
+def ideal_losses(dataset: str, data: Any, proxies: Any) -> dict:
+    """`natlab.metrics.ideal.losses` on the raw targets of valid of a generated corpus, under a system's proxy input."""
+    from natlab.corpus import dataset as datasets
+    from natlab.corpus import grammar
+    from natlab.metrics import ideal
+
+    source = datasets.load(dataset)["source"]
+    targets = [tuple(data.text(target).split()) for target in data.targets("valid")]
+    return ideal.losses(grammar.distributions(source, "valid"), targets, proxies.input)
 
 
 def proxy_data(args: argparse.Namespace, spec: dict, split: str) -> tuple[tuple, Callable | None]:

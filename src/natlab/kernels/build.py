@@ -8,8 +8,8 @@ A build lies in a folder named by the hash of sources and flags, so that builds 
     <out>/objects/                  compiled files, named by what went into them: a rebuild compiles what changed
 
 The compilers are $CXX (else c++, g++, clang++) and $NVCC (else nvcc on PATH, or in $CUDA_HOME/bin; set to nothing, it
-leaves CUDA out). $NATLAB_CUDA_ARCHITECTURES ("90", "80 90") builds the CUDA library for these compute capabilities only,
-which takes a fraction of the time; it is the same build, of the same hash, that runs on fewer cards.
+leaves CUDA out). $NATLAB_CUDA_ARCHITECTURES ("90", "80 90") builds the CUDA library for these compute capabilities
+only, which takes a fraction of the time; it is the same build, of the same hash, that runs on fewer cards.
 """
 
 import argparse

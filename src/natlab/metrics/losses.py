@@ -33,15 +33,15 @@ def losses(
 
     ``loss``: of the tokens; an autoregressive model's includes the bits of eos, which say the length. ``length``: of a
     NAT's length prediction. A NAT's loss is given the true length, so its ``loss`` + ``length`` compares with an
-    autoregressive ``loss``: the difference on raw data is the V-entropy estimate of the conditional total correlation
-    C (MPLE, appendix B), which with the length as a variable is sum_i H(y_i | X, M) + H(M | X) - H(Y | X).
-    With a proxy input, tokens it reveals cost nothing and are counted (MPLE, appendix E.6), at the end of its
-    annealing. ``l_input``, with a ``predictor``: what predicting that input costs, L_input of equation 11, with one Z
-    drawn for each sentence. ``candidates`` are dynamic KD's.
+    autoregressive ``loss``: the difference on raw data is the V-entropy estimate of the conditional total correlation C
+    (MPLE, appendix B), which with the length as a variable is sum_i H(y_i | X, M) + H(M | X) - H(Y | X). With a proxy
+    input, tokens it reveals cost nothing and are counted (MPLE, appendix E.6), at the end of its annealing;
+    ``masked_loss`` is the same sum per token that is not revealed. ``l_input``, with a ``predictor``: what predicting
+    that input costs, L_input of equation 11, with one Z drawn for each sentence. ``candidates`` are dynamic KD's.
     """
     names = ("loss", "length") if predictor is None else ("loss", "length", "l_input")
     nats = {name: torch.zeros(len(sources), dtype=torch.double) for name in names}
-    tokens = torch.zeros(len(sources), dtype=torch.long)
+    tokens, masked = torch.zeros(2, len(sources), dtype=torch.long)
     for batch, source, target in _batches(model, sources, targets, max_tokens):
         if proxies is None:
             of_batch = {"loss": _autoregressive(model, source, target).sum(1)}
@@ -51,12 +51,17 @@ def losses(
             made = proxied(model, source, references, proxies, progress=1.0)
             of_batch = {"loss": _non_autoregressive(model, made).sum(1), "length": _of_length(model, made)}
             counts = made.lengths
+            shown = 0 if made.revealed is None else made.revealed.sum(1)
+            masked[batch] = (counts - shown).cpu()
             if predictor is not None:
                 of_batch["l_input"] = input_divergence(model, predictor, source, proxies, made)
         tokens[batch] = counts.cpu()
         for name, values in of_batch.items():
             nats[name][batch] = values.cpu().double()
-    return {name: {**per_token(values, tokens), "sentences": len(sources)} for name, values in nats.items()}
+    found = {name: per_token(values, tokens) for name, values in nats.items()}
+    if proxies is not None:
+        found["masked_loss"] = per_token(nats["loss"], masked)
+    return {name: {**value, "sentences": len(sources)} for name, value in found.items()}
 
 
 def per_token(nats: Tensor, tokens: Tensor) -> dict:

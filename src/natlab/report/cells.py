@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 TRANSLATION_METRICS = ("bleu", "bleu_tok", "bleu_multi", "chrf", "repetition", "confidence")
-LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "l_input", "parameters")
+LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "masked_loss", "l_input", "parameters")
+IDEAL_METRICS = ("ideal_loss", "ideal_masked_loss", "ideal_l_input")
 TARGET_METRICS = ("target_bleu", "target_bleu_exact")
 REFERENCE_BLEU = "reference_bleu/"
 LATENCY_METRICS = ("speedup", "speedup_greedy")
@@ -35,7 +36,7 @@ class Reading(NamedTuple):
         model = f"{dataset}/{scale}/{self.system}/seed{seed}"
         if self.metric in LATENCY_METRICS:
             return f"{model}.latency.json"
-        if self.metric in LOSS_METRICS:
+        if self.metric in LOSS_METRICS + IDEAL_METRICS:
             return f"{model}/loss.json"
         if self.decoding is None:
             return f"{model}/target.json"
@@ -209,7 +210,7 @@ def _readings(metric: str, description: Mapping) -> tuple[Reading, ...]:
             for name, decoding in models
             for reading in (Reading("parameters", name, None, "valid"), Reading("bleu_tok", name, decoding, split))
         )
-    if metric in LOSS_METRICS:
+    if metric in LOSS_METRICS + IDEAL_METRICS:
         return (Reading(metric, system, None, "valid"),)
     if metric in TARGET_METRICS or metric.startswith(REFERENCE_BLEU):
         return (Reading(metric, system, None, "test"),)

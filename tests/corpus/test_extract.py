@@ -172,3 +172,92 @@ def test_tatoeba_split_shares_no_sentence(pairs, valid, test, seed):
     for column in (0, 1):
         used = [{"".join(filter(str.isalnum, row[column])) or row[column] for row in rows} for rows in splits.values()]
         assert sum(map(len, used)) == len(set.union(*used))
+
+
+def document(name, *parts):
+    made = (
+        f"<{tag}>" + "".join(f'<p><seg id="{i}">{s}</seg></p>\n' for i, s in segments.items()) + f"</{tag.split()[0]}>"
+        for tag, segments in parts
+    )
+    return f'<doc id="{name}" origlang="en">{"".join(made)}</doc>\n'
+
+
+def wmt21(*documents):
+    return f'<?xml version="1.0"?>\n<dataset id="t">\n{"".join(documents)}</dataset>\n'.encode()
+
+
+SRC, A, B = 'src lang="en"', 'ref lang="de" translator="A"', 'ref lang="de" translator="B"'
+WMT21 = [
+    document("one", (SRC, {1: "E11", 2: "E12"}), (A, {1: "A11", 2: "A12"}), (B, {2: "B12", 1: "B11"})),
+    document("two", (SRC, {1: "E21\nE"}), ('hyp system="S" lang="de"', {1: "S21"}), (B, {1: "B21"})),
+    document("testsuite", (SRC, {1: "E31"})),
+    document("four", (SRC, {1: "E41", 2: "E42"}), (A, {1: "A41", 2: ""})),
+]
+ENGLISH = ["E11", "E12", "E21 E", "E41"]
+
+
+@pytest.mark.parametrize("name", ["test.xml", "test.xml.gz", "test.en-de.all"])
+def test_one_file_of_wmt21_has_both_sides_and_further_references(corpus, capsys, name):
+    content = wmt21(*WMT21)
+    corpus.add("wmt", gzip.compress(content) if name.endswith(".gz") else content, name)
+    corpus.add("again", b"a\nb\nc\nd\n", "again.txt")
+    part = [{"en": "wmt", "de": "wmt"}]
+    text = corpus.extract(test=part)
+    assert text["test.src"] == ENGLISH and text["test.tgt"] == ["A11", "A12", "B21", "A41"]
+    assert "2 segments without a translation are left out" in capsys.readouterr().err
+    assert corpus.extract("de", "en", test=part)["test.tgt"] == ENGLISH
+    assert corpus.extract(test=[{"en": "wmt", "de": "wmt#B"}])["test.tgt"] == ["B11", "B12", "B21"]
+    source = {"kind": "parallel", "files": corpus.files, "splits": {"train": ALL, "valid": ALL, "test": part}}
+    text = corpus.run(source | {"references": {"test": ["wmt"]}}, "en", "de")
+    assert text["test.ref1"] == ["B11", "B12", "", ""] and "test.ref2" not in text
+    text = corpus.run(source | {"references": {"test": ["wmt#B", "again"]}}, "en", "de")
+    assert [text["test.ref1"], text["test.ref2"]] == [["B11", "B12", "", ""], ["a", "b", "c", "d"]]
+    with pytest.raises(UserError, match="has no further reference of these pairs"):
+        corpus.run(source | {"references": {"test": ["wmt#A"]}}, "en", "de")
+
+
+def test_two_files_of_wmt21_pair_by_document_and_segment(corpus):
+    corpus.add("one", wmt21(*WMT21), "one.xml")
+    corpus.add("two", wmt21(WMT21[3], WMT21[0].replace("E1", "X1"), WMT21[1]), "two.xml")
+    text = corpus.extract(test=[{"en": "one", "de": "two"}])
+    assert text["test.src"] == ENGLISH and text["test.tgt"] == ["A11", "A12", "B21", "A41"]
+    corpus.add("other", wmt21(document("none", (SRC, {1: "E"}), (A, {1: "A"}))), "other.xml")
+    with pytest.raises(UserError, match="one.xml and .*other.xml: .* in one of them only, as 1 of document one"):
+        corpus.extract(test=[{"en": "one", "de": "other"}])
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [("wmt#C", "wmt.xml: has no de by C, but by A, B"), ("de#A", "de.txt: plain text has no translator A")],
+)
+def test_a_translator_that_is_not_there_is_one_line(corpus, reference, message):
+    corpus.add("wmt", wmt21(*WMT21), "wmt.xml")
+    with pytest.raises(UserError, match=message):
+        corpus.extract(test=[{"en": "wmt", "de": reference}])
+
+
+def test_old_segment_files_pair_by_name_and_must_be_of_the_same_documents(corpus):
+    corpus.add(
+        "src", b'<srcset><doc docid="a"><seg id=1>a1<seg id=2>a2</doc><doc docid="b"><seg id=1>b1</doc>', "s.sgm"
+    )
+    ref = b'<REFSET><DOC docid="b"><SEG id=001>B1</SEG></DOC><DOC docid="a"><SEG id=001>A1<SEG id=002>A2</SEG></DOC>'
+    corpus.add("ref", ref, "r.sgm")
+    text = corpus.extract(test=[{"en": "src", "de": "ref"}])
+    assert text["test.src"] == ["a1", "a2", "b1"] and text["test.tgt"] == ["A1", "A2", "B1"]
+    corpus.add("ref", ref.replace(b"<SEG id=001>B1", b"<SEG id=002>B1"), "r.sgm")
+    with pytest.raises(UserError, match="s.sgm and .*r.sgm: 2 segments are in one of them only, as 1 of document b"):
+        corpus.extract(test=[{"en": "src", "de": "ref"}])
+
+
+def test_segments_beside_plain_text_go_by_order(corpus):
+    corpus.add("src", b'<srcset><doc docid="a"><seg id="2">x</seg><seg id="1">y</seg></doc></srcset>', "s.sgm")
+    corpus.add("two", b"X\nY\n", "two.txt")
+    text = corpus.extract(test=[{"en": "src", "de": "two"}])
+    assert text["test.src"] == ["x", "y"] and text["test.tgt"] == ["X", "Y"]
+    with pytest.raises(UserError, match="sides of different length, in lines: .*s.sgm 2, .*de.txt 3"):
+        corpus.extract(test=[{"en": "src", "de": "de"}])
+
+
+def test_a_plain_file_may_be_both_sides(corpus):
+    text = corpus.extract(test=[{"en": "en", "de": "en"}])
+    assert text["test.src"] == text["test.tgt"] == LINES["en"]

@@ -17,11 +17,11 @@ def test_batches_are_a_partition_in_order(items, size):
 def test_aligned_is_zip_or_an_error_that_counts(columns):
     sides = {f"file{i}": column for i, column in enumerate(columns)}
     if len(set(map(len, columns))) == 1:
-        assert list(aligned(sides)) == list(zip(*columns, strict=True))
+        assert list(aligned(sides.items())) == list(zip(*columns, strict=True))
     else:
         lengths = ", ".join(f"{name} {len(column)}" for name, column in sides.items())
         with pytest.raises(UserError, match=f"in lines: {lengths};"):
-            list(aligned(sides))
+            list(aligned(sides.items()))
 
 
 def test_workers_keep_order_and_do_not_read_ahead():

@@ -31,6 +31,7 @@ rule extract:
         ),
         code=code(
             "corpus/extract.py",
+            "corpus/markup.py",
             "corpus/references.py",
             "corpus/tatoeba.py",
             "corpus/text.py",

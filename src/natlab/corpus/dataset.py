@@ -7,7 +7,7 @@ target side into a source. What a derived file does not say, it takes from its b
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from natlab.errors import UserError
@@ -58,6 +58,21 @@ def referenced(dataset: dict[str, Any]) -> list[str]:
     if source["kind"] == "tatoeba" or source.get("references") and source["kind"] == "grammar":
         return ["valid", "test"]
     return [split for split in SPLITS if split in source.get("references", {})] if source["kind"] == "parallel" else []
+
+
+class Reference(NamedTuple):
+    """A file that a dataset names: ``file``, a key of its files, ``file:member`` of an archive, and either with
+    ``#translator`` to choose among the references of one document."""
+
+    file: str
+    member: str
+    translator: str
+
+    @classmethod
+    def of(cls, text: str) -> "Reference":
+        place, _, translator = text.partition("#")
+        file, _, member = place.partition(":")
+        return cls(file, member, translator)
 
 
 def address(url: str) -> str:
@@ -138,4 +153,4 @@ def _check_files(dataset: dict[str, Any], file: str) -> None:
             listed = enumerate(given) if isinstance(given, list) else given.items()
             references |= {f"{key}.{at}": reference for at, reference in listed}
     for key, reference in references.items():
-        known(file, key, reference.partition(":")[0], source["files"])
+        known(file, key, Reference.of(reference).file, source["files"])

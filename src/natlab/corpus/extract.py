@@ -6,21 +6,22 @@ name further references (see `natlab.corpus.references`); a ``tatoeba`` source i
 """
 
 import argparse
-import html
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from natlab.corpus import references, tatoeba
-from natlab.corpus.dataset import SPLITS, address, load
+from natlab.corpus import markup, references, tatoeba
+from natlab.corpus.dataset import SPLITS, Reference, address, load
 from natlab.corpus.text import aligned, folder_aside, pair_writer, read
 from natlab.corpus.unpack import unpack
+from natlab.errors import UserError
 from natlab.files import write_json
 
-SEGMENT = re.compile(r"<seg[^>]*>(.*?)</seg>", re.IGNORECASE)
 # lines with a tag that are sentences; fairseq's script keeps them too
 TED_TEXT = re.compile(r"\s*<(title|description)>(.*)</\1>\s*")
 
@@ -45,35 +46,100 @@ def extract(dataset: dict[str, Any], downloads: str | Path, out: str | Path) -> 
 def locate(
     references: Iterable[str], files: dict[str, dict[str, str]], downloads: str | Path, unpacked: Path
 ) -> dict[str, Path]:
-    """{reference: file on disk} of references ``name`` or ``name:member``, names being keys of ``files``.
+    """{reference: file on disk} of references (`natlab.corpus.dataset.Reference`), whose names are keys of ``files``.
 
     Each archive is read once; its members go to ``unpacked/name``.
     """
-    members: dict[str, list[str]] = {}
-    found = {}
-    for reference in references:
-        name, _, member = reference.partition(":")
+    parsed = {reference: Reference.of(reference) for reference in references}
+    archives: dict[str, set[str]] = {}
+    for name, member, _ in parsed.values():
         if member:
-            members.setdefault(name, []).append(member)
-        else:
-            found[reference] = Path(downloads) / address(files[name]["url"])
-    for name, wanted in members.items():
-        archive = Path(downloads) / address(files[name]["url"])
-        for member, path in unpack(archive, unpacked / name, wanted).items():
-            found[f"{name}:{member}"] = path
-    return found
+            archives.setdefault(name, set()).add(member)
+    paths = {(name, ""): Path(downloads) / address(file["url"]) for name, file in files.items()}
+    for name, members in archives.items():
+        found = unpack(paths[name, ""], unpacked / name, members)
+        paths |= {(name, member): path for member, path in found.items()}
+    return {reference: paths[name, member] for reference, (name, member, _) in parsed.items()}
 
 
-def sentences(path: Path) -> Iterator[str]:
-    """The sentences of a file: plain text (also ``.gz``), WMT's and TED's segment files (``.sgm``, ``.xml``), or TED's
-    ``train.tags.*``, where lines that begin with a tag are metadata, but for titles and descriptions."""
+def plain(path: Path) -> Iterator[str]:
+    """The sentences of a text file (also ``.gz``), one a line. In TED's ``train.tags.*`` lines that begin with a tag
+    are metadata, but for titles and descriptions."""
     lines = read(path)
-    if path.suffix in (".sgm", ".xml"):
-        lines = (html.unescape(text) for line in lines for text in SEGMENT.findall(line))
-    elif path.name.startswith("train.tags."):
+    if path.name.startswith("train.tags."):
         lines = (TED_TEXT.sub(r"\2", line) for line in lines)
         lines = (line for line in lines if not line.lstrip().startswith("<"))
     return (" ".join(line.split()) for line in lines)
+
+
+class Side(NamedTuple):
+    """One side of a part: a file, its language, and whose translation is meant of several ("": the first there is)."""
+
+    path: Path
+    language: str
+    translator: str
+
+    def text(self) -> markup.Text | None:
+        """What a segment file says, of the translator only if one is meant; None of plain text."""
+        if not markup.is_markup(self.path):
+            if self.translator:
+                raise UserError(f"{self.path}: plain text has no translator {self.translator}; remove it and the #")
+            return None
+        text = markup.read_text(self.path, self.language)
+        if not (who := self.translator):
+            return text
+        meant = {key: {who: of[who]} for key, of in text.sentences.items() if who in of}
+        if not meant:
+            names = ", ".join(dict.fromkeys(name for of in text.sentences.values() for name in of))
+            raise UserError(f"{self.path}: has no {self.language} by {who}, but by {names}; name one of these")
+        return text._replace(sentences=meant)
+
+
+class Row(NamedTuple):
+    """A pair, the name of its segment if both sides have segments, and who translated the target."""
+
+    pair: tuple[str, ...]
+    key: markup.Key | None = None
+    translator: str = ""
+
+
+def rows(source: Side, target: Side) -> Iterator[Row]:
+    """The pairs of two files. Segment files are paired by document and segment, whatever their order, and of those that
+    hold several texts, segments without a translation are left out and counted on standard error; plain text is paired
+    line by line. Raises UserError where the two do not fit."""
+    texts = [side.text() for side in (source, target)]
+    if None in texts:
+        sides = (
+            (str(side.path), plain(side.path) if text is None else map(_first, text.sentences.values()))
+            for side, text in zip((source, target), texts, strict=True)
+        )
+        yield from map(Row, aligned(sides))
+        return
+    ours, theirs = (text.sentences for text in texts)
+    alone = ours.keys() ^ theirs.keys()
+    common = [key for key in ours if key in theirs]
+    mixed = any(text.mixed for text in texts)
+    if not common or alone and not mixed:
+        key = next(key for key in (*ours, *theirs) if key in alone)
+        raise UserError(
+            f"{source.path} and {target.path}: {len(alone)} segments are in one of them only, as {key.segment} of "
+            f"document {key.document}; name two files of the same documents"
+        )
+    left_out = len(alone)
+    for key in common:
+        [translator, sentence] = next((item for item in theirs[key].items() if item[1]), ("", ""))
+        pair = _first(ours[key]), sentence
+        if mixed and not all(pair):
+            left_out += 1
+        else:
+            yield Row(pair, key, translator)
+    if left_out:
+        print(f"{target.path}: {left_out} segments without a translation are left out", file=sys.stderr)
+
+
+def _first(of: dict[str, str]) -> str:
+    """The sentence of a segment's first translator that has one."""
+    return next(filter(None, of.values()), "")
 
 
 def _write_parallel(dataset: dict[str, Any], downloads: str | Path, folder: Path, unpacked: Path) -> dict[str, Any]:
@@ -85,25 +151,53 @@ def _write_parallel(dataset: dict[str, Any], downloads: str | Path, folder: Path
     named = {file for parts in listed.values() for part in parts for file in part.values()}
     named |= {file for given in further.values() for file in (given if isinstance(given, list) else given.values())}
     paths = locate(named, dataset["source"]["files"], downloads, unpacked)
+    languages = dataset["languages"].values()
+
+    def side(reference: str, language: str) -> Side:
+        return Side(paths[reference], language, Reference.of(reference).translator)
+
     counts = {split: 0 for split in SPLITS}
+    # whose translations have been taken as targets, of each pair of a split with further references
+    taken: dict[str, list[tuple[markup.Key | None, Path, str]]] = {split: [] for split in further}
     with ExitStack() as stack:
         write = {split: stack.enter_context(pair_writer(folder, split)) for split in SPLITS}
         for split, parts in listed.items():
             held_out = every if split == "train" else {}
             for part in parts:
-                files = [paths[part[language]] for language in dataset["languages"].values()]
-                for number, pair in enumerate(aligned({str(file): sentences(file) for file in files}), 1):
+                source, target = (side(part[language], language) for language in languages)
+                for number, row in enumerate(rows(source, target), 1):
                     to = next((held for held, n in held_out.items() if number % n == 0), split)
-                    write[to](*pair)
+                    write[to](*row.pair)
                     counts[to] += 1
+                    if to in taken:
+                        taken[to].append((row.key, target.path, row.translator))
     made = {split: {"pairs_out": count} for split, count in counts.items()}
     for split, given in further.items():
         if isinstance(given, list):
-            columns = [list(sentences(paths[file])) for file in given]
+            columns = [
+                column for file in given for column in _further(side(file, dataset["languages"]["tgt"]), taken[split])
+            ]
         else:
             columns = references.aligned(paths[given["labelled"]], folder, split)
         made[split]["references"] = references.write(columns, folder, split)
     return made
+
+
+def _further(side: Side, taken: list[tuple[markup.Key | None, Path, str]]) -> list[list[str]]:
+    """The further references that a file has of the pairs whose targets were ``taken``, a column each. In a segment
+    file they are all translations but the target, "" where a pair has none."""
+    text = side.text()
+    if text is None:
+        return [list(plain(side.path))]
+    if any(key is None for key, _, _ in taken):  # by order, then
+        return [list(map(_first, text.sentences.values()))]
+    others = []
+    for key, path, who in taken:
+        of = text.sentences.get(key, {})
+        others.append([of[by] for by in of if of[by] and (side.path, by) != (path, who)])
+    if not any(others):
+        raise UserError(f"{side.path}: has no further reference of these pairs; name another file or translator")
+    return [list(column) for column in zip_longest(*others, fillvalue="")]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """Streams of lines, pairs and batches, read with errors a person can act on, and folders that are whole or absent."""
 
 import gzip
+import lzma
 import os
 import shutil
 import tarfile
@@ -19,7 +20,8 @@ from natlab.errors import UserError
 T = TypeVar("T")
 R = TypeVar("R")
 
-DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile)
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile)
+AGAIN = "delete it, and its .sha256 if there is one beside it, and run again"  # what to do with a broken download
 BATCH = 2000  # lines a worker takes at a time: some 0.5 s of tokenising, 0.5 MB
 
 
@@ -46,7 +48,7 @@ def read(path: str | Path) -> Iterator[str]:
     """
     number = 0
     try:
-        with gzip.open(path) if str(path).endswith(".gz") else open(path, "rb") as file:
+        with gzip.open(path) if str(path).lower().endswith(".gz") else open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 text = line.decode("utf-8").rstrip("\r\n")
                 yield text.removeprefix("\ufeff") if number == 1 else text
@@ -56,15 +58,16 @@ def read(path: str | Path) -> Iterator[str]:
         where = f"line {number} is not UTF-8 ({error.reason} at byte {error.start})"
         raise UserError(f"{path}: {where}; convert the file to UTF-8") from None
     except DAMAGED as error:
-        raise UserError(f"{path}: damaged or truncated after line {number} ({error}); fetch it again") from None
+        raise UserError(f"{path}: damaged or truncated after line {number} ({error}); {AGAIN}") from None
     if not number:
         raise UserError(f"{path}: empty file; a corpus needs at least one line")
 
 
-def aligned(sides: dict[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:
-    """Lines of several files side by side, ``{file name: lines}``; UserError when one ends before another."""
+def aligned(sides: Iterable[tuple[str, Iterable[str]]]) -> Iterator[tuple[str, ...]]:
+    """Lines of several files, each (name, lines), side by side; UserError when one ends before another."""
     ended = object()
-    iterators = [iter(lines) for lines in sides.values()]
+    names, lines = zip(*sides, strict=True)
+    iterators = list(map(iter, lines))
     number = 0
     while ended not in (row := [next(iterator, ended) for iterator in iterators]):
         number += 1
@@ -72,14 +75,14 @@ def aligned(sides: dict[str, Iterable[str]]) -> Iterator[tuple[str, ...]]:
     if any(item is not ended for item in row):
         lengths = ", ".join(
             f"{name} {number + (item is not ended) + sum(1 for _ in iterator)}"
-            for name, item, iterator in zip(sides, row, iterators, strict=True)
+            for name, item, iterator in zip(names, row, iterators, strict=True)
         )
         raise UserError(f"sides of different length, in lines: {lengths}; line i of each must be one pair")
 
 
 def pairs(folder: str | Path, split: str) -> Iterator[tuple[str, str]]:
     """The pairs of ``folder/split.{src,tgt}``."""
-    return aligned({str(path): read(path) for path in (Path(folder) / f"{split}.{side}" for side in ("src", "tgt"))})
+    return aligned((str(path), read(path)) for path in (Path(folder) / f"{split}.{side}" for side in ("src", "tgt")))
 
 
 def bare(sentence: str) -> str:

@@ -1,6 +1,9 @@
 import io
+import subprocess
 import tarfile
+import unicodedata
 import zipfile
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -32,7 +35,7 @@ def make_zip(path, files):
     return path
 
 
-MAKERS = {"tgz": make_tar, "zip": make_zip}
+MAKERS = {"tgz": make_tar, "tar.xz": partial(make_tar, mode="w:xz"), "zip": make_zip}
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -46,6 +49,39 @@ def test_members_come_out_as_they_went_in(kind, tmp_path_factory, files, data):
     found = unpack(MAKERS[kind](folder / f"a.{kind}", files), folder / "out", wanted)
     assert {name: path.read_bytes() for name, path in found.items()} == {name: files[name] for name in wanted}
     assert all(path.is_relative_to(folder / "out") for path in found.values())
+
+
+@pytest.mark.parametrize("asked", ["./dev/a", "dev/a", "dev//a"])
+def test_a_folder_packed_by_its_name_with_a_dot(tmp_path, asked):
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "a").write_text("x")
+    subprocess.run(["tar", "czf", "a.tgz", "./dev"], cwd=tmp_path, check=True)
+    assert unpack(tmp_path / "a.tgz", tmp_path / "out", [asked])[asked].read_text() == "x"
+    both = unpack(tmp_path / "a.tgz", tmp_path / "out", ["./dev/a", "dev/a"])
+    assert {path.read_text() for path in both.values()} == {"x"} and len(both) == 2
+
+
+@pytest.mark.parametrize("name", ["dev\\a.en", "./dev\\a.en", "dev\\.\\a.en"])
+def test_a_zip_of_windows(tmp_path, name):
+    archive = make_zip(tmp_path / "a.zip", {name: b"x"})
+    assert unpack(archive, tmp_path / "out", ["dev/a.en"])["dev/a.en"].read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_letters_that_the_packer_took_apart(kind, tmp_path):
+    archive = MAKERS[kind](tmp_path / f"a.{kind}", {unicodedata.normalize("NFD", "Übung.en"): b"x"})
+    path = unpack(archive, tmp_path / "out", ["Übung.en"])["Übung.en"]
+    assert path.read_bytes() == b"x" and str(path.name).isascii()
+
+
+def test_a_zip_with_a_password_is_one_line(tmp_path):
+    archive = make_zip(tmp_path / "a.zip", {"a": b"x"})
+    content = bytearray(archive.read_bytes())
+    for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        content[content.index(signature) + offset] |= 1  # "encrypted"
+    archive.write_bytes(content)
+    with pytest.raises(UserError, match=r"a.zip: cannot be read \(.*password"):
+        unpack(archive, tmp_path / "out", ["a"])
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -93,7 +129,7 @@ def test_truncated_archive(kind, tmp_path):
     content = bytes(i * i % 251 for i in range(200_000))
     archive = MAKERS[kind](tmp_path / f"a.{kind}", {"a": content, "b": content})
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
-    with pytest.raises(UserError, match="damaged or truncated archive"):
+    with pytest.raises(UserError, match="damaged or truncated archive[^\n]*run again$"):
         unpack(archive, tmp_path / "out", ["b"])
 
 

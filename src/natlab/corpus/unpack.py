@@ -4,13 +4,14 @@ import posixpath
 import shutil
 import stat
 import tarfile
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO
 
-from natlab.corpus.text import DAMAGED
+from natlab.corpus.text import AGAIN, DAMAGED
 from natlab.errors import UserError
 
 
@@ -21,15 +22,15 @@ def unpack(archive: str | Path, folder: str | Path, members: Iterable[str]) -> d
     or any link points, outside the folder. Raises UserError for that, for a damaged archive, and for a member that is
     not there.
     """
-    wanted = set(members)
+    wanted = {member: _normal(member) for member in members}
     found: dict[str, Path] = {}
     try:
         for name, target, opener in _entries(Path(archive)):
             if _leaves(name) or _leaves(target):
                 raise UserError(f"{archive}: entry {name!r} points outside its folder; do not trust this archive")
-            member = posixpath.normpath(name)
-            if member in wanted and opener is not None:
-                found[member] = Path(folder) / member
+            if (member := _normal(name)) in wanted.values() and opener is not None:
+                # in ASCII: a terminal that is not UTF-8 can name no other files
+                found[member] = Path(folder) / member.encode("ascii", "xmlcharrefreplace").decode()
                 found[member].parent.mkdir(parents=True, exist_ok=True)
                 with opener() as file, open(found[member], "wb") as out:
                     shutil.copyfileobj(file, out)
@@ -38,14 +39,22 @@ def unpack(archive: str | Path, folder: str | Path, members: Iterable[str]) -> d
     except (*DAMAGED, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's, not the archive's
-        raise UserError(f"{archive}: damaged or truncated archive ({error}); delete it and fetch it again") from None
-    if missing := sorted(wanted - found.keys()):
+        raise UserError(f"{archive}: damaged or truncated archive ({' '.join(str(error).split())}); {AGAIN}") from None
+    except RuntimeError as error:  # zipfile's, of a password or a compression that it does not know
+        raise UserError(f"{archive}: cannot be read ({error}); pack its files anew and put that in a mirror") from None
+    if missing := sorted(member for member, name in wanted.items() if name not in found):
         raise UserError(f"{archive}: has no file {', '.join(missing)}; correct the member's name in the dataset file")
-    return found
+    return {member: found[name] for member, name in wanted.items()}
+
+
+def _normal(name: str) -> str:
+    """An entry's name as a dataset file gives it: without ``./``, with ``/`` (some zips have ``\\``), letters composed
+    (macOS takes them apart)."""
+    return unicodedata.normalize("NFC", posixpath.normpath(name.replace("\\", "/")))
 
 
 def _leaves(name: str) -> bool:
-    normal = posixpath.normpath(name.replace("\\", "/"))
+    normal = _normal(name)
     return normal.startswith("/") or normal == ".." or normal.startswith("../") or normal[1:2] == ":"
 
 

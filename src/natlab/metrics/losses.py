@@ -10,9 +10,9 @@ from torch import Tensor
 
 from natlab.decoding import batches, pad_right, sample
 from natlab.models.nat import NonAutoregressiveTransformer
-from natlab.models.transformer import Seq2Seq, Transformer
+from natlab.models.transformer import Seq2Seq
 from natlab.proxy.interface import Prediction
-from natlab.training.objective import Proxied, Proxies, proxied, references_of
+from natlab.training.objective import Proxied, Proxies, batch_loss, proxied, references_of
 
 # the fields of `natlab.proxy.interface.References` beside its tokens, of sentences by number
 Candidates = Callable[[Sequence[int]], dict[str, Tensor]]
@@ -41,26 +41,19 @@ def losses(
     """
     names = ("loss", "length") if predictor is None else ("loss", "length", "l_input")
     nats = {name: torch.zeros(len(sources), dtype=torch.double) for name in names}
-    tokens, masked = torch.zeros(2, len(sources), dtype=torch.long)
+    tokens, predicted = torch.zeros(2, len(sources), dtype=torch.long)
     for batch, source, target in _batches(model, sources, targets, max_tokens):
-        if proxies is None:
-            of_batch = {"loss": _autoregressive(model, source, target).sum(1)}
-            counts = target.ne(model.config.pad).sum(1) - 1
-        else:
-            references = references_of(model, target, _on(model.device, candidates(batch)) if candidates else {})
-            made = proxied(model, source, references, proxies, progress=1.0)
-            of_batch = {"loss": _non_autoregressive(model, made).sum(1), "length": _of_length(model, made)}
-            counts = made.lengths
-            shown = 0 if made.revealed is None else made.revealed.sum(1)
-            masked[batch] = (counts - shown).cpu()
-            if predictor is not None:
-                of_batch["l_input"] = input_divergence(model, predictor, source, proxies, made)
-        tokens[batch] = counts.cpu()
-        for name, values in of_batch.items():
+        of_batch = candidates and _on(model.device, candidates(batch))
+        part = batch_loss(model, source, target, proxies, progress=1.0, candidates=of_batch)
+        parts = {"loss": part.nll, "length": part.length_nll}
+        if predictor is not None:
+            parts["l_input"] = input_divergence(model, predictor, source, proxies, part.proxied)
+        tokens[batch], predicted[batch] = part.tokens.cpu(), part.predicted.cpu()
+        for name, values in parts.items():
             nats[name][batch] = values.cpu().double()
     found = {name: per_token(values, tokens) for name, values in nats.items()}
     if proxies is not None:
-        found["masked_loss"] = per_token(nats["loss"], masked)
+        found["masked_loss"] = per_token(nats["loss"], predicted)
     return {name: {**value, "sentences": len(sources)} for name, value in found.items()}
 
 
@@ -139,30 +132,6 @@ def parameters(model: Seq2Seq) -> dict[str, dict]:
     without = everything - sum(embeddings.values())
     counts = {"parameters": everything, "parameters_without_embeddings": without}
     return {name: {"value": count, "unit": "parameters"} for name, count in counts.items()}
-
-
-def _autoregressive(model: Transformer, source: Tensor, target: Tensor) -> Tensor:
-    """Negative log-likelihoods [B, T] of target [B, T], in nats; 0 where it is padded."""
-    previous = torch.cat([target.new_full((len(target), 1), model.config.eos), target[:, :-1]], dim=1)
-    return _of_tokens(model, model(source, previous), target, target.ne(model.config.pad))
-
-
-def _non_autoregressive(model: NonAutoregressiveTransformer, made: Proxied) -> Tensor:
-    """Negative log-likelihoods [B, T] of the proxy target, in nats; 0 where it is padded or revealed."""
-    states = model.decode(made.encoded, made.lengths, made.revealed, made.target, made.memories)
-    predicted = made.target.ne(model.config.pad)
-    return _of_tokens(model, states, made.target, predicted if made.revealed is None else predicted & ~made.revealed)
-
-
-def _of_tokens(model: Seq2Seq, states: Tensor, target: Tensor, predicted: Tensor) -> Tensor:
-    _, nll = model.token_loss(states[predicted], target[predicted], 0.0)
-    return nll.new_zeros(target.shape).masked_scatter(predicted, nll)
-
-
-def _of_length(model: NonAutoregressiveTransformer, made: Proxied) -> Tensor:
-    """What the length prediction costs, [B], in nats."""
-    classes = model.length_class(made.encoded, made.lengths)
-    return F.cross_entropy(model.length_logits(made.encoded), classes, reduction="none")
 
 
 def _batches(

@@ -36,21 +36,22 @@ class NatlabCriterion(FairseqCriterion):
             smoothing=training["label_smoothing"] if model.training else 0.0,
             candidates=sample.get("candidates"),
         )
+        predicted = int(loss.predicted.sum())
         # An infinite loss can have finite gradients; it must not, so that all processes see it and skip the update.
         whole = torch.where(loss.loss.isfinite(), 1.0, torch.nan).detach() * loss.loss
         logging = {
             "loss": loss.loss.detach(),
-            "nll": loss.nll,
-            "length_nll": loss.length_nll,
+            "nll": loss.nll.sum(),
+            "length_nll": loss.length_nll.sum(),
             "masked_nll": loss.masked_nll,
-            "ntokens": loss.tokens,
+            "ntokens": int(loss.tokens.sum()),
             "nsentences": len(sample["target"]),
-            "sample_size": loss.predicted,
+            "sample_size": predicted,
         }
         if "candidates" in sample:
             supplied = lineage.shares(loss.proxied.target, sample["candidates"]["candidates"], model.net.config.pad)
             logging |= {f"lineage_{i}": count for i, count in enumerate(supplied.flatten().tolist())}
-        return whole, loss.predicted, logging
+        return whole, predicted, logging
 
     @staticmethod
     def reduce_metrics(logging_outputs):

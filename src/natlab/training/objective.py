@@ -16,21 +16,23 @@ LENGTH_WEIGHT = 0.1  # of the length prediction's loss in the training loss, as 
 
 @dataclass
 class Loss:
-    """Sums over a batch, in nats.
+    """What a batch of B sentences costs, in nats.
 
-    loss: what training minimises, with label smoothing (differentiable); nll: negative log-likelihood of the targets,
-    for an autoregressive model that of eos too; length_nll: of the lengths (0 for an autoregressive model: its eos says
-    the length); masked_nll: of which positions the proxy input masks (0 without a head that predicts it); tokens:
-    target tokens, eos not counted; predicted: terms in ``loss``, by which a gradient is to be divided; proxied: the
-    proxy variables of a NAT.
+    loss: what training minimises, a sum over the batch, with label smoothing (differentiable).
+    nll: [B], negative log-likelihood of each target, for an autoregressive model that of eos too.
+    length_nll: [B], of its length (0 for an autoregressive model: its eos says the length).
+    masked_nll: of which positions the proxy input masks, a sum (0 without a head that predicts it).
+    tokens: [B], target tokens, eos not counted.
+    predicted: [B], those whose prediction ``loss`` and ``nll`` count; by their sum a gradient is to be divided.
+    proxied: the proxy variables of a NAT.
     """
 
     loss: Tensor
     nll: Tensor
     length_nll: Tensor
     masked_nll: Tensor
-    tokens: int
-    predicted: int
+    tokens: Tensor
+    predicted: Tensor
     proxied: "Proxied | None" = None
 
 
@@ -97,10 +99,19 @@ def references_of(model: NonAutoregressiveTransformer, target: Tensor, candidate
 def autoregressive_loss(model: Transformer, source: Tensor, target: Tensor, smoothing: float = 0.0) -> Loss:
     """Teacher-forced cross-entropy. source [B, S], target [B, T]: both end in eos and are padded on the right."""
     previous = torch.cat([target.new_full((len(target), 1), model.config.eos), target[:, :-1]], dim=1)
-    counted = target.ne(model.config.pad)
-    loss, nll = model.token_loss(model(source, previous)[counted], target[counted], smoothing)
-    predicted = len(nll)
-    return Loss(loss, nll.sum(), nll.new_zeros(()), nll.new_zeros(()), predicted - len(target), predicted)
+    predicted = target.ne(model.config.pad)
+    loss, nll = _of_targets(model, model(source, previous), target, predicted, smoothing)
+    counts = predicted.sum(1)
+    return Loss(loss, nll, torch.zeros_like(nll), nll.new_zeros(()), counts - 1, counts)
+
+
+def _of_targets(
+    model: Seq2Seq, states: Tensor, target: Tensor, predicted: Tensor, smoothing: float
+) -> tuple[Tensor, Tensor]:
+    """The loss, a sum, and the negative log-likelihood of each target [B] of target [B, T] under states [B, T, d],
+    where ``predicted`` [B, T]."""
+    loss, nll = model.token_loss(states[predicted], target[predicted], smoothing)
+    return loss, nll.new_zeros(len(target)).index_add_(0, predicted.nonzero()[:, 0], nll)
 
 
 def non_autoregressive_loss(
@@ -124,9 +135,9 @@ def non_autoregressive_loss(
     predicted = target.ne(model.config.pad)
     if made.revealed is not None:
         predicted = predicted & ~made.revealed
-    loss, nll = model.token_loss(states[predicted], target[predicted], smoothing)
-    tokens = lengths.sum()
-    share = len(nll) / tokens
+    loss, nll = _of_targets(model, states, target, predicted, smoothing)
+    counts = predicted.sum(1)
+    share = counts.sum() / lengths.sum()
     loss = loss + LENGTH_WEIGHT * share * (length_nll * lengths).sum()
     masked_nll = nll.new_zeros(())
     if model.predictor and made.revealed is not None:
@@ -136,7 +147,7 @@ def non_autoregressive_loss(
         inside = under_mask.inside
         masked_nll = F.binary_cross_entropy_with_logits(logits[inside], hidden[inside], reduction="sum")
         loss = loss + share * masked_nll
-    return Loss(loss, nll.sum(), length_nll.detach().sum(), masked_nll.detach(), int(tokens), len(nll), made)
+    return Loss(loss, nll, length_nll.detach(), masked_nll.detach(), lengths, counts, made)
 
 
 def batch_loss(

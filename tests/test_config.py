@@ -474,8 +474,13 @@ def test_what_is_wrong_is_refused_in_one_line(project, file, change, mentions):
         ),
         (
             "config/papers/mple/claims.yaml",
-            lambda c: c["claims"][2]["parts"][0]["comparison"]["better"].update(system="kd"),
+            lambda c: c["claims"][3]["parts"][0]["comparison"]["higher"].update(system="kd"),
             ["claim c, part 1: system", "'kd'", "vanilla_kd"],
+        ),
+        (
+            "config/papers/mple/claims.yaml",
+            lambda c: c["deviation"].append("grammar_sedes"),
+            ["deviation", "'grammar_sedes'", "grammar_seeds"],
         ),
         ("config/papers/mple/figure1.yaml", lambda f: f["draw"]["systems"].insert(0, "start"), ["draw.systems"]),
         (

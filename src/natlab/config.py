@@ -23,6 +23,7 @@ from natlab.schema import known, read_yaml, validate
 DEFAULT_RUN = "config/config.yaml"
 SCHEMAS = Path("workflow/schemas")
 PAPERS = Path("config/papers")
+RUNS = Path("config/runs")
 AUTOREGRESSIVE = "transformer"
 
 
@@ -516,6 +517,8 @@ def _load_papers(run: Run) -> None:
             known(run.source, kind, name, [name for name in files if kinds[name] == kind])
             into[name] = claims.load(files[name]) if kind == "claims" else spec.load(files[name])
     for name, stated in run.claims.items():
+        for other in stated.get("deviation", ()):
+            known(f"config/papers/{name}.yaml", "deviation", other, _stems(run.root / RUNS))
         for table in claims.tables_named(stated):
             known(f"config/papers/{name}.yaml", "table", table, [name for name in files if kinds[name] == "tables"])
             run.tested[table] = spec.load(files[table])

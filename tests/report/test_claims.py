@@ -1,15 +1,18 @@
-"""Claims tested on measurements: what holds, what does not, what was not measured; and claims that are refused."""
+"""Claims tested on measurements: what holds, is refuted, is undecided or not measured; and claims that are refused."""
 
 import argparse
 import copy
+import csv
+import re
 
+import numpy as np
 import pytest
 import yaml
 
 from natlab.errors import UserError
 from natlab.files import write_json
 from natlab.report import claims
-from natlab.report.claims import FAILS, HOLDS, UNMEASURED
+from natlab.report.claims import HOLDS, REFUTED, UNDECIDED, UNMEASURED
 
 RUN = {
     "run": "r",
@@ -57,7 +60,7 @@ STATED = {
             "parts": [
                 {
                     "says": "better",
-                    "comparison": {"better": {"system": "x"}, "than": [{"system": "y"}, {"system": "z"}]},
+                    "comparison": {"higher": {"system": "x"}, "than": [{"system": "y"}, {"system": "z"}]},
                 }
             ],
         },
@@ -68,92 +71,277 @@ STATED = {
 def measure(folder, dataset, system, seed, name, values, statistics=None):
     file = {"sentences": 40, "values": {key: {"value": value} for key, value in values.items()}}
     if statistics is not None:
-        file["sentence_statistics"] = {"bleu_tok": statistics}
+        file["sentence_statistics"] = {key: statistics for key in values}
     write_json(folder / "m" / dataset / "demo" / system / f"seed{seed}" / f"{name}.json", file)
 
 
-def rows(folder, losses, bleus, others=(1.0, 2.0, 4.0)):
-    for dataset, loss, bleu, other in zip(("ds1", "ds2", "ds3"), losses, bleus, others, strict=False):
+def bleu(score, n=40, spread=0):
+    """Statistics of sentences of this BLEU, every other one better and the next worse by ``spread``."""
+    off = [spread if number % 2 else -spread for number in range(n)]
+    return [[round(10 * (score + o))] * 4 + [1000] * 4 + [1000, 1000] for o in off]
+
+
+def rows(folder, losses, bleus, others=(1.0, 2.0, 4.0, 5.0), spread=0.0):
+    """A table's values, with statistics of as good sentences and little difference between seeds."""
+    for n, (loss, score, other) in enumerate(zip(losses, bleus, others, strict=False), 1):
         for seed in (1, 2):
-            measure(folder, dataset, "nat", seed, "loss", {"loss": loss})
-            measure(folder, dataset, "nat", seed, "argmax.test", {"bleu_tok": bleu + seed})
-            measure(folder, dataset, "nat", seed, "lpd3.test", {"bleu_tok": other + seed})
+            of_sentences = [[loss * 10 + (spread if i % 2 else -spread), 10] for i in range(40)]
+            measure(folder, f"ds{n}", "nat", seed, "loss", {"loss": loss}, of_sentences)
+            for name, value in (("argmax", score), ("lpd3", other)):
+                value += seed / 10
+                measure(folder, f"ds{n}", "nat", seed, f"{name}.test", {"bleu_tok": value}, bleu(value))
 
 
-def results(folder, stated=STATED):
+def results(folder, stated=STATED, run=RUN):
     (folder / "papers/p").mkdir(parents=True, exist_ok=True)
     (folder / "papers/p/table1.yaml").write_text(yaml.safe_dump(TABLE))
     (folder / "papers/p/claims.yaml").write_text(yaml.safe_dump(stated))
-    (folder / "run.yaml").write_text(yaml.safe_dump(RUN))
+    (folder / "run.yaml").write_text(yaml.safe_dump(run))
     parser = argparse.ArgumentParser()
     claims.add_arguments(parser)
     given = f"--claims {folder}/papers/p/claims.yaml --run {folder}/run.yaml --measurements {folder}/m"
-    claims.run(
-        parser.parse_args(
-            [*given.split(), *f"--corpora {folder}/c --papers {folder}/papers --out {folder}/out".split()]
-        )
-    )
+    more = f"--corpora {folder}/c --papers {folder}/papers --reports {folder}/reports --out {folder}/out"
+    claims.run(parser.parse_args([*given.split(), *more.split()]))
     return {(part.claim, part.part): part for part in claims.read_csv(folder / "out.csv")}
+
+
+def compared_as(**comparison):
+    """The claims with another comparison."""
+    stated = copy.deepcopy(STATED)
+    stated["claims"][1]["parts"][0]["comparison"] = comparison
+    return stated
+
+
+def seeds_apart(folder, run, apart, dataset="ds1", metric="bleu_tok"):
+    """A report in which three seeds lie ``apart`` from one another: their standard deviation."""
+    lines = ["dataset,scale,system,seed,decoding,split,metric,value"]
+    for system, mean in (("p", 10), ("q", 20)):
+        values = enumerate((mean - apart, mean, mean + apart), 1)
+        lines += [f"{dataset},demo,{system},{seed},argmax,test,{metric},{value}" for seed, value in values]
+    path = folder / "reports" / run / "measurements.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
 
 
 def test_nothing_measured(tmp_path):
     found = results(tmp_path)
     assert len(found) == 4 and {part.verdict for part in found.values()} == {UNMEASURED}
-    assert all(part.statistic is None and part.confidence is None for part in found.values())
+    assert all(part.statistic is None and part.confidence is None and part.low is None for part in found.values())
 
 
 def test_an_order_holds_when_all_pairs_are_in_order(tmp_path):
     rows(tmp_path, [1.0, 3.0, 2.0], [10.0, 30.0, 20.0])
     part = results(tmp_path)["a", 1]
-    assert (part.verdict, part.statistic, part.seeds) == (HOLDS, 1, "1 2")
-    assert part.measured == "ds1: 1.00, 11.50; ds3: 2.00, 21.50; ds2: 3.00, 31.50"
-    rows(tmp_path, [1.0, 3.0, 2.0], [10.0, 19.0, 20.0])
+    assert (part.verdict, part.statistic, part.confidence, part.seeds) == (HOLDS, 1, 1, "1 2")
+    assert part.measured == "ds1: 1.00, 10.15; ds3: 2.00, 20.15; ds2: 3.00, 30.15"
+    assert part.rests_on == "sentences; 2 seeds" and (part.low, part.high) == (1, 1)
+    rows(tmp_path, [1.0, 3.0, 2.0], [10.0, 16.0, 20.0])
     part = results(tmp_path)["a", 1]
-    assert part.verdict == FAILS and part.statistic == pytest.approx(2 / 3)
+    assert part.verdict == REFUTED and part.statistic == pytest.approx(2 / 3) and part.confidence < 0.05
 
 
-def test_a_correlation_must_have_the_claimed_sign(tmp_path):
-    rows(tmp_path, [1.0, 2.0, 3.0], [30.0, 20.0, 11.0])
-    found = results(tmp_path)
-    assert found["a", 2].verdict == HOLDS and found["a", 2].statistic < -0.99
+def test_an_order_of_neighbours_within_their_noise_is_undecided(tmp_path):
+    rows(tmp_path, [1.0, 2.0, 2.001], [10.0, 20.0, 30.0], spread=8)
+    measure(tmp_path, "ds3", "nat", 1, "loss", {"loss": 2.001}, [[20.01 + 8 * (i % 3 - 1), 10] for i in range(39)])
+    part = results(tmp_path)["a", 1]
+    assert part.statistic == 1 and part.verdict == UNDECIDED and 0.05 < part.confidence < 0.95
+    assert part.low == pytest.approx(2 / 3) and part.high == 1
+
+
+def test_an_order_with_a_tie_is_undecided(tmp_path):
+    rows(tmp_path, [1.0, 2.0, 2.0], [10.0, 20.0, 30.0])
+    part = results(tmp_path)["a", 1]
+    assert (part.verdict, part.confidence) == (UNDECIDED, 0.5)
+
+
+def four(folder, *columns):
+    """Four rows, of which r has an interval."""
+    rows(folder, *columns)
+    return results(folder, run=RUN | {"corpora": RUN["corpora"] | {"four": "ds4"}})
+
+
+def test_a_correlation_must_have_the_claimed_sign_and_an_interval(tmp_path):
+    found = four(tmp_path, [1.0, 2.0, 3.0, 4.0], [30.0, 20.0, 10.0, 0.0])
+    assert found["a", 2].verdict == HOLDS and found["a", 2].statistic == pytest.approx(-1, abs=1e-6)
     assert found["a", 3].verdict == HOLDS and "with BLEU" in found["a", 3].measured
-    rows(tmp_path, [1.0, 2.0, 3.0], [11.0, 20.0, 30.0], others=(1.0, 2.0, 3.0))
-    found = results(tmp_path)
-    assert found["a", 2].verdict == FAILS and found["a", 2].statistic > 0.99
-    assert found["a", 3].verdict == FAILS
+    found = four(tmp_path, [1.0, 2.0, 3.0, 4.0], [1.0, 20.0, 30.0, 40.0], (1.0, 2.0, 3.0, 4.0))
+    assert found["a", 2].verdict == REFUTED and found["a", 2].statistic > 0.95
+    found = four(tmp_path, [1.0, 2.0, 3.0, 4.0], [30.0, 20.0, 12.0, 3.0], (9.0, 4.0, 8.0, 2.0))
+    assert found["a", 2].verdict == HOLDS and found["a", 3].verdict == UNDECIDED
+    assert found["a", 3].statistic > 0 and "Williams' t" in found["a", 3].rests_on
 
 
-def compared(folder, x, y, z, spread=0.0):
-    """Test BLEU of the three systems, with statistics of as good sentences; of x every other sentence is worse."""
-    for system, value in (("x", x), ("y", y), ("z", z)):
+def test_r_of_few_rows_is_undecided(tmp_path):
+    found = four(tmp_path, [1.0, 2.0, 3.0, 4.0], [30.0, 20.0, 14.0, 11.0])
+    part = found["a", 2]
+    assert part.statistic < -0.95 and part.verdict == UNDECIDED and part.rests_on == "4 rows"
+    assert part.low < -0.99 and part.high > -0.9 and part.measured == "r −0.970"
+    rows(tmp_path, [1.0, 2.0, 3.0], [30.0, 20.0, 11.0])
+    part = results(tmp_path)["a", 2]
+    assert (part.verdict, part.confidence, part.low) == (UNDECIDED, None, None) and part.statistic < -0.99
+
+
+def test_a_swept_correlation_is_as_sure_as_its_least_sure_beta(tmp_path, monkeypatch):
+    columns = [
+        {"key": "target_bleu", "label": "S", "cell": {"metric": "bleu_tok", "system": "nat", "decoding": "lpd3"}},
+        {"key": "l_target", "label": "L_target", "cell": {"metric": "length", "system": "nat"}},
+        {"key": "l_mple", "label": "L_MPLE", "sum": ["loss", "l_target"]},
+    ]
+    sweep = {"target": "l_target", "bleu": "target_bleu", "published_beta": 1, "betas": [0, 1]}
+    table = TABLE | {
+        "columns": [*TABLE["columns"], *columns],
+        "correlations": [{"x": "l_mple", "y": "bleu", "sweep": sweep}],
+    }
+    monkeypatch.setitem(globals(), "TABLE", table)
+    stated = copy.deepcopy(STATED)
+    asked = {"table": "p/table1", "x": "l_mple", "y": "bleu", "at_most": -0.8, "swept": True}
+    stated["claims"][0]["parts"][1]["correlation"] = asked
+    for n in range(1, 5):
         for seed in (1, 2):
-            off = [spread if system == "x" and n % 2 else -spread if system == "x" else 0 for n in range(40)]
-            sentences = [[round(value + o)] * 4 + [100] * 4 + [100, 100] for o in off]
-            measure(folder, "ds1", system, seed, "argmax.test", {"bleu_tok": value}, sentences)
+            values = {"loss": float(-n), "length": -0.5 * (0, 9, 2, 7, 5)[n]}
+            measure(tmp_path, f"ds{n}", "nat", seed, "loss", values)
+            measure(tmp_path, f"ds{n}", "nat", seed, "argmax.test", {"bleu_tok": 10.0 * n})
+            measure(tmp_path, f"ds{n}", "nat", seed, "lpd3.test", {"bleu_tok": float((0, 9, 2, 7, 5)[n])})
+    part = results(tmp_path, stated, RUN | {"corpora": RUN["corpora"] | {"four": "ds4"}})["a", 2]
+    # with β 0 L_MPLE is −n, of r −1; with β 1 it is −n less 9, 2, 7, 5
+    r = np.corrcoef([-1 - 9, -2 - 2, -3 - 7, -4 - 5], [1, 2, 3, 4])[0, 1]
+    assert part.statistic == pytest.approx(r) and part.verdict == UNDECIDED
+    assert part.measured == f"r {r:.3f} at β 1, the weakest; 0: -1.000, 1: {r:.3f}".replace("-", "−")
+    del sweep["betas"][1]
+    assert results(tmp_path, stated, RUN | {"corpora": RUN["corpora"] | {"four": "ds4"}})["a", 2].verdict == HOLDS
+
+
+def compared(folder, x, y, z, spread=0, seeds=(1, 2), apart=0.2):
+    """Test BLEU of the three systems, the seeds ``apart``; of x every other sentence is worse."""
+    for system, value in (("x", x), ("y", y), ("z", z)):
+        for seed in seeds:
+            score = value + (apart if system == "x" else 0) * (seed - np.mean(seeds))
+            sentences = bleu(score, spread=spread if system == "x" else 0)
+            measure(folder, "ds1", system, seed, "argmax.test", {"bleu_tok": score}, sentences)
 
 
 def test_a_comparison_is_with_the_best_of_the_others(tmp_path):
     compared(tmp_path, 30, 20, 10)
     part = results(tmp_path)["b", 1]
-    assert (part.verdict, part.confidence, part.seeds) == (HOLDS, 1, "1 2")
+    assert (part.verdict, part.seeds, part.rests_on) == (HOLDS, "1 2", "sentences; 2 seeds")
     assert part.statistic == 10 and part.measured == "x (argmax) 30.00 against y (argmax) 20.00, z (argmax) 10.00"
+    # two seeds, 0.2 apart: 10 ± 6.31 · 0.1 by Student's t
+    assert (part.low, part.high) == pytest.approx((10 - 0.631, 10 + 0.631), abs=0.2) and part.confidence > 0.98
     compared(tmp_path, 30, 20, 31)
     part = results(tmp_path)["b", 1]
-    assert (part.verdict, part.confidence, part.statistic) == (FAILS, 0, -1)
+    assert (part.verdict, part.statistic) == (REFUTED, -1) and part.confidence < 0.05
 
 
-def test_a_difference_that_resamples_do_not_confirm_does_not_hold(tmp_path):
-    compared(tmp_path, 31, 30, 10, spread=30)
+def test_lower_is_better_where_the_claim_says_so_and_by_is_a_margin(tmp_path):
+    compared(tmp_path, 20, 30, 22)
+    of = {"lower": {"system": "x"}, "than": [{"system": "y"}, {"system": "z"}]}
+    part = results(tmp_path, compared_as(**of))["b", 1]
+    assert (part.verdict, part.statistic) == (HOLDS, 2)
+    assert results(tmp_path, compared_as(**of, by=5))["b", 1].verdict == REFUTED
+    assert results(tmp_path, compared_as(**of, by=2))["b", 1].verdict == UNDECIDED
+    higher = {"higher": {"system": "x"}, "than": [{"system": "z"}]}
+    assert results(tmp_path, compared_as(**higher))["b", 1].verdict == REFUTED
+    assert results(tmp_path, compared_as(**higher, by=-5))["b", 1].verdict == HOLDS  # within 5 of it
+
+
+def test_a_difference_that_other_sentences_might_not_show_is_undecided(tmp_path):
+    compared(tmp_path, 31, 30, 10, spread=30, apart=0)
     part = results(tmp_path)["b", 1]
-    assert part.statistic == 1 and 0.5 < part.confidence < 0.95 and part.verdict == FAILS
-    assert results(tmp_path, STATED | {"confidence": 0.5})["b", 1].verdict == HOLDS
+    assert part.statistic == 1 and 0.5 < part.confidence < 0.95 and part.verdict == UNDECIDED
+    assert part.low < 0 < part.high
 
 
-def test_without_statistics_of_sentences_the_means_decide(tmp_path):
+def test_a_difference_that_other_seeds_might_not_show_is_undecided(tmp_path):
+    compared(tmp_path, 31, 30, 10, apart=1)  # 0.5 and 1.5: t of 2 with one degree of freedom
+    part = results(tmp_path)["b", 1]
+    assert part.verdict == UNDECIDED and part.confidence == pytest.approx(0.852, abs=0.04)
+
+
+def test_equal_systems_are_a_tie(tmp_path):
+    compared(tmp_path, 30, 30, 10, apart=0)
+    part = results(tmp_path)["b", 1]
+    assert (part.verdict, part.confidence, part.statistic) == (UNDECIDED, 0.5, 0)
+
+
+def test_seeds_alone_decide_where_there_are_no_statistics_of_sentences(tmp_path):
+    for seed in (1, 2):
+        for system, value in (("x", 2.0), ("y", 1.0), ("z", 1.5)):
+            measure(tmp_path, "ds1", system, seed, "argmax.test", {"bleu_tok": value + seed})
+    part = results(tmp_path)["b", 1]
+    assert (part.verdict, part.rests_on, part.statistic) == (HOLDS, "2 seeds", 0.5)
+
+
+def test_bare_values_of_one_seed_decide_nothing(tmp_path):
+    seeds_apart(tmp_path, "many", 0.01)
     for system, value in (("x", 2.0), ("y", 1.0), ("z", 1.5)):
         measure(tmp_path, "ds1", system, 1, "argmax.test", {"bleu_tok": value})
-    part = results(tmp_path)["b", 1]
-    assert (part.verdict, part.confidence, part.statistic, part.seeds) == (HOLDS, None, 0.5, "1")
+    part = results(tmp_path, STATED | {"deviation": ["many"]})["b", 1]
+    assert (part.verdict, part.confidence, part.low, part.statistic) == (UNDECIDED, None, None, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("difference", "apart", "verdict"),
+    [(10, 3.5, HOLDS), (10, 3.6, UNDECIDED), (-10, 3.5, REFUTED), (-10, 3.6, UNDECIDED), (10, None, UNDECIDED)],
+)
+def test_what_one_seed_shows_must_exceed_2_8_deviations_of_others(tmp_path, difference, apart, verdict):
+    compared(tmp_path, 30 + difference, 30, 10, seeds=(1,))
+    if apart is not None:
+        seeds_apart(tmp_path, "many", apart)
+    part = results(tmp_path, STATED | {"deviation": ["many", "missing"]})["b", 1]
+    assert (part.verdict, part.statistic, part.seeds) == (verdict, difference, "1")
+    expected = "one seed, others unknown"
+    if apart is not None:
+        expected = f"one seed, with the deviation of others: below {2.8 * apart:.2f} undecided"
+    assert part.rests_on == f"sentences; {expected}"
+
+
+@pytest.mark.parametrize("of", [{"dataset": "ds2"}, {"metric": "chrf"}])
+def test_the_deviation_is_of_the_same_dataset_and_metric(tmp_path, of):
+    compared(tmp_path, 40, 30, 10, seeds=(1,))
+    seeds_apart(tmp_path, "many", 0.1, **of)
+    assert results(tmp_path, STATED | {"deviation": ["many"]})["b", 1].verdict == UNDECIDED
+
+
+def test_a_run_does_not_take_its_own_deviation_from_an_older_report(tmp_path):
+    compared(tmp_path, 40, 30, 10, seeds=(1,))
+    seeds_apart(tmp_path, RUN["run"], 0.1)
+    assert results(tmp_path, STATED | {"deviation": [RUN["run"]]})["b", 1].verdict == UNDECIDED
+
+
+def test_an_order_of_one_seed_is_tested_with_the_deviation_of_others(tmp_path):
+    rows(tmp_path, [1.0, 3.0, 2.0], [10.0, 30.0, 20.0])
+    one = RUN | {"seeds": [1]}
+    part = results(tmp_path, STATED, one)["a", 1]
+    assert (part.verdict, part.rests_on) == (UNDECIDED, "sentences; one seed, others unknown")
+    for n, name in enumerate("uvw", 1):
+        seeds_apart(tmp_path, name, 0.01, f"ds{n}", "loss")
+        seeds_apart(tmp_path, f"{name}2", 1, f"ds{n}")
+    stated = STATED | {"deviation": ["u", "v", "w", "u2", "v2", "w2"]}
+    assert results(tmp_path, stated, one)["a", 1].verdict == HOLDS
+    for n, name in enumerate("uvw", 1):
+        seeds_apart(tmp_path, f"{name}2", 10, f"ds{n}")
+    part = results(tmp_path, stated, one)["a", 1]
+    assert part.verdict == UNDECIDED and 0.2 < part.confidence < 0.9
+
+
+def test_losses_and_c_compare_by_their_sentences(tmp_path):
+    """C of two models' losses, with each of which the sentences' parts are drawn alike."""
+    hard = [(n % 5) * 8.0 for n in range(40)]  # what differs between sentences, and is the same for both models
+    for seed in (1, 2):
+        for system, raw in (("at", 20.0), ("nat", 44.0)):
+            of_sentences = [[raw + h, 10] for h in hard]
+            mean = (raw + np.mean(hard)) / 10
+            values = {"loss_raw": mean + seed / 1000, "length_raw": mean}
+            measure(tmp_path, "ds1", system, seed, "loss", values, of_sentences)
+        measure(tmp_path, "ds1", "kd", seed, "loss", {"loss": 3.9 + seed / 1000}, [[39.0, 10]] * 40)
+    c = {"metric": "conditional_tc", "systems": {"at": "at", "nat": "nat"}}
+    stated = compared_as(higher=c, than=[{"metric": "loss", "system": "kd"}])
+    part = results(tmp_path, stated)["b", 1]
+    # (4.4 + 1.6) + (4.4 + 1.6) − (2.0 + 1.6) − 3.9 bits a token
+    assert part.statistic == pytest.approx(6 + 6 - 3.6 - 3.9, abs=0.01) and part.verdict == HOLDS
+    assert part.measured.startswith("conditional_tc (at, nat) 8.40 against kd 3.90")
+    # of C only the length's part varies, by 1.13 / sqrt(40) bits
+    assert part.high - part.low == pytest.approx(2 * 1.645 * np.std(hard) / 10 / 40**0.5, rel=0.2)
 
 
 def test_a_comparison_with_a_system_that_was_not_measured_says_which(tmp_path):
@@ -163,12 +351,26 @@ def test_a_comparison_with_a_system_that_was_not_measured_says_which(tmp_path):
     assert (part.verdict, part.measured) == (UNMEASURED, "lacks y (argmax)")
 
 
+def test_how_many_tests_were_made_and_how_many_false_holds_to_expect(tmp_path):
+    compared(tmp_path, 30, 20, 10)
+    results(tmp_path)
+    assert "- 1 of 4 parts were tested." in (tmp_path / "out.md").read_text()
+    rows(tmp_path, [1.0, 3.0, 2.0], [10.0, 30.0, 20.0])
+    results(tmp_path)
+    text = (tmp_path / "out.md").read_text()
+    assert "- 4 of 4 parts were tested. Were all these claims mere ties, 5% of the tests or fewer, 0.2, would" in text
+    with open(tmp_path / "out.csv", newline="") as file:
+        assert {(line["tests"], line["false_holds"]) for line in csv.DictReader(file)} == {("4", "0.2")}
+
+
 def test_markdown_has_each_claim_with_its_parts(tmp_path):
     compared(tmp_path, 30, 20, 10)
     results(tmp_path)
     text = (tmp_path / "out.md").read_text()
     assert "### (a) A claim" in text and "### (b) Another claim" in text
-    assert "| better | **holds** | x (argmax) 30.00 against" in text and "10.00 | 100.0 % | 1 2 |" in text
+    assert "| better | **holds** | x (argmax) 30.00 against" in text
+    shown = r"\| 10.00 \| \d+\.\d % \| 9\.\d\d to 10\.\d\d \| sentences; 2 seeds \| 1 2 \|"
+    assert re.search(shown, text)
 
 
 def test_the_cells_that_comparisons_ask_for():
@@ -185,6 +387,12 @@ def test_the_cells_that_comparisons_ask_for():
         (lambda c: c["claims"][1]["parts"][0]["comparison"]["than"][0].pop("system"), "claim b, part 1: key system is"),
         (lambda c: c["claims"][0]["parts"][0]["order"].update(x="los"), r"claim a, part 1: x: .*'los'.*loss, bleu"),
         (lambda c: c["claims"][0]["parts"][1]["correlation"].update(weaker_than="bleu"), "claims.0.parts.1"),
+        (lambda c: c["claims"][0]["parts"][2]["correlation"].update(swept=True), "claims.0.parts.2.*at_most"),
+        (
+            lambda c: c["claims"][0]["parts"][1]["correlation"].update(swept=True),
+            "part 2: p/table1 sweeps no β of loss",
+        ),
+        (lambda c: c["claims"][1]["parts"][0]["comparison"].update(lower={"system": "y"}), "claims.1.parts.0"),
     ],
 )
 def test_refused_in_one_line(tmp_path, change, message):

@@ -3,12 +3,22 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from natlab.report import correlation, spec, tables
-from natlab.report.correlation import interval, of_columns, pearson, sweep
+from natlab.report.correlation import (
+    Correlation,
+    confidence_at_most,
+    interval,
+    of_columns,
+    pearson,
+    sweep,
+    weaker,
+    williams,
+)
 
 PAPERS = Path(__file__).resolve().parents[2] / "config" / "papers" / "mple"
 RUN = {"run": "r", "scale": "demo", "seeds": [1], "corpora": {"none": "none"}}
@@ -43,6 +53,13 @@ def test_the_papers_values_correlate_over_the_betas_of_section_4_2(tmp_path):
     assert all(result.r <= -0.8 for result in found.values())
     # with the paper's own β nothing changes but by rounding
     assert found[0.2].r == pytest.approx(of_columns(table, "l_mple", "bleu", "published").r, abs=1e-3)
+
+
+def test_the_papers_values_on_zh_en_do_not_correlate_so_over_all_betas(tmp_path):
+    """What claim b_beta says of them."""
+    table = shipped("table7", tmp_path)
+    found = sweep(table, table.spec["correlations"][0], "published")
+    assert found[0.5].r == pytest.approx(-0.575, abs=1e-3) and found[0.1].r == pytest.approx(-0.655, abs=1e-3)
 
 
 def test_notes_say_what_was_measured_and_what_the_paper_prints(tmp_path):
@@ -99,3 +116,79 @@ def test_r_is_symmetric_bounded_and_within_its_interval(pairs):
     if found.interval:
         low, high = found.interval
         assert -1 <= low <= found.r <= high <= 1
+
+
+def test_confidence_is_fishers():
+    """A limit at the end of a 90 % interval leaves 5 % on the other side of it."""
+    low, high = interval(-0.7, 12, 0.9)
+    assert confidence_at_most(Correlation(-0.7, 12, None), high) == pytest.approx(0.95)
+    assert confidence_at_most(Correlation(-0.7, 12, None), low) == pytest.approx(0.05)
+    assert confidence_at_most(Correlation(-0.7, 3, None), 0.0) is None
+    assert confidence_at_most(Correlation(-1.0, 5, None), -0.9) == 1
+    assert confidence_at_most(Correlation(1.0, 5, None), -0.9) == 0
+
+
+def test_a_correlation_of_the_wrong_sign_is_not_strong():
+    assert confidence_at_most(Correlation(0.95, 8, None), -0.9) < 1e-6
+    assert confidence_at_most(Correlation(-0.95, 8, None), -0.9) > 0.7
+
+
+def test_at_the_limit_a_twentieth_of_samples_are_called_beyond_it():
+    """Eight rows of two normal variables of correlation −0.9; Fisher's z is near, not exact, with so few."""
+    rng = np.random.default_rng(3)
+    sure = 0
+    for _ in range(2000):
+        x, noise = rng.standard_normal((2, 8))
+        found = pearson(list(zip(x, -0.9 * x + math.sqrt(1 - 0.81) * noise, strict=True)))
+        sure += confidence_at_most(found, -0.9) >= 0.95
+    assert 0.03 < sure / 2000 < 0.08
+
+
+def test_williams_t_by_hand():
+    """Steiger (1980), 103 cases with 0.4, 0.5 and 0.1: |R| = 1 − 0.16 − 0.25 − 0.01 + 0.04 = 0.62, the mean r 0.45,
+    t = −0.1 sqrt(102 · 1.1 / (2 · 102 / 100 · 0.62 + 0.2025 · 0.729)); R's psych::r.test prints −0.89 for it."""
+    t = williams(0.4, 0.5, 0.1, 103)
+    assert t == pytest.approx(-0.1 * math.sqrt(112.2 / (1.2648 + 0.14762)), rel=1e-4) == pytest.approx(-0.891, abs=1e-3)
+    assert williams(0.5, 0.4, 0.1, 103) == pytest.approx(-t)
+    assert williams(0.4, 0.4, 0.1, 103) == 0 and williams(0.4, 0.5, 0.1, 3) is None
+
+
+def two_columns(rows):
+    """A table of rows (x, y, z)."""
+    rows = list(rows)
+    entries = {
+        (n, key): tables.Entry(measured=v) for n, row in enumerate(rows) for key, v in zip("xyz", row, strict=True)
+    }
+    return tables.Table({"columns": [], "rows": [{"label": "r"} for _ in rows]}, RUN, entries)
+
+
+def test_the_weaker_correlation_is_the_one_that_is_less_negative():
+    xs = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    strong = [-x + e for x, e in zip(xs, (0.1, -0.2, 0.1, 0.1, -0.1, 0.1, -0.1), strict=True)]
+    loose = [3.0, -2.0, 2.5, -3.0, 1.0, -1.0, 0.5]
+    found = weaker(two_columns(zip(xs, loose, strong, strict=True)), "x", "y", "z")
+    assert found.confidence > 0.99 and found.t > 0 and found.other.r < -0.99
+    found = weaker(two_columns(zip(xs, strong, loose, strict=True)), "x", "y", "z")
+    assert found.confidence < 0.01
+
+
+def test_a_correlation_of_the_wrong_sign_is_weaker_however_large():
+    xs = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    wrong = [x + e for x, e in zip(xs, (0.1, -0.2, 0.1, 0.1, -0.1, 0.1, -0.1), strict=True)]
+    loose = [0.0, 1.0, -2.0, 0.5, -1.0, 1.0, -1.5]
+    found = weaker(two_columns(zip(xs, wrong, loose, strict=True)), "x", "y", "z")
+    assert found.found.r > 0.9 and -0.5 < found.other.r < 0 and found.confidence > 0.95
+
+
+def test_equal_correlations_are_a_tie():
+    rows = [(x, y, y) for x, y in zip((1.0, 2.0, 3.0, 4.0, 5.0), (5.0, 3.0, 4.0, 1.0, 2.0), strict=True)]
+    assert weaker(two_columns(rows), "x", "y", "z").confidence == pytest.approx(0.5)
+
+
+def test_of_two_equal_correlations_a_twentieth_of_samples_call_one_the_weaker():
+    rng = np.random.default_rng(6)
+    sure = 0
+    for _ in range(1500):
+        x, e, f = rng.standard_normal((3, 7))
+        sure += weaker(two_columns(zip(x, e - x, f - x, strict=True)), "x", "y", "z").confidence >= 0.95
+    assert sure / 1500 == pytest.approx(0.05, abs=0.02)

@@ -98,6 +98,10 @@ rule claims:
         ),
         run=rules.run_settings.output,
         measurements=lambda wildcards: measurements(f"{wildcards.paper}/{wildcards.claims}"),
+        # of other runs, as they stand in reports/: how far seeds lie apart
+        deviations=lambda wildcards: natlab.report.claims.measurements_of(
+            RUN.claims[f"{wildcards.paper}/{wildcards.claims}"], "reports", RUN.name
+        ),
         code=code("report/*.py"),
     output:
         csv=report(

@@ -1,8 +1,10 @@
 """A paper's claims, tested on what a run measured, as CSV and Markdown. The verb ``claims``.
 
-A claim's parts are tested one by one: each holds, does not hold, or is not measured. A comparison is of means over
-seeds and holds if it comes out so in enough paired bootstrap resamples of the test sentences, too, where the
-measurements have the sentences' statistics.
+A claim's parts are tested one by one. A part holds if at least 95 % of resamples agree with it; it is refuted if at
+most 5 % do; it is undecided between them, and where a value that was measured once does not say how it would come out
+again; or it was not measured. What is resampled is what the part is about: for comparisons and orders the test
+sentences and the seeds (`natlab.report.bootstrap`), for correlations the rows, by Fisher's z and, where two are
+compared, Williams' t.
 """
 
 import argparse
@@ -10,18 +12,26 @@ import csv
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from math import sqrt
 from pathlib import Path
-from statistics import mean
+
+import numpy as np
 
 from natlab.errors import UserError
-from natlab.files import read_json, written_aside
+from natlab.files import written_aside
 from natlab.report import bootstrap, correlation, tables
 from natlab.report import cells as resolve
 from natlab.report import spec as specs
+from natlab.report.samples import Sample, Sampler, deviations
 from natlab.schema import known, read_yaml, validate
 
-HOLDS, FAILS, UNMEASURED = "holds", "does not hold", "not measured"
-FIELDS = "claim part says verdict measured statistic confidence seeds".split()
+HOLDS, REFUTED, UNDECIDED, UNMEASURED = "holds", "refuted", "undecided", "not measured"
+CONFIDENCE = 0.95
+# Two single results of standard deviation s differ by less than 1.96 √2 s = 2.8 s in 95 % of cases: the repeatability
+# limit of ISO 5725-6.
+REPEATABILITY = 2.8
+NUMBERS = ("statistic", "confidence", "low", "high")
+FIELDS = "claim part says verdict measured statistic confidence low high rests_on seeds tests false_holds".split()
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,9 @@ class Tested:
     """One part of a claim, as shown.
 
     ``claim``: its id; ``part`` counts from 1; ``measured``: the values in words; ``statistic``: the share of pairs in
-    order, r, or the difference; ``confidence``: the share of resamples that agree, None where there are none.
+    order, r, or the difference; ``confidence``: the share of resamples that agree, None where there are none; ``low``,
+    ``high``: the middle 90 % of the statistic's resamples, which lie on the claimed side, or on the other one, where
+    the verdict is clear; ``rests_on``: what was resampled.
     """
 
     claim: str
@@ -39,6 +51,9 @@ class Tested:
     measured: str = ""
     statistic: float | None = None
     confidence: float | None = None
+    low: float | None = None
+    high: float | None = None
+    rests_on: str = ""
     seeds: str = ""
 
 
@@ -57,7 +72,8 @@ def load(path: str | Path) -> dict:
     for claim in stated["claims"]:
         for number, part in enumerate(claim["parts"], 1):
             for described in _described(stated, part):
-                for key in ("metric", "corpus", "system"):
+                system = "systems" if described.get("metric") == resolve.CONDITIONAL_TC else "system"
+                for key in ("metric", "corpus", system):
                     if key not in described:
                         raise UserError(f"{path}: claim {claim['id']}, part {number}: key {key} is missing; add it")
     return stated
@@ -82,6 +98,7 @@ def tables_named(stated: Mapping) -> list[str]:
 def check_columns(file: str, stated: Mapping, name: str, table: Mapping) -> None:
     """Refuse claims, the content of ``file``, about columns that the table of this name does not have."""
     keys = [column["key"] for column in table["columns"]]
+    swept = [(asked["x"], asked["y"]) for asked in table.get("correlations", ()) if "sweep" in asked]
     for claim in stated["claims"]:
         for number, part in enumerate(claim["parts"], 1):
             of = _of_table(part)
@@ -89,17 +106,22 @@ def check_columns(file: str, stated: Mapping, name: str, table: Mapping) -> None
                 for role in ("x", "y", "weaker_than"):
                     if role in of:
                         known(file, f"claim {claim['id']}, part {number}: {role}", of[role], keys)
+                if of.get("swept") and (of["x"], of["y"]) not in swept:
+                    raise UserError(
+                        f"{file}: claim {claim['id']}, part {number}: {name} sweeps no β of {of['x']} with {of['y']}; "
+                        "drop swept, or add the sweep to its correlations"
+                    )
 
 
-def tested(stated: Mapping, shown: Mapping[str, tables.Table], run: Mapping, measurements: str | Path) -> list[Tested]:
+def tested(stated: Mapping, shown: Mapping[str, tables.Table], sampler: Sampler) -> list[Tested]:
     """All parts of all claims; ``shown`` are the tables they are about, by name."""
     found = []
     for claim in stated["claims"]:
         for number, part in enumerate(claim["parts"], 1):
             if "comparison" in part:
-                result = _comparison(stated, part, run, Path(measurements))
+                result = _comparison(stated, part, sampler)
             elif "order" in part:
-                result = _order(part["order"], shown[part["order"]["table"]])
+                result = _order(part["order"], shown[part["order"]["table"]], sampler)
             else:
                 result = _correlation(part["correlation"], shown[part["correlation"]["table"]])
             found.append(Tested(claim["id"], number, part["says"], **(result or {"verdict": UNMEASURED})))
@@ -111,91 +133,157 @@ def _of_table(part: Mapping) -> Mapping | None:
 
 
 def _described(stated: Mapping, part: Mapping) -> list[dict]:
-    """The descriptions of a comparison's cells, the claimed best first."""
+    """The descriptions of a comparison's cells, the claimed highest or lowest first."""
     compared = part.get("comparison")
-    given = [compared["better"], *compared["than"]] if compared else []
+    given = [compared.get("higher") or compared["lower"], *compared["than"]] if compared else []
     return [{**stated.get("cell", {}), **description} for description in given]
 
 
-def _verdict(holds: bool) -> str:
-    return HOLDS if holds else FAILS
+def _verdict(confidence: float | None) -> str:
+    if confidence is None or 1 - CONFIDENCE < confidence < CONFIDENCE:
+        return UNDECIDED
+    return HOLDS if confidence >= CONFIDENCE else REFUTED
 
 
-def _order(asked: Mapping, table: tables.Table) -> dict | None:
-    rows = []
-    for number, row in enumerate(table.spec["rows"]):
-        x, y = (table.entries[number, asked[axis]] for axis in ("x", "y"))
-        if x.measured is not None and y.measured is not None and not row.get("ours"):
-            rows.append((x.measured, y.measured, x.dataset or row["label"], y.seeds))
-    if len(rows) < 2:
-        return None
-    pairs = list(combinations(sorted(rows), 2))
-    share = sum(left[0] < right[0] and left[1] < right[1] for left, right in pairs) / len(pairs)
+def _judged(samples: list[Sample], seeds: list[int], margins: np.ndarray, statistic: np.ndarray) -> dict:
+    """What resamples of the samples over these seeds say of a part that claims ``margins`` [1 + RESAMPLES] above 0.
+
+    One seed decides nothing where it is not known how far others lie, nor does a value without statistics of sentences.
+    """
+    resampled = ["sentences"] if all(sample.sentences for sample in samples) else []
+    if len(seeds) > 1:
+        resampled.append(f"{len(seeds)} seeds")
+    confidence, interval = None, {}
+    if resampled:
+        confidence = bootstrap.share(margins[1:])
+        low, high = np.quantile(statistic[1:], [1 - CONFIDENCE, CONFIDENCE])
+        interval = {"low": float(low), "high": float(high)}
+    known = len(seeds) > 1 or all(sample.noise is not None for sample in samples)
+    if len(seeds) == 1:
+        resampled.append("one seed, with the deviation of others" if known else "one seed, others unknown")
     return {
-        "verdict": _verdict(share == 1),
-        "measured": "; ".join(f"{name}: {tables.number(x)}, {tables.number(y)}" for x, y, name, _ in sorted(rows)),
-        "statistic": share,
-        "seeds": _seeds(set.intersection(*(set(seeds) for *_, seeds in rows))),
-    }
-
-
-def _correlation(asked: Mapping, table: tables.Table) -> dict | None:
-    columns = {column["key"]: column["label"] for column in table.spec["columns"]}
-    found = correlation.of_columns(table, asked["x"], asked["y"], "measured")
-    if found is None:
-        return None
-    measured = f"r {correlation.said(found)}"
-    if "at_most" in asked:
-        holds = found.r <= asked["at_most"]
-    else:
-        other = correlation.of_columns(table, asked["x"], asked["weaker_than"], "measured")
-        if other is None:
-            return None
-        holds = abs(found.r) < abs(other.r)
-        measured += f"; with {columns[asked['weaker_than']]} {correlation.said(other)}"
-    seeds = {seed for (_, key), entry in table.entries.items() if key == asked["y"] for seed in entry.seeds}
-    return {"verdict": _verdict(holds), "measured": measured, "statistic": found.r, "seeds": _seeds(seeds)}
-
-
-def _comparison(stated: Mapping, part: Mapping, run: Mapping, measurements: Path) -> dict | None:
-    asked = [resolve.resolved(described, run) for described in _described(stated, part)]
-    read = [tables.read(cell, run, measurements) for cell in asked]
-    lacking = [_name(cell) for cell, values in zip(asked, read, strict=True) if values is None]
-    if lacking:
-        return {"verdict": UNMEASURED, "measured": f"lacks {', '.join(lacking)}" if len(lacking) < len(asked) else ""}
-    seeds = [seed for seed in run["seeds"] if all(seed in values.by_seed for values in read)]
-    if not seeds:
-        return None
-    means = [mean(values.by_seed[seed] for seed in seeds) for values in read]
-    share = _resampled(asked, run["scale"], seeds, measurements)
-    difference = means[0] - max(means[1:])
-    above = share is None or share >= stated.get("confidence", 0.95)
-    against = ", ".join(
-        f"{_name(cell)} {tables.number(value)}" for cell, value in zip(asked[1:], means[1:], strict=True)
-    )
-    return {
-        "verdict": _verdict(difference > 0 and above),
-        "measured": f"{_name(asked[0])} {tables.number(means[0])} against {against}",
-        "statistic": difference,
-        "confidence": share,
+        "verdict": _verdict(confidence) if known else UNDECIDED,
+        "statistic": float(statistic[0]),
+        "confidence": confidence,
+        **interval,
+        "rests_on": "; ".join(resampled),
         "seeds": _seeds(seeds),
     }
 
 
-def _resampled(asked: list[resolve.Asked], scale: str, seeds: list[int], measurements: Path) -> float | None:
-    """The bootstrap's confidence; None where a measurement has no statistics of sentences, or of other sentences."""
-    systems = []
-    for cell in asked:
-        (reading,) = cell.readings
-        files = [read_json(measurements / reading.source(cell.dataset, scale, seed)) for seed in seeds]
-        systems.append([file.get("sentence_statistics", {}).get(reading.key) for file in files])
-    sizes = {len(statistics) if statistics else 0 for system in systems for statistics in system}
-    if len(sizes) > 1 or 0 in sizes:
+def _order(asked: Mapping, table: tables.Table, sampler: Sampler) -> dict | None:
+    rows = []
+    for number, row in enumerate(table.spec["rows"]):
+        pair = [sampler.column(table.spec, number, asked[axis]) for axis in ("x", "y")]
+        if None not in pair and not row.get("ours"):
+            dataset = table.entries[number, asked["x"]].dataset
+            rows.append((dataset or row["label"], pair))
+    samples = [sample for _, pair in rows for sample in pair]
+    seeds = _common(samples, table.run)
+    if len(rows) < 2 or not seeds:
         return None
-    return bootstrap.share_better(systems[0], systems[1:])
+    values = [tuple(sample.over(seeds) for sample in pair) for _, pair in rows]
+    concordant = np.sign([(a[0] - b[0]) * (a[1] - b[1]) for a, b in combinations(values, 2)])
+    share = (concordant > 0).mean(axis=0)
+    points = sorted((x[0], y[0], name) for (x, y), (name, _) in zip(values, rows, strict=True))
+    return {
+        "measured": "; ".join(f"{name}: {tables.number(x)}, {tables.number(y)}" for x, y, name in points),
+        **_judged(samples, seeds, concordant.min(axis=0), share),
+    }
+
+
+def _correlation(asked: Mapping, table: tables.Table) -> dict | None:
+    if "weaker_than" in asked:
+        result = _weaker(asked, table)
+    else:
+        result = _at_most(asked, table)
+    if result is None:
+        return None
+    seeds = {seed for (_, key), entry in table.entries.items() if key == asked["y"] for seed in entry.seeds}
+    return {"verdict": _verdict(result["confidence"]), **result, "seeds": _seeds(seeds)}
+
+
+def _at_most(asked: Mapping, table: tables.Table) -> dict | None:
+    """Of several r, one a β, the confidence is that of the least sure: all must be at most the limit."""
+    if asked.get("swept"):
+        (swept,) = (of for of in table.spec["correlations"] if "sweep" in of and of["x"] == asked["x"])
+        found = correlation.sweep(table, swept, "measured")
+    else:
+        found = {None: correlation.of_columns(table, asked["x"], asked["y"], "measured")}
+    if not found or None in found.values():
+        return None
+    beta, worst = max(found.items(), key=lambda of: of[1].r)
+    low, high = correlation.interval(worst.r, worst.n, 2 * CONFIDENCE - 1) or (None, None)
+    measured = f"r {correlation.number(worst.r)}"
+    if beta is not None:
+        measured = f"{measured} at β {beta:g}, the weakest; " + ", ".join(
+            f"{beta:g}: {correlation.number(of.r)}" for beta, of in found.items()
+        )
+    return {
+        "measured": measured,
+        "statistic": worst.r,
+        "confidence": correlation.confidence_at_most(worst, asked["at_most"]),
+        "low": low,
+        "high": high,
+        "rests_on": f"{worst.n} rows",
+    }
+
+
+def _weaker(asked: Mapping, table: tables.Table) -> dict | None:
+    columns = {column["key"]: column["label"] for column in table.spec["columns"]}
+    found = correlation.weaker(table, asked["x"], asked["y"], asked["weaker_than"])
+    if found is None:
+        return None
+    rows = f"{found.found.n} rows"
+    return {
+        "measured": f"r {correlation.number(found.found.r)}; with {columns[asked['weaker_than']]} "
+        f"{correlation.number(found.other.r)}",
+        "statistic": found.found.r - found.other.r,
+        "confidence": found.confidence,
+        "rests_on": rows if found.t is None else f"{rows}; Williams' t {tables.number(found.t)}",
+    }
+
+
+def _comparison(stated: Mapping, part: Mapping, sampler: Sampler) -> dict | None:
+    compared, run = part["comparison"], sampler.run
+    asked = [resolve.resolved(described, run) for described in _described(stated, part)]
+    samples = [sampler.cell(cell) for cell in asked]
+    lacking = [_name(cell) for cell, sample in zip(asked, samples, strict=True) if sample is None]
+    if lacking:
+        return {"verdict": UNMEASURED, "measured": f"lacks {', '.join(lacking)}" if len(lacking) < len(asked) else ""}
+    seeds = _common(samples, run)
+    if not seeds:
+        return None
+    first, *others = (sample.over(seeds) for sample in samples)
+    sign, by = 1 if "higher" in compared else -1, compared.get("by", 0.0)
+    differences = sign * (first - np.stack(others))
+    nearest = differences.min(axis=0)
+    result = _judged(samples, seeds, nearest - by, nearest)
+    if len(seeds) == 1 and all(sample.noise is not None for sample in samples):
+        least = np.array([_least(samples[0], other) for other in samples[1:]])
+        over = differences[:, 0] - by
+        if not ((over > least).all() if result["verdict"] == HOLDS else (over < -least).any()):
+            result["verdict"] = UNDECIDED
+        result["rests_on"] += f": below {tables.number(least[differences[:, 0].argmin()])} undecided"
+    against = ", ".join(
+        f"{_name(cell)} {tables.number(value[0])}" for cell, value in zip(asked[1:], others, strict=True)
+    )
+    return {"measured": f"{_name(asked[0])} {tables.number(first[0])} against {against}", **result}
+
+
+def _least(first: Sample, other: Sample) -> float:
+    """The least difference of two values of one seed that is more than what lies between seeds."""
+    return REPEATABILITY * sqrt((first.noise[1:].var() + other.noise[1:].var()) / 2)
+
+
+def _common(samples: list[Sample], run: Mapping) -> list[int]:
+    """The seeds of the run that all samples have."""
+    return [seed for seed in run["seeds"] if all(seed in sample.by_seed for sample in samples)]
 
 
 def _name(asked: resolve.Asked) -> str:
+    if len(asked.readings) > 1:
+        return f"{asked.metric} ({', '.join(dict.fromkeys(reading.system for reading in asked.readings))})"
     (reading,) = asked.readings
     return f"{reading.system} ({reading.decoding})" if reading.decoding else reading.system
 
@@ -204,25 +292,43 @@ def _seeds(seeds: set[int] | list[int]) -> str:
     return " ".join(map(str, sorted(seeds)))
 
 
-def statistic(result: Tested) -> str:
-    """A part's statistic as text; the dash for none."""
-    return tables.number(result.statistic)
+def tests(results: list[Tested]) -> int:
+    """How many parts were tested."""
+    return sum(result.verdict != UNMEASURED for result in results)
 
 
-def confidence(result: Tested) -> str:
-    """A part's confidence as text, in percent; the dash for none."""
-    return tables.EMPTY if result.confidence is None else f"{100 * result.confidence:.1f} %"
+def false_holds(results: list[Tested]) -> float:
+    """How many of the parts that were tested one expects to hold if no claim were true."""
+    return (1 - CONFIDENCE) * tests(results)
 
 
-def notes(stated: Mapping, run: Mapping) -> list[str]:
+HEADS = ("", "verdict", "measured", "statistic", "agree", "90 % interval", "rests on", "seeds")
+
+
+def shown(result: Tested) -> tuple[str, ...]:
+    """A part as texts under ``HEADS``; dashes for what there is not."""
+    agree = tables.EMPTY if result.confidence is None else f"{100 * result.confidence:.1f} %"
+    interval = tables.EMPTY
+    if result.low is not None:
+        interval = f"{tables.number(result.low)} to {tables.number(result.high)}"
+    statistic = tables.number(result.statistic)
+    return result.says, result.verdict, result.measured, statistic, agree, interval, result.rests_on, result.seeds
+
+
+def notes(results: list[Tested], run: Mapping) -> list[str]:
     """What stands below the claims."""
     return [
         f"Run {run['run']}, scale {run['scale']}; values are means over the seeds named.",
-        "Statistic: the share of pairs of rows that are in order; Pearson's r; or how far the first value is above the "
-        "highest of the others.",
-        f"Confidence: the share of {bootstrap.RESAMPLES} paired bootstrap resamples of the test sentences in which the "
-        f"first value is the highest; a comparison holds from {100 * stated.get('confidence', 0.95):g} %. It is about "
-        "these models and test sentences; how much models differ among seeds, several seeds show.",
+        f"{tests(results)} of {len(results)} parts were tested. Were all these claims mere ties, {1 - CONFIDENCE:.0%} "
+        f"of the tests or fewer, {false_holds(results):.1f}, would still be expected to come out as “{HOLDS}”.",
+        f"A part {HOLDS} if at least {CONFIDENCE:.0%} of resamples agree, is {REFUTED} if at most {1 - CONFIDENCE:.0%} "
+        f"do, and else {UNDECIDED}; ties count half.",
+        "Statistic: the share of pairs of rows that are in order; Pearson's r, or by how much it is above the other; "
+        "how far the first value is above the highest of the others, or below the lowest.",
+        f"Agree: the share of {bootstrap.RESAMPLES} resamples of the test sentences (paired bootstrap) and the seeds "
+        "(Student's t); for r the confidence by Fisher's z over the rows, for a weaker r by Williams' t.",
+        f"One seed: a difference below {REPEATABILITY} times the deviation over seeds that runs with several have had "
+        "is undecided, and so are all where none has.",
     ]
 
 
@@ -231,35 +337,42 @@ def markdown(stated: Mapping, results: list[Tested], run: Mapping) -> str:
     text = [f"## {stated['title']}", "", f"{stated['paper']}.", ""]
     for claim in stated["claims"]:
         text += [f"### ({claim['id']}) {claim['claim']}", "", f"{claim['source'][0].upper()}{claim['source'][1:]}.", ""]
-        text += ["| | verdict | measured | statistic | confidence | seeds |", "|---|---|---|---:|---:|---|"]
+        text += [f"| {' | '.join(HEADS)} |", "|---|---|---|---:|---:|---:|---|---|"]
         for result in results:
             if result.claim == claim["id"]:
-                shown = (result.says, f"**{result.verdict}**", result.measured, statistic(result), confidence(result))
-                text.append(" | ".join(["", *(part.replace("|", "\\|") for part in shown), result.seeds, ""]).strip())
+                says, verdict, *rest = (part.replace("|", "\\|") for part in shown(result))
+                text.append(f"| {' | '.join([says, f'**{verdict}**', *rest])} |")
         text.append("")
-    return "\n".join(text) + "\n".join(f"- {note}" for note in notes(stated, run)) + "\n"
+    return "\n".join(text) + "\n".join(f"- {note}" for note in notes(results, run)) + "\n"
 
 
 def write_csv(results: list[Tested], path: str | Path) -> None:
-    """One line a part, numbers unrounded."""
+    """One line a part, numbers unrounded; ``tests`` and ``false_holds``, of the whole file, stand in each."""
+    of_all = {"tests": tests(results), "false_holds": f"{false_holds(results):g}"}
     with written_aside(path) as file:
         writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(
-            {key: "" if value is None else value for key, value in asdict(part).items()} for part in results
+            {key: "" if value is None else value for key, value in (asdict(part) | of_all).items()} for part in results
         )
 
 
 def read_csv(path: str | Path) -> list[Tested]:
     """The parts that ``write_csv`` wrote."""
-    numbers = ("statistic", "confidence")
     with open(path, encoding="utf-8", newline="") as file:
-        return [
-            Tested(
-                **line | {key: float(line[key]) if line[key] else None for key in numbers} | {"part": int(line["part"])}
-            )
-            for line in csv.DictReader(file)
+        lines = [
+            {key: line[key] for key in FIELDS if key not in ("tests", "false_holds")} for line in csv.DictReader(file)
         ]
+    return [
+        Tested(**line | {key: float(line[key]) if line[key] else None for key in NUMBERS} | {"part": int(line["part"])})
+        for line in lines
+    ]
+
+
+def measurements_of(stated: Mapping, reports: str | Path, run: str) -> list[Path]:
+    """The measurements that say how far seeds lie apart: of the runs named, other than this one, that have a report."""
+    named = [Path(reports) / name / "measurements.csv" for name in stated.get("deviation", ()) if name != run]
+    return [path for path in named if path.exists()]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -269,18 +382,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measurements", required=True, help="the folder of measurements, results/measurements")
     parser.add_argument("--corpora", required=True, help="the folder of corpora (exact values), results/corpora")
     parser.add_argument("--papers", default="config/papers", help="the folder of table specs")
+    parser.add_argument("--reports", default="reports", help="the folder of reports, whose runs say how seeds deviate")
     parser.add_argument("--out", required=True, help="where to write, less the endings .csv and .md")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write ``OUT.csv`` and ``OUT.md``."""
     stated, settings = load(args.claims), specs.load_run(args.run_file)
-    shown = {}
+    about = {}
     for name in tables_named(stated):
         spec = specs.load(Path(args.papers) / f"{name}.yaml")
         check_columns(args.claims, stated, name, spec)
-        shown[name] = tables.build(spec, settings, args.measurements, args.corpora)
-    results = tested(stated, shown, settings, args.measurements)
+        about[name] = tables.build(spec, settings, args.measurements, args.corpora)
+    apart = deviations(measurements_of(stated, args.reports, settings["run"]))
+    sampler = Sampler(settings, Path(args.measurements), Path(args.corpora), apart)
+    results = tested(stated, about, sampler)
     write_csv(results, f"{args.out}.csv")
     with written_aside(f"{args.out}.md") as file:
         file.write(markdown(stated, results, settings))

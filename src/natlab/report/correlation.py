@@ -4,7 +4,7 @@ What a table's ``correlations`` ask for; the result stands below the table. Rows
 """
 
 from collections.abc import Sequence
-from math import atanh, sqrt, tanh
+from math import atanh, copysign, inf, sqrt, tanh
 from statistics import NormalDist, correlation
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,6 +38,53 @@ def interval(r: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, f
         return r, r
     reach = NormalDist().inv_cdf(0.5 + confidence / 2) / sqrt(n - 3)
     return tanh(atanh(r) - reach), tanh(atanh(r) + reach)
+
+
+def confidence_at_most(found: Correlation, limit: float) -> float | None:
+    """How sure it is that the correlation of which r is a sample is at most ``limit``, from 0 to 1, by Fisher's z; None
+    with fewer than four rows."""
+    if found.n < 4:
+        return None
+    if abs(found.r) == 1 or abs(limit) == 1:
+        return float(found.r <= limit)
+    return NormalDist().cdf((atanh(limit) - atanh(found.r)) * sqrt(found.n - 3))
+
+
+def williams(r_xy: float, r_xz: float, r_yz: float, n: int) -> float | None:
+    """Williams' t of r_xy - r_xz, two correlations over the same n rows, with n - 3 degrees of freedom (Williams 1959;
+    Steiger 1980, equation 7); None with fewer than four rows."""
+    if n < 4:
+        return None
+    determinant = 1 - r_xy**2 - r_xz**2 - r_yz**2 + 2 * r_xy * r_xz * r_yz
+    mean = (r_xy + r_xz) / 2
+    square = 2 * (n - 1) / (n - 3) * max(determinant, 0.0) + mean**2 * (1 - r_yz) ** 3
+    difference = r_xy - r_xz
+    if difference == 0:
+        return 0.0
+    return difference * sqrt((n - 1) * (1 + r_yz) / square) if square else copysign(inf, difference)
+
+
+class Weaker(NamedTuple):
+    """``found``, r of x with y, against ``other``, r of x with another column, and whether the first is the weaker one:
+    Williams' ``t`` and the confidence that it gives, None where there are too few rows."""
+
+    found: Correlation
+    other: Correlation
+    t: float | None
+    confidence: float | None
+
+
+def weaker(table: "Table", x: str, y: str, other: str) -> Weaker | None:
+    """Whether x's correlation with y is weaker than that with ``other``, both claimed to be negative: the strength of a
+    correlation is then -r, so that one of the wrong sign is weaker than any of the right one."""
+    from scipy.special import stdtr  # only here: whatever reads the configuration imports this module
+
+    rows = _rows(table, "measured", (x, y, other))
+    found, besides, between = (pearson([(row[a], row[b]) for row in rows]) for a, b in ((x, y), (x, other), (y, other)))
+    if found is None or besides is None or between is None:
+        return None
+    t = williams(found.r, besides.r, between.r, len(rows))
+    return Weaker(found, besides, t, None if t is None else float(stdtr(len(rows) - 3, t)))
 
 
 def of_columns(table: "Table", x: str, y: str, kind: str) -> Correlation | None:
@@ -78,7 +125,7 @@ def notes(table: "Table") -> list[str]:
         text.append(f"Pearson's r of {labels[asked['x']]} with {labels[asked['y']]}: {', '.join(parts)}{printed}.")
         for kind in ("measured", "published") if "sweep" in asked else ():
             if swept := sweep(table, asked, kind):
-                values = ", ".join(f"{beta:g}: {_number(result.r)}" for beta, result in swept.items())
+                values = ", ".join(f"{beta:g}: {number(result.r)}" for beta, result in swept.items())
                 text.append(f"The same r, {kind}, with β of {values}.")
     return text
 
@@ -96,9 +143,9 @@ def _rows(table: "Table", kind: str, keys: Sequence[str]) -> list[dict[str, floa
 
 def said(result: Correlation) -> str:
     """r with its number of rows and its confidence interval."""
-    within = f"; {CONFIDENCE:.0%} CI {' to '.join(map(_number, result.interval))}" if result.interval else ""
-    return f"{_number(result.r)} ({result.n} rows{within})"
+    within = f"; {CONFIDENCE:.0%} CI {' to '.join(map(number, result.interval))}" if result.interval else ""
+    return f"{number(result.r)} ({result.n} rows{within})"
 
 
-def _number(r: float) -> str:
+def number(r: float) -> str:
     return f"{r:.3f}".replace("-", "−")

@@ -76,7 +76,7 @@ figure img { display: block; max-width: 100%; height: auto; background: #ffffff;
 .claim { margin: 1.2rem 0 .3rem; font-weight: 600; }
 .verdict { white-space: nowrap; font-weight: 600; }
 .holds { color: var(--good); }
-.fails { color: var(--bad); }
+.refuted { color: var(--bad); }
 """
 
 
@@ -264,18 +264,20 @@ def _figure(name: str, figure: Table, picture: bytes) -> str:
 
 
 def _claims(name: str, stated: Mapping, results: list[Tested], run: Mapping) -> str:
-    """Each claim with its parts: verdict, values, confidence."""
-    style = {claims.HOLDS: "holds", claims.FAILS: "fails", claims.UNMEASURED: "none"}
+    """Each claim with its parts, their verdicts, and what these rest on."""
+    style = {claims.HOLDS: "holds", claims.REFUTED: "refuted", claims.UNDECIDED: "none", claims.UNMEASURED: "none"}
+    heads = "".join(f"<th>{text}</th>" for text in claims.HEADS)
     parts = []
     for claim in stated["claims"]:
-        lines = "".join(
-            f'<tr><th>{escape(part.says)}</th><td class="verdict {style[part.verdict]}">{part.verdict}</td>'
-            f'<td>{escape(part.measured)}</td><td class="number">{claims.statistic(part)}</td>'
-            f'<td class="number">{claims.confidence(part)}</td><td>{escape(part.seeds)}</td></tr>\n'
-            for part in results
-            if part.claim == claim["id"]
-        )
-        heads = "".join(f"<th>{text}</th>" for text in ("", "verdict", "measured", "statistic", "confidence", "seeds"))
+        lines = ""
+        for part in results:
+            if part.claim == claim["id"]:
+                says, verdict, measured, *numbers, rests_on, seeds = map(escape, claims.shown(part))
+                numbers = "".join(f'<td class="number">{number}</td>' for number in numbers)
+                lines += (
+                    f'<tr><th>{says}</th><td class="verdict {style[part.verdict]}">{verdict}</td><td>{measured}</td>'
+                    f"{numbers}<td>{rests_on}</td><td>{seeds}</td></tr>\n"
+                )
         parts.append(
             f'<p class="claim">({claim["id"]}) {escape(claim["claim"])} <span class="spread">{escape(claim["source"])}'
             f'</span></p>\n<div class="scroll"><table class="claims"><thead><tr>{heads}</tr></thead>\n'
@@ -284,7 +286,7 @@ def _claims(name: str, stated: Mapping, results: list[Tested], run: Mapping) -> 
     return f"""<section id="{_id(name)}">
 <h2>{escape(stated["title"])}</h2>
 <p class="soft">{escape(stated["paper"])}.</p>
-{"".join(parts)}{_notes(claims.notes(stated, run))}
+{"".join(parts)}{_notes(claims.notes(results, run))}
 {_files("claims", name, {"csv": "CSV", "md": "Markdown"})}
 </section>
 """

@@ -80,9 +80,9 @@ def build(spec: dict, run: dict, measurements: str | Path, corpora: str | Path) 
         measured = {}
         for column in spec["columns"]:
             if cell := asked.get((number, column["key"])):
-                exact = cell.metric.startswith(resolve.EXACT)
+                of_corpus = cell.metric.startswith(resolve.EXACT)
                 measured[column["key"]] = (
-                    _exact(cell.asked, run, Path(corpora)) if exact else read(cell.asked, run, measurements)
+                    exact(cell.asked, run, Path(corpora)) if of_corpus else read(cell.asked, run, measurements)
                 )
         for key, value in row.get("by_definition", {}).items():
             measured[key] = Measured(dict.fromkeys(run["seeds"], value), fixed=True)
@@ -95,7 +95,7 @@ def build(spec: dict, run: dict, measurements: str | Path, corpora: str | Path) 
     return Table(spec, run, entries)
 
 
-def _exact(asked: resolve.Asked, run: dict, corpora: Path) -> Measured | None:
+def exact(asked: resolve.Asked, run: dict, corpora: Path) -> Measured | None:
     """A corpus' own value; None where it has none."""
     if asked.dataset is None:
         return None

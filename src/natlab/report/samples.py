@@ -1,0 +1,147 @@
+"""Values of a run's cells with what they could have been (`natlab.report.bootstrap`): what verdicts rest on."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import sqrt
+from pathlib import Path
+from statistics import variance
+
+import numpy as np
+
+from natlab.files import read_json
+from natlab.report import bootstrap, tables
+from natlab.report import cells as resolve
+
+DERIVED = ("minus", "divide", "sum")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One value and its resamples.
+
+    by_seed: arrays [1 + RESAMPLES], what was measured and then what other draws of the sentences give; noise: the same
+    of how another seed would differ, by a deviation known from other runs, None where none is known; sentences: whether
+    all of it was resampled by sentences; fixed: whether nothing could have come out otherwise.
+    """
+
+    by_seed: dict[int, np.ndarray]
+    noise: np.ndarray | None
+    sentences: bool
+    fixed: bool = False
+
+    def over(self, seeds: Iterable[int]) -> np.ndarray:
+        """The value over these seeds, [1 + RESAMPLES]: their mean, and then their weighted means; of one seed, its own
+        resamples with the noise of seeds, if that is known."""
+        values = np.stack([self.by_seed[seed] for seed in seeds], axis=1)
+        if values.shape[1] == 1:
+            return values[:, 0] + (0 if self.noise is None else self.noise)
+        weights = bootstrap.seed_weights(values.shape[1])
+        return np.concatenate([values[:1].mean(axis=1), (values[1:] * weights).sum(axis=1)])
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Reads samples of ``run``'s cells from its measurements.
+
+    ``deviations``: pooled standard deviations over seeds by (dataset, metric), as `deviations` reads them.
+    """
+
+    run: Mapping
+    measurements: Path
+    corpora: Path
+    deviations: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def cell(self, asked: resolve.Asked) -> Sample | None:
+        """What the run's seeds measured for a cell; None where nothing did."""
+        if asked.dataset is None:
+            return None
+        if asked.metric.startswith(resolve.EXACT):
+            exact = tables.exact(asked, self.run, self.corpora)
+            return None if exact is None else self._constant(next(iter(exact.by_seed.values())))
+        by_seed, sentences = {}, True
+        for seed in self.run["seeds"]:
+            read = [self._reading(reading, asked.dataset, seed) for reading in asked.readings]
+            if None in read:
+                continue
+            values, resampled = zip(*read, strict=True)
+            value = resolve.value(asked, values)
+            if value is None:
+                continue
+            if any(again is None for again in resampled):
+                sentences, resampled = False, [np.full(bootstrap.RESAMPLES, value) for value in values]
+            by_seed[seed] = np.concatenate([[value], resolve.value(asked, resampled)])
+        return Sample(by_seed, self._noise(asked), sentences) if by_seed else None
+
+    def column(self, spec: Mapping, number: int, key: str) -> Sample | None:
+        """The same of a table's column in one row, counted from 0; derived columns follow from their parts."""
+        row = spec["rows"][number]
+        (column,) = (column for column in spec["columns"] if column["key"] == key)
+        if key in row.get("by_definition", {}):
+            return self._constant(row["by_definition"][key])
+        kind = next((kind for kind in DERIVED if kind in column), None)
+        if kind is not None:
+            parts = [self.column(spec, number, part) for part in column[kind]]
+            return None if None in parts else _derived(kind, parts)
+        asked = (cell.asked for cell in resolve.cells(spec, self.run) if (cell.row, cell.column) == (number, key))
+        return next(map(self.cell, asked), None)
+
+    def _constant(self, value: float) -> Sample:
+        array = np.full(1 + bootstrap.RESAMPLES, float(value))
+        return Sample(dict.fromkeys(self.run["seeds"], array), np.zeros_like(array), sentences=True, fixed=True)
+
+    def _reading(self, reading: resolve.Reading, dataset: str, seed: int) -> tuple[float, np.ndarray | None] | None:
+        """(value, resampled values [RESAMPLES] if its sentences' parts were kept); None where nothing was measured."""
+        path = self.measurements / reading.source(dataset, self.run["scale"], seed)
+        file = read_json(path) if path.exists() else {"values": {}}
+        if reading.key not in file["values"]:
+            return None
+        statistics = file.get("sentence_statistics", {}).get(reading.key)
+        again = bootstrap.resampled(statistics, f"{dataset}/{reading.split}") if statistics else None
+        return file["values"][reading.key]["value"], again
+
+    def _noise(self, asked: resolve.Asked) -> np.ndarray | None:
+        """[1 + RESAMPLES], 0 and then how far other seeds would lie; of cells that are sums of their readings."""
+        known = [self.deviations.get((asked.dataset, reading.key)) for reading in asked.readings]
+        if None in known or asked.metric in (resolve.PARAMETER_RATIO, *resolve.BRACKET):
+            return None
+        drawn = [
+            bootstrap.noise(deviation, "/".join([asked.dataset, *map(str, reading)]))
+            for deviation, reading in zip(known, asked.readings, strict=True)
+        ]
+        return np.concatenate([[0.0], resolve.value(asked, drawn)])
+
+
+def _derived(kind: str, parts: list[Sample]) -> Sample:
+    """``minus``, ``divide`` or ``sum`` of one row's values, seed by seed."""
+    seeds = set.intersection(*(set(part.by_seed) for part in parts))
+    combine = {"sum": lambda *of: sum(of), "minus": np.subtract, "divide": np.divide}[kind]
+    noises = [part.noise for part in parts]
+    linear = kind != "divide" and all(noise is not None for noise in noises)
+    return Sample(
+        {seed: combine(*(part.by_seed[seed] for part in parts)) for seed in sorted(seeds)},
+        combine(*noises) if linear else None,
+        all(part.sentences for part in parts),
+        all(part.fixed for part in parts),
+    )
+
+
+def deviations(files: Iterable[str | Path]) -> dict[tuple[str, str], float]:
+    """Standard deviations over seeds by (dataset, metric), pooled over whatever was measured with several seeds alike
+    (scale, system, decoding, split), from the ``measurements.csv`` of reports.
+
+    Where no seed changes a value (a corpus' own targets, a Transformer's length loss of 0), it says nothing of others.
+    """
+    groups = defaultdict(list)
+    for path in files:
+        with open(path, encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                like = tuple(line[key] for key in ("dataset", "metric", "scale", "system", "decoding", "split"))
+                groups[path, like].append(float(line["value"]))
+    squares, freedom = defaultdict(float), defaultdict(int)
+    for (_, like), values in groups.items():
+        if len(set(values)) > 1:
+            squares[like[:2]] += (len(values) - 1) * variance(values)
+            freedom[like[:2]] += len(values) - 1
+    return {of: sqrt(squares[of] / freedom[of]) for of in squares}

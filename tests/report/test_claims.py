@@ -277,6 +277,7 @@ def test_bare_values_of_one_seed_decide_nothing(tmp_path):
         measure(tmp_path, "ds1", system, 1, "argmax.test", {"bleu_tok": value})
     part = results(tmp_path, STATED | {"deviation": ["many"]})["b", 1]
     assert (part.verdict, part.confidence, part.low, part.statistic) == (UNDECIDED, None, None, 0.5)
+    assert part.rests_on == "one value each"
 
 
 @pytest.mark.parametrize(

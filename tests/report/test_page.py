@@ -204,7 +204,10 @@ def test_claims_are_shown_with_verdicts_and_their_values_are_in_the_csv(full):
     text = " ".join(" ".join(Page(Path(full.out).read_text()).text).split())
     assert "(a) KD & co are better section 1" in text
     assert "in order not measured" in text
-    assert "better than lpd3 undecided vanilla_kd (argmax) 21.00 against other (lpd3) 19.00 2.00 – – one seed" in text
+    assert (
+        "better than lpd3 undecided vanilla_kd (argmax) 21.00 against other (lpd3) 19.00 2.00 – – one value each 1"
+        in text
+    )
     assert "1 of 2 parts were tested." in text
     with open(Path(full.out).with_name("measurements.csv"), newline="") as file:
         assert "other" in {row["system"] for row in csv.DictReader(file)}

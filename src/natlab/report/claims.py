@@ -159,10 +159,12 @@ def _judged(samples: list[Sample], seeds: list[int], margins: np.ndarray, statis
         low, high = np.quantile(statistic[1:], [1 - CONFIDENCE, CONFIDENCE])
         interval = {"low": float(low), "high": float(high)}
     known = len(seeds) > 1 or all(sample.noise is not None for sample in samples)
-    if len(seeds) == 1:
+    if not resampled:
+        resampled.append("one value each")
+    elif len(seeds) == 1:
         resampled.append("one seed, with the deviation of others" if known else "one seed, others unknown")
     return {
-        "verdict": _verdict(confidence) if known else UNDECIDED,
+        "verdict": _verdict(confidence if known else None),
         "statistic": float(statistic[0]),
         "confidence": confidence,
         **interval,
@@ -259,7 +261,7 @@ def _comparison(stated: Mapping, part: Mapping, sampler: Sampler) -> dict | None
     differences = sign * (first - np.stack(others))
     nearest = differences.min(axis=0)
     result = _judged(samples, seeds, nearest - by, nearest)
-    if len(seeds) == 1 and all(sample.noise is not None for sample in samples):
+    if len(seeds) == 1 and result["confidence"] is not None and all(sample.noise is not None for sample in samples):
         least = np.array([_least(samples[0], other) for other in samples[1:]])
         over = differences[:, 0] - by
         if not ((over > least).all() if result["verdict"] == HOLDS else (over < -least).any()):

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from natlab.errors import UserError
 from natlab.models.load import build, load, publish
 from natlab.models.nat import NonAutoregressiveTransformer
-from natlab.models.transformer import Config
+from natlab.models.transformer import Config, Transformer
 
 CONFIG = Config(16, 32, 1, 1, 2, 0.0, 12, 12, True)
 
@@ -33,3 +34,32 @@ def test_a_head_beside_changes_no_other_initial_parameter():
         made.append(NonAutoregressiveTransformer(CONFIG, predictor=predictor).state_dict())
     assert set(made[1]) - set(made[0]) == {"masked.weight", "masked.bias"}
     assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
+
+
+@pytest.mark.parametrize("cls", [Transformer, NonAutoregressiveTransformer])
+def test_a_description_makes_a_model_of_its_kind(cls):
+    description = cls(CONFIG).description()
+    before = dict(description)
+    made = build(description)
+    assert type(made) is cls and made.config == CONFIG and made.description() == description == before
+
+
+def test_a_loaded_model_decodes_without_dropout_in_the_precision_asked_for(tmp_path):
+    publish(tmp_path / "model.pt", Transformer(CONFIG), {})
+    for precision in ("fp32", "bf16"):
+        found, _ = load(tmp_path / "model.pt", precision=precision)
+        assert found.encoder.precision == precision and not found.training
+    assert load(tmp_path / "model.pt")[0].encoder.precision == "fp32"
+    assert load(tmp_path / "model.pt", torch.device("meta"))[0].device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    "content, problem",
+    [(b"", "EOFError"), ({"description": {}}, "KeyError"), ({"parameters": {}}, "KeyError")],
+)
+def test_what_is_no_model_is_refused_in_one_line(tmp_path, content, problem):
+    path = tmp_path / "model.pt"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    with pytest.raises(UserError) as refused:
+        load(path)
+    assert str(refused.value) == f"{path}: not a whole natlab model ({problem}); delete it and train again"

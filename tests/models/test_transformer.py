@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from benchmarks.stock import fairseq_twin
@@ -5,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from natlab.errors import UserError
+from natlab.models.layers import Dropout, sinusoidal_positions
 from natlab.models.load import build, load, publish
 from natlab.models.nat import NonAutoregressiveTransformer, uniform_copy
 from natlab.models.transformer import Config, Transformer
@@ -102,3 +105,102 @@ def test_a_published_model_comes_back_whole_and_a_damaged_one_is_refused(tmp_pat
     (tmp_path / "short.pt").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UserError, match="short.pt: not a whole natlab model"):
         load(tmp_path / "short.pt")
+
+
+def encoder_and_decoder(**changed):
+    torch.manual_seed(0)
+    return Transformer(replace(SMALL, dropout=0.0, **changed)).eval()
+
+
+def test_an_encoded_batch_knows_its_embeddings_padding_and_lengths():
+    model, tokens = encoder_and_decoder(), torch.tensor([[4, 5, 2], [6, 2, 1]])
+    source = model.encoder(tokens)
+    torch.testing.assert_close(source.embedded, 4 * model.embedding.weight[tokens])
+    assert source.padding.tolist() == [[False, False, False], [False, False, True]]
+    assert source.lengths.tolist() == [3, 2] and source.encoded.shape == (2, 3, 16)
+    assert source.mask[:, 0, 0].tolist() == [[0, 0, 0], [0, 0, -torch.inf]]
+    assert model.encoder(tokens[:1]).mask is None
+
+
+def test_sentences_are_chosen_and_repeated_in_all_that_an_encoded_batch_holds():
+    source = encoder_and_decoder().encoder(sentences(3, 5))
+    for found, rows in ((source.repeated(2), [0, 0, 1, 1, 2, 2]), (source.chosen(torch.tensor([2, 0, 2])), [2, 0, 2])):
+        for field in ("embedded", "encoded", "padding", "mask", "lengths"):
+            assert torch.equal(getattr(found, field), getattr(source, field)[rows])
+    assert source.repeated(1) is source
+    whole = encoder_and_decoder().encoder(torch.tensor([[4, 5, 2]]))
+    assert whole.chosen(torch.tensor([0, 0])).mask is None
+
+
+def test_memories_are_each_layers_keys_and_values_of_the_encoded_source():
+    model = encoder_and_decoder()
+    source = model.encoder(sentences(3, 5))
+    for layer, memory in zip(model.layers, source.memories(model.layers), strict=True):
+        assert torch.equal(memory, layer.cross.memory(source.encoded)) and memory.shape == (2, 3, 4, 5, 4)
+
+
+@pytest.mark.parametrize("cls", [Transformer, NonAutoregressiveTransformer])
+def test_in_bfloat16_the_states_are_bfloat16_and_near_those_in_float32(cls):
+    torch.manual_seed(0)
+    exact, tokens, lengths = cls(replace(SMALL, dropout=0.0)).eval(), sentences(3, 5), torch.tensor([4, 2, 1])
+    rough = cls(replace(SMALL, dropout=0.0, precision="bf16")).eval()
+    rough.load_state_dict(exact.state_dict())
+
+    def states(model):
+        return model(tokens, tokens) if cls is Transformer else model.decode(model.encoder(tokens), lengths)
+
+    found = states(rough)
+    assert (
+        found.dtype == torch.bfloat16 == rough.encoder(tokens).encoded.dtype
+        and rough.logits(found).dtype == torch.float32
+    )
+    torch.testing.assert_close(found.float(), states(exact), rtol=0.1, atol=0.1)
+
+
+def test_vocabularies_are_shared_only_if_joint():
+    apart = encoder_and_decoder(joint_vocabulary=False, target_vocabulary=20)
+    assert apart.encoder.embedding.weight.shape == (13, 16) and apart.embedding.weight.shape == (20, 16)
+    assert apart.logits(torch.zeros(2, 16)).shape == (2, 20)
+    joint = encoder_and_decoder()
+    assert joint.embedding is joint.encoder.embedding and joint.device == torch.device("cpu")
+
+
+def test_the_output_layer_is_the_embeddings():
+    model, hidden = encoder_and_decoder(), torch.randn(5, 16)
+    expected = hidden @ model.embedding.weight.t()
+    torch.testing.assert_close(model.logits(hidden), expected)
+    assert torch.equal(model.likeliest(hidden)[0], expected.argmax(1))
+    among = torch.tensor([9, 3, 12])
+    words, normaliser = model.likeliest(hidden, among)
+    assert torch.equal(words, among[expected[:, among].argmax(1)])
+    torch.testing.assert_close(normaliser, expected[:, among].logsumexp(1))
+    loss, nll = model.token_loss(hidden, among.repeat(2)[:5], 0.2)
+    logp = expected.log_softmax(1)
+    torch.testing.assert_close(nll, -logp[torch.arange(5), among.repeat(2)[:5]])
+    torch.testing.assert_close(loss, (0.8 * nll + 0.2 / 12 * (-logp.sum(1) - nll)).sum())
+
+
+@pytest.mark.parametrize("part, places", [("encoder", 5), ("decoder", 7)])
+def test_dropout_is_of_the_embeddings_and_of_each_sublayer(part, places, monkeypatch):
+    model, tokens, seen = Transformer(replace(SMALL, dropout=0.25)), sentences(2, 5), []
+    source = model.encoder(tokens)
+    monkeypatch.setattr(Dropout, "forward", lambda self, x: seen.append(self.p) or x)
+    model.encoder(tokens) if part == "encoder" else model.decode(source, tokens)
+    assert seen == [0.25] * places
+
+
+def test_what_is_dropped_of_the_encoders_input_is_embeddings_and_positions():
+    model = encoder_and_decoder(encoder_layers=0)
+    tokens = sentences(2, 5)
+    expected = 4 * model.embedding.weight[tokens] + sinusoidal_positions(5, 16)
+    torch.testing.assert_close(model.encoder(tokens).encoded, expected)
+    without = encoder_and_decoder(decoder_layers=0)
+    torch.testing.assert_close(without(tokens, tokens), expected)
+
+
+def test_a_description_says_all_that_makes_a_model():
+    assert Transformer(SMALL).description() == {
+        "architecture": "transformer", "d_model": 16, "d_hidden": 32, "encoder_layers": 2, "decoder_layers": 2,
+        "heads": 4, "dropout": 0.1, "source_vocabulary": 13, "target_vocabulary": 13, "joint_vocabulary": True,
+        "precision": "fp32", "bos": 0, "pad": 1, "eos": 2,
+    }  # fmt: skip

@@ -30,9 +30,11 @@ def load(name):
     return registry.load("inputs", name.split()[0], **INPUTS[name])
 
 
-def test_vanilla_reveals_nothing(certain):
-    target = torch.tensor([[4, 5]])
+def test_vanilla_reveals_nothing_and_that_is_certain(certain):
+    target = torch.tensor([[4, 5], [6, 1]])
     assert load("vanilla")(target, certain(target)) is None
+    found = load("vanilla").log_probability(None, target, certain(target))
+    assert found.tolist() == [0, 0] and found.dtype == torch.double
 
 
 def test_glat_reveals_half_of_the_wrong_tokens_at_first_and_three_tenths_at_last(certain):
@@ -178,3 +180,48 @@ def test_what_is_never_drawn_is_impossible(certain):
     everything = torch.ones(1, 4, dtype=torch.bool)
     for name in ("cmlm", "cmlm of a fixed ratio", "glat", "glat by P_ref"):
         assert load(name).log_probability(everything, target, all_wrong).item() == -torch.inf
+
+
+@pytest.mark.parametrize("reveal, first", [("p_ref", 0.8), ("inverse", 0.2)])
+def test_glat_reveals_in_proportion_to_p_ref_or_to_its_complement(foreseen, reveal, first):
+    """P(t_i | X) is 0.8 and 0.2, so one prediction is wrong, and one token is revealed: which, the two options say in
+    opposite ways."""
+    target = torch.tensor([[4, 5]])
+    logits = torch.full((1, 2, 9), -30.0)
+    logits[0, 0, 4], logits[0, 0, 8], logits[0, 1, 5], logits[0, 1, 8] = torch.tensor([0.8, 0.2, 0.2, 0.8]).log()
+    glat = registry.load("inputs", "glat", start=1.0, reveal=reveal)
+    torch.manual_seed(0)
+    drawn = glat(target.expand(5000, -1), foreseen(logits.expand(5000, -1, -1)))
+    assert drawn.sum(1).unique().tolist() == [1]
+    assert drawn[:, 0].double().mean().item() == pytest.approx(first, abs=0.03)
+    found = glat.log_probability(torch.tensor([[True, False]]), target, foreseen(logits))
+    assert found.item() == pytest.approx(log(first), abs=1e-4)
+
+
+def test_glats_bernoulli_draw_of_a_sentence_of_one_token_is_as_likely_as_the_share_says(certain):
+    target, glat = torch.tensor([[4]]), registry.load("inputs", "glat", start=1.0, count="bernoulli")
+    wrong = certain([[3]])
+    assert all(glat(target, wrong).item() for _ in range(20))
+    assert glat.log_probability(torch.tensor([[True]]), target, wrong).item() == 0
+
+
+def test_positions_of_no_weight_are_drawn_last_but_are_drawn():
+    weights, inside = torch.tensor([[0.0, 0.5, 0.0, 0.5, 9.0]]), torch.tensor([[True] * 4 + [False]])
+    for count, certainly in ((2, [[False, True, False, True, False]]), (4, [[True] * 4 + [False]])):
+        assert subsets.successive(weights, inside, torch.tensor([count])).tolist() == certainly
+        of_all = subsets.successive_log_probability(torch.tensor(certainly), weights, inside, torch.tensor([count]))
+        assert of_all.item() == pytest.approx(0, abs=1e-4)
+
+
+def test_a_subset_outside_or_of_another_size_is_impossible():
+    inside, count = torch.tensor([[True, True, False]]), torch.tensor([1])
+    for revealed, possible in (
+        ([True, False, False], True),
+        ([False, False, True], False),
+        ([True, True, False], False),
+    ):
+        revealed = torch.tensor([revealed])
+        even = subsets.even_log_probability(revealed, inside, count)
+        successive = subsets.successive_log_probability(revealed, torch.ones(1, 3), inside, count)
+        expected = log(1 / 2) if possible else -torch.inf
+        assert even.item() == pytest.approx(expected) and successive.item() == pytest.approx(expected)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Config
-from natlab.proxy.interface import Prediction
+from natlab.proxy.interface import Positions, Prediction
 
 SOURCE = torch.tensor([[4, 5, 6, 2], [7, 8, 2, 1], [9, 4, 5, 2]])
 
@@ -73,3 +73,11 @@ def test_a_sentence_at_a_length_is_decoded_once(foreseen):
 def test_no_gradient_flows_through():
     at = prediction_of_a_model().at(torch.tensor([2, 3, 4]))
     assert not at.states.requires_grad and not at.log_probs(torch.full((3, 4), 4)).requires_grad
+
+
+def test_rounding_makes_no_probability_more_than_certain():
+    """The logits are 1 and 2, the normaliser, rounded, less than the second."""
+    states = torch.tensor([[[1.0, 2.0]]])
+    at = Positions(states, torch.tensor([[1]]), torch.tensor([[1.5]]), torch.tensor([1]), torch.eye(2))
+    assert at.log_probs(torch.tensor([[1]])).tolist() == [[0]]
+    assert at.log_probs_everywhere(torch.tensor([[0, 1]])).tolist() == [[[-0.5], [0]]]

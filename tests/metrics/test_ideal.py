@@ -23,14 +23,14 @@ def losses(distribution, target, name="vanilla", many=1, **options):
 
 
 def test_without_a_hint_each_word_costs_its_marginal_entropy():
-    assert losses(TWO_WAYS, ("ein", "haus")) == {"ideal_loss": 1, "ideal_l_input": 0, "ideal_masked_loss": 1}
+    assert losses(TWO_WAYS, ("ein", "haus")) == {"ideal_loss": 1, "ideal_l_input": 0, "ideal_token_loss": 1}
 
 
 def test_half_of_two_words_that_say_each_other_leave_nothing_to_predict_and_cost_what_they_say():
     """One of two words is revealed, each as often: the other is certain. The mask costs 1 bit a position less the one
     bit of choosing between two, the revealed word 1 bit: 2 - 1 + 1 = 2 a sentence, 1 a token."""
     found = losses(TWO_WAYS, ("das", "heim"), "cmlm", many=40, ratio=0.5)
-    assert found["ideal_loss"] == found["ideal_masked_loss"] == 0
+    assert found["ideal_loss"] == found["ideal_token_loss"] == 0
     assert found["ideal_l_input"] == pytest.approx(1, abs=0.02)
 
 

@@ -93,7 +93,7 @@ def test_l_input_is_the_divergence_of_all_inputs_there_can_be():
     many = 600
     found = losses(model, [source] * many, [target] * many, Proxies.of(spec), predictor=predictor)
     assert found["l_input"]["value"] == pytest.approx(expected / 2 / log(2), rel=0.05)
-    assert found["l_input"]["tokens"] == 2 * many and set(found) == {"loss", "masked_loss", "length", "l_input"}
+    assert found["l_input"]["tokens"] == 2 * many and set(found) == {"loss", "token_loss", "length", "l_input"}
 
 
 @pytest.mark.parametrize("decoding", [{"kind": "argmax"}, {"kind": "sample", "seed": 2}])
@@ -166,6 +166,6 @@ def test_a_masked_token_s_loss_counts_only_what_is_not_revealed():
     half = Proxies.of({**VANILLA, "input": {"name": "cmlm", "ratio": 0.5}})
     found = losses(model, SOURCES, TARGETS, half)
     masked = sum(n - n // 2 for n in (len(target) - 1 for target in TARGETS))
-    assert found["masked_loss"]["tokens"] == masked < found["loss"]["tokens"]
+    assert found["token_loss"]["tokens"] == masked < found["loss"]["tokens"]
     total = found["loss"]["value"] * found["loss"]["tokens"]
-    assert found["masked_loss"]["value"] * masked == pytest.approx(total)
+    assert found["token_loss"]["value"] * masked == pytest.approx(total)

@@ -45,7 +45,7 @@ class Marginals:
 
 def losses(distributions: Iterable[Distribution], targets: Sequence[Tokens], chosen: ProxyInput) -> dict[str, dict]:
     """The ideal NAT's losses on these targets, one a distribution, in bits per target token, beside those of
-    `losses.losses`: ``ideal_loss``, ``ideal_l_input`` and ``ideal_masked_loss``.
+    `losses.losses`: ``ideal_loss``, ``ideal_l_input`` and ``ideal_token_loss``.
 
     Each is a mean over `DRAWS` draws of a sentence's Z from Q(Z | T, X); what is given Z is exact. The masking head is
     the share of `HEAD_DRAWS` draws of (T, Z) from P(T | X, M) Q(Z | T, X) that mask a position.
@@ -77,7 +77,7 @@ def losses(distributions: Iterable[Distribution], targets: Sequence[Tokens], cho
         masked += float((~revealed).sum(1).double().mean())
         tokens += len(target)
     unit = {"unit": "bits/token", "sentences": len(targets)}
-    nats = {"ideal_loss": bits / tokens, "ideal_l_input": of_input / tokens, "ideal_masked_loss": bits / masked}
+    nats = {"ideal_loss": bits / tokens, "ideal_l_input": of_input / tokens, "ideal_token_loss": bits / masked}
     return {name: {"value": value / log(2), **unit} for name, value in nats.items()}
 
 

@@ -36,7 +36,7 @@ def losses(
     autoregressive ``loss``: the difference on raw data is the V-entropy estimate of the conditional total correlation C
     (MPLE, appendix B), which with the length as a variable is sum_i H(y_i | X, M) + H(M | X) - H(Y | X). With a proxy
     input, tokens it reveals cost nothing and are counted (MPLE, appendix E.6), at the end of its annealing;
-    ``masked_loss`` is the same sum per token that is not revealed. ``l_input``, with a ``predictor``: what predicting
+    ``token_loss`` is the same sum per token that is not revealed. ``l_input``, with a ``predictor``: what predicting
     that input costs, L_input of equation 11, with one Z drawn for each sentence. ``candidates`` are dynamic KD's.
     """
     names = ("loss", "length") if predictor is None else ("loss", "length", "l_input")
@@ -53,7 +53,7 @@ def losses(
             nats[name][batch] = values.cpu().double()
     found = {name: per_token(values, tokens) for name, values in nats.items()}
     if proxies is not None:
-        found["masked_loss"] = per_token(nats["loss"], predicted)
+        found["token_loss"] = per_token(nats["loss"], predicted)
     return {name: {**value, "sentences": len(sources)} for name, value in found.items()}
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 TRANSLATION_METRICS = ("bleu", "bleu_tok", "bleu_multi", "chrf", "repetition", "confidence")
-LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "masked_loss", "l_input", "parameters")
-IDEAL_METRICS = ("ideal_loss", "ideal_masked_loss", "ideal_l_input")
+LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "token_loss", "l_input", "parameters")
+IDEAL_METRICS = ("ideal_loss", "ideal_token_loss", "ideal_l_input")
 TARGET_METRICS = ("target_bleu", "target_bleu_exact")
 REFERENCE_BLEU = "reference_bleu/"
 LATENCY_METRICS = ("speedup", "speedup_greedy")

@@ -338,9 +338,12 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
     overridden = config.from_snakemake({"scale": "small_gpu", "seeds": ["1", "2"]}, [], project)
     assert overridden.settings["scale"] == "small_gpu" and overridden.settings["seeds"] == [1, 2]
     assert overridden.name == "demo"
-    settings = yaml.safe_load((project / "config/runs/multi30k_tiny.yaml").read_text(encoding="utf-8"))
-    alone = config.from_snakemake(settings, ["config/runs/multi30k_tiny.yaml"], project)
-    assert set(alone.datasets) == {"multi30k_ende"}
+    file = "config/runs/multi30k_tiny.yaml"
+    alone = config.from_snakemake({}, [project / file], project)
+    assert set(alone.datasets) == {"multi30k_ende"} and alone.settings == load(project, file).settings
+    other = {"corpora": {"wmt14_ende": "grammar_ende"}, "tracking": {"online": "true"}}
+    overridden = config.from_snakemake(other, [project / file], project)
+    assert set(overridden.datasets) == {"grammar_ende"} and overridden.tracking["online"] is True
 
 
 # ---- what is refused
@@ -376,7 +379,7 @@ def test_overrides_replace_and_a_config_file_stands_alone(project):
         ),
         ("config/scales/demo.yaml", lambda s: s["student"].update(updatez=1), ["student", "updatez", "updates"]),
         ("config/scales/demo.yaml", lambda s: s["student"].pop("lr"), ["student", "lr"]),
-        ("config/scales/demo.yaml", lambda s: s["student"].update(lr="5e-4"), ["student.lr", "number"]),
+        ("config/scales/demo.yaml", lambda s: s["student"].update(lr="high"), ["student.lr", "number"]),
         ("config/scales/demo.yaml", lambda s: s["teacher"].update(size="giant"), ["teacher.size", "giant", "tiny"]),
         ("config/scales/demo.yaml", lambda s: s["teacher"].update(precision="int8"), ["int8", "fp32"]),
         ("config/scales/demo.yaml", lambda s: s.update(gpus=3), ["3 GPUs", "update_freq 1", "a multiple of 3"]),

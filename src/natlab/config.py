@@ -18,7 +18,7 @@ from natlab.errors import UserError
 from natlab.proxy import registry
 from natlab.proxy.published import GAMMA
 from natlab.report import cells, claims, spec
-from natlab.schema import known, read_yaml, validate
+from natlab.schema import bare, known, one_of, read_object, read_yaml, validate
 
 DEFAULT_RUN = "config/config.yaml"
 SCHEMAS = Path("workflow/schemas")
@@ -250,6 +250,21 @@ class Run:
         built = set(draw["systems"]) <= set(self.settings.get("systems", self.systems))
         return (dataset, draw["systems"]) if dataset is not None and built else None
 
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """What each wildcard of the rules can be, as a regular expression. Any dataset can be made, used or not."""
+        papers = [name.partition("/") for name in (*self.tables, *self.figures, *self.claims)]
+        system, number = one_of(self.systems), r"\d+"
+        return {
+            "dataset": one_of(_stems(self.root / dataset_files.FOLDER)),
+            "scale": one_of([self.settings["scale"]]),
+            **dict.fromkeys(("system", "teacher", "origin", "first", "second"), system),
+            **dict.fromkeys(("seed", "shard", "shards", "row", "grid"), number),
+            "split": one_of(dataset_files.SPLITS),
+            "paper": one_of({paper for paper, _, _ in papers}),
+            **dict.fromkeys(("table", "figure", "claims"), one_of({name for _, _, name in papers})),
+        }
+
     def exact_datasets(self, name: str) -> list[str]:
         """The generated corpora whose exact values a table or figure shows."""
         asked = {cell.dataset for cell in self.filled[name] if cell.metric.startswith(cells.EXACT)}
@@ -288,8 +303,7 @@ def load(settings: Mapping[str, Any], source: str, root: Path = Path()) -> Run:
     _check_systems(run)
     for name in settings.get("systems", []):
         known(source, "systems", name, run.systems)
-    _load_papers(run)
-    _load_datasets(run)
+    _load_datasets(run, _load_papers(run))
     _check_cells(run)
     return run
 
@@ -299,17 +313,28 @@ def load_file(path: str | Path = DEFAULT_RUN, root: Path = Path()) -> Run:
     return load(read_yaml(path), str(path), root)
 
 
-def from_snakemake(config: Mapping[str, Any], configfiles: Sequence[str | Path], root: Path = Path()) -> Run:
-    """The run Snakemake was called for: its ``--configfile``, else the default, under its ``--config`` overrides.
+def from_snakemake(overrides: Mapping[str, Any], configfiles: Sequence[str | Path], root: Path = Path()) -> Run:
+    """The run Snakemake was called for: its ``--configfile``, else the default, under its ``--config`` overrides, each
+    of which replaces the whole value of a key.
 
-    The default is read here and not by Snakemake, which would merge the datasets of another run into its own.
+    The files are read here, as everywhere in natlab, and not by Snakemake: in its YAML the last of a key given twice
+    wins, and it would merge the datasets of one run into another's.
     """
-    settings = dict(config) if configfiles else {**(read_yaml(root / DEFAULT_RUN, DEFAULT_RUN) or {}), **config}
-    # Snakemake leaves numbers within a list given to --config as text.
-    if isinstance(settings.get("seeds"), list):
-        settings["seeds"] = [int(s) if isinstance(s, str) and s.isdecimal() else s for s in settings["seeds"]]
-    source = ", ".join(map(str, configfiles)) or (f"{DEFAULT_RUN} and --config" if config else DEFAULT_RUN)
+    settings: dict[str, Any] = {}
+    for file in configfiles or [DEFAULT_RUN]:
+        settings |= read_object(root / file, str(file))
+    settings |= {key: value if isinstance(value, str) else _bare(value) for key, value in overrides.items()}
+    source = ", ".join(map(str, configfiles or [DEFAULT_RUN])) + (" and --config" if overrides else "")
     return load(settings, source, root)
+
+
+def _bare(value: Any) -> Any:
+    """A value of ``--config``, in whose lists and mappings Snakemake leaves numbers and the like as text."""
+    if isinstance(value, Mapping):
+        return {key: _bare(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_bare(part) for part in value]
+    return bare(value) if isinstance(value, str) else value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -507,33 +532,41 @@ def _autoregressive(run: Run) -> list[str]:
     return [name for name in run.systems if run.is_autoregressive(name)]
 
 
-def _load_papers(run: Run) -> None:
-    """The tables, figures and claims of the run, and the tables that its claims are about."""
-    papers = run.root / PAPERS
-    files = {f"{path.parent.name}/{path.stem}": path for path in sorted(papers.glob("*/*.yaml"))}
-    kinds = {name: spec.kind(read_yaml(path)) for name, path in files.items()}
+def _load_papers(run: Run) -> list[str]:
+    """The tables, figures and claims of the run, and the tables that its claims are about, of all papers' files, which
+    must be valid. Returns the papers' corpora."""
+    found = {
+        f"{path.parent.name}/{path.stem}": (spec.kind(read_object(path)), path)
+        for path in sorted((run.root / PAPERS).glob("*/*.yaml"))
+    }
+    papers = {
+        kind: {
+            name: (claims if kind == "claims" else spec).load(path) for name, (of, path) in found.items() if of == kind
+        }
+        for kind in ("tables", "figures", "claims")
+    }
     for kind, into in (("tables", run.tables), ("figures", run.figures), ("claims", run.claims)):
         for name in run.settings.get(kind, []):
-            known(run.source, kind, name, [name for name in files if kinds[name] == kind])
-            into[name] = claims.load(files[name]) if kind == "claims" else spec.load(files[name])
+            known(run.source, kind, name, papers[kind])
+            into[name] = papers[kind][name]
     for name, stated in run.claims.items():
         for other in stated.get("deviation", ()):
             known(f"config/papers/{name}.yaml", "deviation", other, _stems(run.root / RUNS))
         for table in claims.tables_named(stated):
-            known(f"config/papers/{name}.yaml", "table", table, [name for name in files if kinds[name] == "tables"])
-            run.tested[table] = spec.load(files[table])
+            known(f"config/papers/{name}.yaml", "table", table, papers["tables"])
+            run.tested[table] = papers["tables"][table]
             claims.check_columns(f"config/papers/{name}.yaml", stated, table, run.tested[table])
+    return sorted({corpus for of in papers.values() for paper in of.values() for corpus in _corpora(paper)})
 
 
-def _load_datasets(run: Run) -> None:
-    """The datasets that stand for a corpus; each corpus must be one that some paper's table names."""
-    papers = (run.root / PAPERS).glob("*/*.yaml")
-    corpora = sorted({corpus for path in papers for corpus in _corpora(read_yaml(path))})
-    names = _stems(run.root / dataset_files.FOLDER)
+def _load_datasets(run: Run, corpora: list[str]) -> None:
+    """The datasets that stand for a corpus, one of ``corpora``. Any dataset can be made, so all must be valid."""
+    datasets = {name: _load_dataset(run.root, name) for name in _stems(run.root / dataset_files.FOLDER)}
+    dataset_files.downloads(run.root / dataset_files.FOLDER)
     for corpus, name in run.settings["corpora"].items():
         known(run.source, "corpora", corpus, corpora)
-        known(run.source, f"corpora.{corpus}", name, names)
-        run.datasets[name] = _load_dataset(run.root, name)
+        known(run.source, f"corpora.{corpus}", name, datasets)
+        run.datasets[name] = datasets[name]
 
 
 def _load_dataset(root: Path, name: str) -> dict[str, Any]:

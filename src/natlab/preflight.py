@@ -16,8 +16,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from natlab import config, devices
 from natlab.config import Run
 from natlab.corpus import dataset as dataset_files
@@ -25,7 +23,6 @@ from natlab.corpus.fetch import UNVERIFIED
 from natlab.costs import Cost, Costs, simulate
 from natlab.errors import UserError
 from natlab.jobs import Job
-from natlab.schema import read_yaml
 from natlab.status import duration, say
 
 DOWNLOADS = Path("results/downloads")
@@ -84,18 +81,12 @@ def run(args: argparse.Namespace) -> None:
 
 def load(file: str | None, overrides: list[str]) -> Run:
     """The run as Snakemake would resolve it."""
-    given = {}
+    from snakemake import cli
+
     for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
+        if not re.fullmatch(r"[a-zA-Z_][\w-]*\w=.*", override, re.DOTALL):
             raise UserError(f"--config {override}: not KEY=VALUE; write for instance --config scale=small_gpu")
-        given[key] = yaml.safe_load(value)
-    if file is None:
-        return config.from_snakemake(given, [])
-    settings = read_yaml(file)
-    if not isinstance(settings, dict):
-        raise UserError(f"{file}: not a run's file; see config/README.md")
-    return config.from_snakemake({**settings, **given}, [file])
+    return config.from_snakemake(cli.parse_config(overrides), [file] if file else [])
 
 
 # ---- Snakemake's plan

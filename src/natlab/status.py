@@ -20,7 +20,7 @@ from natlab import jobs
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.jobs import Job, Record
-from natlab.schema import read_yaml
+from natlab.schema import read_object
 from natlab.training import lock
 
 STATES = ("done", "running", "queued", "interrupted", "failed", "waiting")
@@ -328,10 +328,10 @@ def _named(given: str | None) -> str:
         return runs[0]
     if not given.endswith((".yaml", ".yml")):
         return given
-    content = read_yaml(given)
-    if not isinstance(content, dict) or not isinstance(content.get("run"), str):
+    name = read_object(given).get("run")
+    if not isinstance(name, str):
         raise UserError(f"{given}: not a run's file: it has no key run; see config/README.md")
-    return content["run"]
+    return name
 
 
 def _watch_in_terminal(name: str, every: float, log_lines: int) -> None:

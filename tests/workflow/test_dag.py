@@ -1,6 +1,8 @@
 """The real rules with a stand-in for `natlab`: the order of the street, and what each verb is told."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,7 +100,7 @@ def test_a_figure_of_surfaces_is_evaluated_row_by_row(fresh):
     fresh.edit("config/config.yaml", "systems: [", "systems: [initial, initial_mle, initial_glat_kd, ")
     result = fresh.snakemake("--dry-run", "--", "reports/demo/figures/mple.figure1.png")
     assert result.returncode == 0, result.stdout
-    grid = "results/surfaces/grammar_ende/demo/initial.initial_mle.initial_glat_kd/seed1"
+    grid = "results/surfaces/grammar_ende/demo/initial+initial_mle+initial_glat_kd/seed1"
     outputs = {
         line.split()[-1] for line in result.stdout.splitlines() if line.strip().startswith("output: results/surf")
     }
@@ -111,6 +113,45 @@ def test_finished_work_is_not_done_again(project):
     result = project.snakemake()
     assert result.returncode == 0 and "Nothing to be done" in result.stdout, result.stdout
     assert project.calls() == []
+
+
+def test_names_and_addresses_of_any_allowed_form_go_through(fresh):
+    config = fresh.root / "config"
+    row = "vanilla_kd: {architecture: nat, target: kd, teacher: transformer, input: vanilla}"
+    for file, old, new in (
+        ("systems.yaml", f"  {row}\n", f"  {row}\n  Vanilla.kd-2: {row.partition(': ')[2]}\n"),
+        ("systems.yaml", "\n  argmax:", "\n  arg-max.1: {kind: argmax}\n  argmax:"),
+        ("papers/mple/table2.yaml", "system: vanilla_kd", "system: Vanilla.kd-2"),
+        ("papers/mple/table2.yaml", "decoding: argmax", "decoding: arg-max.1"),
+        ("datasets/multi30k_ende.yaml", "//raw.githubusercontent.com/", "//münchen.example/a&b(c)/'$;echo/ü/"),
+    ):
+        fresh.edit(f"config/{file}", old, new)
+    for old, new in (
+        ("datasets/multi30k_ende.yaml", "datasets/Corpus-v1.0.yaml"),
+        ("scales/demo.yaml", "scales/Demo-2.0.yaml"),
+        ("papers/mple/table2.yaml", "papers/MPLE-2022/Table.2.yaml"),
+    ):
+        (config / new).parent.mkdir(exist_ok=True)
+        (config / old).rename(config / new)
+    (config / "run.yaml").write_text(
+        "run: Run-1.b\nscale: Demo-2.0\nseeds: [1]\ncorpora: {wmt14_ende: Corpus-v1.0}\ntables: [MPLE-2022/Table.2]\n"
+        "systems: [transformer, vanilla_raw, Vanilla.kd-2]\n",
+        encoding="utf-8",
+    )
+    check = subprocess.run(
+        [sys.executable, "-m", "natlab.cli", "check", "config/run.yaml"], cwd=fresh.root, text=True, capture_output=True
+    )
+    assert check.returncode == 0, check.stderr
+    result = fresh.snakemake("--configfile", "config/run.yaml")
+    assert result.returncode == 0, result.stdout
+    fetched = [call for call in fresh.calls() if call[0] == "fetch"]
+    asked = "https://xn--mnchen-3ya.example/a&b(c)/'$;echo/%C3%BC/multi30k/"
+    assert len(fetched) == 6 and any(call[1].startswith(asked) for call in fetched)
+    for call in fetched:
+        assert fresh.option(call, "--out") == f"results/downloads/{call[1].removeprefix('https://')}"
+        assert (fresh.root / fresh.option(call, "--out")).exists()
+    assert (fresh.root / "results/models/Corpus-v1.0/Demo-2.0/Vanilla.kd-2/seed1/model.pt").exists()
+    assert (fresh.root / "reports/Run-1.b/tables/MPLE-2022.Table.2.csv").exists()
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda path: path.stem)

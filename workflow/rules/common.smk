@@ -8,7 +8,7 @@ import natlab.report.claims
 from natlab.errors import UserError
 
 try:
-    RUN = natlab.config.from_snakemake(config, workflow.overwrite_configfiles)
+    RUN = natlab.config.from_snakemake(workflow.config_settings.config, workflow.overwrite_configfiles)
 except UserError as error:
     sys.exit(f"natlab: {error}")
 
@@ -23,23 +23,7 @@ TABLES, FIGURES, CLAIMS = (
 
 
 wildcard_constraints:
-    dataset="[A-Za-z0-9_]+",
-    scale=SCALE,
-    system="|".join(RUN.systems),
-    teacher="|".join(RUN.systems),
-    seed=r"\d+",
-    shard=r"\d+",
-    shards=r"\d+",
-    split="train|valid|test",
-    paper="[a-z0-9]+",
-    table="[a-z0-9_]+",
-    figure="[a-z0-9_]+",
-    claims="[a-z0-9_]+",
-    origin="|".join(RUN.systems),
-    first="|".join(RUN.systems),
-    second="|".join(RUN.systems),
-    row=r"\d+",
-    grid=r"\d+",
+    **RUN.wildcards,
 
 
 def code(*patterns):
@@ -162,7 +146,7 @@ def surface(figure):
         "results/surfaces/{dataset}/{scale}/{systems}/seed{seed}/{row}of{grid}.json",
         dataset=dataset,
         scale=SCALE,
-        systems=".".join(systems),
+        systems="+".join(systems),
         seed=RUN.settings["seeds"][0],
         row=range(1, SURFACE["grid"] + 1),
         grid=SURFACE["grid"],

@@ -20,7 +20,7 @@ rule fetch:
     params:
         file=lambda wildcards: dataset_files.downloads()[wildcards.address],
     shell:
-        "natlab fetch {params.file[url]} --sha256 {params.file[sha256]} --out {output} &> {log}"
+        "natlab fetch {params.file[url]:q} --sha256 {params.file[sha256]} --out {output:q} &> {log:q}"
 
 
 rule extract:

@@ -115,9 +115,9 @@ rule surface:
         + code("decoding/data.py", "metrics/bleu.py", "metrics/losses.py", "metrics/surface.py")
         + code("training/objective.py", "proxy/*.py", "proxy/targets/raw.py", "proxy/inputs/vanilla.py"),
     output:
-        "results/surfaces/{dataset}/{scale}/{origin}.{first}.{second}/seed{seed}/{row}of{grid}.json",
+        "results/surfaces/{dataset}/{scale}/{origin}+{first}+{second}/seed{seed}/{row}of{grid}.json",
     log:
-        "results/logs/surface/{dataset}/{scale}/{origin}.{first}.{second}/seed{seed}/{row}of{grid}.log",
+        "results/logs/surface/{dataset}/{scale}/{origin}+{first}+{second}/seed{seed}/{row}of{grid}.log",
     threads: RUN.scale["threads"]
     resources:
         gpu=DECODING_GPUS,

@@ -6,15 +6,16 @@ target side into a source. What a derived file does not say, it takes from its b
 
 import json
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from natlab.errors import UserError
-from natlab.schema import known, read_yaml, validate
+from natlab.schema import known, one_of, read_object, read_yaml, validate
 
 SCHEMA = Path("workflow/schemas/dataset.schema.yaml")
 FOLDER = Path("config/datasets")
+LONGEST = 200  # characters of a part of an address: it names a file or folder, and others beside it have longer names
 SIDES = ("src", "tgt")
 SPLITS = ("train", "valid", "test")
 ENGLISH = "en"
@@ -35,13 +36,14 @@ def load(path: str | Path, schema: str | Path = SCHEMA) -> dict[str, Any]:
     if "base" not in source:
         _check_files(dataset, str(path))
         return dataset
-    known(str(path), "source.base", source["base"], sorted(file.stem for file in path.parent.glob("*.yaml")))
-    base = load(path.with_name(f"{source['base']}.yaml"), schema)
-    if base["source"]["kind"] not in BASES[source["kind"]]:
+    others = {name: source.get("kind") for name, source in sources(path.parent).items()}
+    known(str(path), "source.base", source["base"], others)
+    if others[source["base"]] not in BASES[source["kind"]]:
         raise UserError(
-            f"{path}: source.base: {source['base']} is of kind {base['source']['kind']}; "
+            f"{path}: source.base: {source['base']} is of kind {others[source['base']]}; "
             f"allowed kinds: {', '.join(BASES[source['kind']])}"
         )
+    base = load(path.with_name(f"{source['base']}.yaml"), schema)
     src, tgt = base["languages"]["src"], base["languages"]["tgt"]
     if source["kind"] == "reversed":
         # a further reference of the target is none of the source
@@ -76,30 +78,44 @@ class Reference(NamedTuple):
 
 
 def address(url: str) -> str:
-    """Where a file lies under ``results/downloads`` and under a mirror: ``host/path``."""
-    parts = urlsplit(url)
+    """Where a file lies under ``results/downloads`` and under a mirror: ``host/path``, as it is asked for."""
+    parts = urlsplit(asked(url))
     return parts.netloc + parts.path
+
+
+def asked(url: str) -> str:
+    """The address as a request may have it, in ASCII: letters of other alphabets in IDNA's form in the host, else
+    percent-encoded. Raises ValueError where no host or port is of such a name."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").encode("idna").decode("ascii")
+    port = "" if parts.port is None else f":{parts.port}"
+    return parts._replace(netloc=host + port, path=quote(parts.path, safe="/%!$&'()*+,;=:@~")).geturl()
 
 
 def sources(folder: str | Path = FOLDER) -> dict[str, dict[str, Any]]:
     """{dataset: its ``source`` as written} for every dataset file of a folder."""
-    return {path.stem: (read_yaml(path) or {}).get("source", {}) for path in sorted(Path(folder).glob("*.yaml"))}
+    found = {path: read_object(path).get("source") for path in sorted(Path(folder).glob("*.yaml"))}
+    return {path.stem: source if isinstance(source, dict) else {} for path, source in found.items()}
 
 
 def downloads(folder: str | Path = FOLDER) -> dict[str, dict[str, str]]:
     """{address: {url, sha256}} of every file any dataset of the folder fetches.
 
-    Raises UserError when two datasets disagree about the checksum of one address.
+    The datasets must be valid each. Raises UserError when two disagree about the checksum of one address, and when one
+    address lies within another, which on disk is a file.
     """
     found: dict[str, dict[str, str]] = {}
     for name, source in sources(folder).items():
         for key, file in source.get("files", {}).items():
-            first = found.setdefault(address(file["url"]), file)
+            first = found.setdefault(address(file["url"]), {**file, "url": asked(file["url"])})
             if first["sha256"] != file["sha256"]:
                 raise UserError(
                     f"{Path(folder) / name}.yaml: source.files.{key}.sha256: another dataset gives {first['sha256']} "
                     f"for {file['url']}; make them agree"
                 )
+    for place in found:
+        if above := next((str(folder) for folder in PurePosixPath(place).parents if str(folder) in found), None):
+            raise UserError(f"{folder}: {place}: lies within another file's address, {above}; one of them is wrong")
     return found
 
 
@@ -114,7 +130,7 @@ def named(name: str) -> dict[str, Any]:
 
 def pattern(*kinds: str) -> str:
     """A regular expression for the names of all datasets of some kinds, as their files state them."""
-    return "|".join(name for name, source in sources().items() if source.get("kind") in kinds) or "(?!)"
+    return one_of(name for name, source in sources().items() if source.get("kind") in kinds)
 
 
 def addresses(name: str) -> list[str]:
@@ -133,8 +149,19 @@ def settings(name: str, *keys: str) -> str:
 
 
 def _check_files(dataset: dict[str, Any], file: str) -> None:
-    """What a schema cannot say: files that are read are listed, and the sides are the dataset's languages."""
+    """What a schema cannot say: files that are read are listed and have addresses, and the sides are the dataset's
+    languages."""
     source, languages = dataset["source"], sorted(dataset["languages"].values())
+    for name, fetched in source.get("files", {}).items():
+        try:
+            place = address(fetched["url"])
+        except ValueError as error:
+            raise UserError(f"{file}: source.files.{name}.url: {fetched['url']}: {error}; correct it") from None
+        if max(map(len, place.split("/"))) > LONGEST:
+            raise UserError(
+                f"{file}: source.files.{name}.url: a part is longer than {LONGEST}, too long for a file's name; "
+                "put the file elsewhere"
+            )
     references = {}
     if source["kind"] == "tatoeba":
         known(file, "languages", ENGLISH, languages)

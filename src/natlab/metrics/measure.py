@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
     confidence = read_json(sure) if sure.exists() else {}
     with folder_aside(args.out) as out:
         for path in sorted(translations.glob("*.*.txt")):
-            decoding, split = path.stem.split(".")
+            decoding, _, split = path.stem.rpartition(".")
             sentences, values, statistics = translation_values(path, split, corpus, dataset)
             statistics = {"bleu_tok": statistics}
             if path.stem in confidence:

@@ -23,7 +23,7 @@ from natlab.report import bootstrap, correlation, tables
 from natlab.report import cells as resolve
 from natlab.report import spec as specs
 from natlab.report.samples import Sample, Sampler, deviations
-from natlab.schema import known, read_yaml, validate
+from natlab.schema import known, one_line, read_yaml, validate
 
 HOLDS, REFUTED, UNDECIDED, UNMEASURED = "holds", "refuted", "undecided", "not measured"
 CONFIDENCE = 0.95
@@ -67,7 +67,7 @@ class Compared(resolve.Cell):
 
 def load(path: str | Path) -> dict:
     """The claims in ``path``. UserError names the file, the key and what is allowed there."""
-    stated = read_yaml(path)
+    stated = one_line(read_yaml(path))
     validate(stated, specs.SCHEMAS / "claims.schema.yaml", str(path))
     for claim in stated["claims"]:
         for number, part in enumerate(claim["parts"], 1):

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from natlab.errors import UserError
-from natlab.schema import known, read_yaml, validate
+from natlab.schema import known, one_line, read_yaml, validate
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "workflow" / "schemas"
 
 
 def load(path: str | Path) -> dict:
     """The table spec in ``path``. UserError names the file, the key and what is allowed there."""
-    spec = read_yaml(path)
+    spec = one_line(read_yaml(path))
     validate(spec, SCHEMAS / "table.schema.yaml", str(path))
     _check_columns(str(path), spec)
     return spec

@@ -13,8 +13,8 @@ import matplotlib
 
 from natlab.errors import UserError
 from natlab.files import read_json, written_aside
+from natlab.report import markup, tables
 from natlab.report import spec as specs
-from natlab.report import tables
 from natlab.report.tables import Entry, Table
 
 matplotlib.use("agg")
@@ -43,6 +43,8 @@ STYLE = {
     "pdf.fonttype": 42,
     "figure.dpi": 100,
     "savefig.dpi": 160,
+    # a label's $ is a dollar
+    "text.parse_math": False,
 }
 
 
@@ -64,9 +66,10 @@ def _bars(table: Table, asked: dict) -> Figure:
     rows, column = table.spec["rows"], _column(table, asked["value"])
     figure, axes = pyplot.subplots(figsize=(8.2, 0.9 + 0.27 * len(rows)), layout="constrained")
     groups = list(dict.fromkeys(row.get("group") for row in rows))
+    colours = _colours(len(groups))
     for n, row in enumerate(rows):
         entry = table.entries[n, asked["value"]]
-        colour = COLOURS[groups.index(row.get("group"))]
+        colour = colours[groups.index(row.get("group"))]
         if entry.measured is not None:
             axes.barh(n, entry.measured, 0.62, color=colour)
             if entry.std is not None:
@@ -87,7 +90,7 @@ def _bars(table: Table, asked: dict) -> Figure:
                 axes.axvline(value, color=INK, ls=style, lw=1.2)
                 handles.append(_line_handle(style, f"{name}, {kind}: {tables.number(value)}"))
     if len(groups) > 1:
-        handles += [_bar_handle(COLOURS[n], group) for n, group in enumerate(groups)]
+        handles += [_bar_handle(colours[n], group) for n, group in enumerate(groups) if group]
     figure.legend(handles=handles, loc="outside right upper")
     return figure
 
@@ -95,14 +98,15 @@ def _bars(table: Table, asked: dict) -> Figure:
 def _groups(table: Table, asked: dict) -> Figure:
     """A group of upright bars a row, a colour a column. Rows of which nothing is known are left out."""
     series = asked["series"]
+    colours = _colours(len(series))
     rows = [n for n in range(len(table.spec["rows"])) if any(_known(table.entries[n, key]) for key in series)]
-    figure, axes = pyplot.subplots(figsize=(6.6, 3.3), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(min(max(6.6, 1.1 * len(rows)), 60), 3.3), layout="constrained")
     width = 0.8 / len(series)
     for s, key in enumerate(series):
         for place, n in enumerate(rows):
             entry, x = table.entries[n, key], place + (s - (len(series) - 1) / 2) * width
             if entry.measured is not None:
-                axes.bar(x, entry.measured, 0.92 * width, color=COLOURS[s], yerr=entry.std, ecolor=INK, capsize=2)
+                axes.bar(x, entry.measured, 0.92 * width, color=colours[s], yerr=entry.std, ecolor=INK, capsize=2)
                 # at the bar's foot, where no published value and no deviation comes in its way
                 text = tables.number(entry.measured, 1)
                 axes.annotate(text, (x, 0), (0, 3), textcoords="offset points", ha="center", color="white")
@@ -111,10 +115,10 @@ def _groups(table: Table, asked: dict) -> Figure:
     axes.set_xticks(range(len(rows)), [table.spec["rows"][n]["label"] for n in rows])
     axes.set_ylabel(_column(table, series[0]).get("unit", ""))
     axes.grid(axis="y")
-    handles = [_bar_handle(COLOURS[s], _column(table, key)["label"]) for s, key in enumerate(series)]
+    handles = [_bar_handle(colours[s], _column(table, key)["label"]) for s, key in enumerate(series)]
     if any(isinstance(table.entries[n, key].published, int | float) for n in rows for key in series):
         handles.append(_point_handle("published"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6))
     return figure
 
 
@@ -124,6 +128,7 @@ def _scatter(table: Table, asked: dict) -> Figure:
     rows = table.spec["rows"]
     groups = list(dict.fromkeys(row.get("group", row["label"]) for row in rows))
     labels = list(dict.fromkeys(row["label"] for row in rows))
+    colours = _colours(len(groups))
     for g, group in enumerate(groups):
         points = {}
         for n, row in enumerate(rows):
@@ -131,8 +136,8 @@ def _scatter(table: Table, asked: dict) -> Figure:
             if row.get("group", row["label"]) != group or x.measured is None or y.measured is None:
                 continue
             points[row["label"]] = x.measured, y.measured
-            axes.errorbar(x.measured, y.measured, xerr=x.std, yerr=y.std, color=COLOURS[g], elinewidth=1, capsize=2)
-            axes.plot(x.measured, y.measured, "os^v<>"[labels.index(row["label"]) % 6], ms=7, color=COLOURS[g])
+            axes.errorbar(x.measured, y.measured, xerr=x.std, yerr=y.std, color=colours[g], elinewidth=1, capsize=2)
+            axes.plot(x.measured, y.measured, "os^v<>"[labels.index(row["label"]) % 6], ms=7, color=colours[g])
         for label, point in points.items():
             left = point < max(points.values())  # away from the group's others
             axes.annotate(
@@ -141,10 +146,10 @@ def _scatter(table: Table, asked: dict) -> Figure:
                 (-7 if left else 7, 5),
                 textcoords="offset points",
                 ha="right" if left else "left",
-                color=COLOURS[g],
+                color=colours[g],
             )
         if points:
-            axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=COLOURS[g], alpha=0.6)
+            axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=colours[g], alpha=0.6)
     axes.margins(x=0.5, y=0.15)
     axes.set_xlabel(tables.head(_column(table, asked["x"])))
     axes.set_ylabel(tables.head(_column(table, asked["y"])))
@@ -197,6 +202,11 @@ def _levels(values: list[float]) -> list[float]:
     return [low + (high - low) * i / 16 for i in range(17)]
 
 
+def _colours(count: int) -> Sequence:
+    """So many colours: the six, or as many as it takes from a map."""
+    return COLOURS if count <= len(COLOURS) else pyplot.get_cmap("turbo", count).colors
+
+
 def _column(table: Table, key: str) -> dict:
     return next(column for column in table.spec["columns"] if column["key"] == key)
 
@@ -226,7 +236,8 @@ def _point_handle(text: str) -> Line2D:
 
 def markdown(table: Table, name: str) -> str:
     """A figure's values as a table, below the picture."""
-    return tables.markdown(table).replace("\n\n", f"\n\n![{table.spec['title']}]({name}.png)\n\n", 1)
+    picture = f"![{markup.markdown(table.spec['title'])}]({name}.png)"
+    return tables.markdown(table).replace("\n\n", f"\n\n{picture}\n\n", 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from statistics import mean, stdev
 from natlab.errors import UserError
 from natlab.files import read_json, written_aside
 from natlab.report import cells as resolve
-from natlab.report import correlation
+from natlab.report import correlation, markup
 from natlab.report import spec as specs
 
 EMPTY = "–"
@@ -329,50 +329,38 @@ def markdown(table: Table) -> str:
     grid = [["", "", *(head(column) for column in spec["columns"])]]
     for row, kind, texts in lines(table):
         grid.append([row_head(row, kind, table.run), kind, *texts])
-    grid = [[text.replace("|", "\\|") for text in line] for line in grid]
+    grid = [[markup.markdown_cell(text) for text in line] for line in grid]
     widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
     padded = [
         [t.ljust(w) if i < 2 else t.rjust(w) for i, (t, w) in enumerate(zip(g, widths, strict=True))] for g in grid
     ]
     aligned = [f"| {' | '.join(texts)} |" for texts in padded]
     rule = "|" + "|".join("-" * (w + 2) if i < 2 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
-    below = "\n".join(f"- {note}" for note in notes(table))
-    title = f"## {spec['table']}: {spec['title']}\n\n{spec['paper']}. {spec.get('caption', '')}".rstrip()
-    return f"{title}\n\n" + "\n".join([aligned[0], rule, *aligned[1:]]) + f"\n\n{below}\n"
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "–": "--", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "≈": r"$\approx$", "†": r"$\dagger$", "§": r"\S{}",
-    "Δ": r"$\Delta$", "λ": r"$\lambda$", "τ": r"$\tau$", "β": r"$\beta$", "ï": r"\"{\i}",
-}  # fmt: skip
-
-
-def latex_escaped(text: str) -> str:
-    """Plain text as LaTeX text."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    below = "\n".join(f"- {markup.markdown_line(note)}" for note in notes(table))
+    title = markup.markdown_line(f"{spec['table']}: {spec['title']}")
+    caption = markup.markdown_line(f"{spec['paper']}. {spec.get('caption', '')}".rstrip())
+    return f"## {title}\n\n{caption}\n\n" + "\n".join([aligned[0], rule, *aligned[1:]]) + f"\n\n{below}\n"
 
 
 def latex(table: Table) -> str:
     """The table as a LaTeX ``table`` environment for ``\\input``; the document needs ``\\usepackage{booktabs}``."""
     spec = table.spec
-    heads = [column.get("latex", latex_escaped(column["label"])) for column in spec["columns"]]
-    units = [latex_escaped(column.get("unit", "")) for column in spec["columns"]]
+    heads = [column.get("latex", markup.latex(column["label"])) for column in spec["columns"]]
+    units = [markup.latex(column.get("unit", "")) for column in spec["columns"]]
     body, before = [], None
     for row, kind, texts in lines(table):
         if row is not before and before is not None:
             body.append(r"\midrule" if row.get("group") != before.get("group") else r"\addlinespace[1pt]")
         cells = [row_head(row, kind, table.run), kind, *texts]
-        body.append(" & ".join(latex_escaped(text) for text in cells) + r" \\")
+        body.append(" & ".join(markup.latex(text) for text in cells) + r" \\")
         before = row
     caption = f"{spec['title']}. {spec['paper']}, {spec['table']}. {spec.get('caption', '')}".rstrip()
     return "\n".join(
         [
-            r"% Needs \usepackage{booktabs}.",
+            r"% Needs \usepackage{booktabs}; for letters that pdfLaTeX has not got, LuaLaTeX or XeLaTeX.",
             r"\begin{table}",
             r"\centering\scriptsize\setlength{\tabcolsep}{2.5pt}",
-            rf"\caption{{{latex_escaped(caption)}}}",
+            rf"\caption{{{markup.latex(caption)}}}",
             # Centred even where it is wider than the text.
             rf"\makebox[\linewidth]{{\begin{{tabular}}{{ll{'r' * len(heads)}}}",
             r"\toprule",
@@ -383,7 +371,7 @@ def latex(table: Table) -> str:
             r"\bottomrule",
             r"\end{tabular}}",
             r"\par\smallskip\begin{minipage}{\linewidth}\scriptsize",
-            " ".join(latex_escaped(note) for note in notes(table)),
+            " ".join(markup.latex(note) for note in notes(table)),
             r"\end{minipage}",
             r"\end{table}",
             "",

@@ -115,6 +115,18 @@ def test_finished_work_is_not_done_again(project):
     assert project.calls() == []
 
 
+def test_jobs_run_the_natlab_of_the_snakemake_that_starts_them(fresh):
+    """No environment is active, or another one's natlab, here the stand-in, is first on PATH."""
+    fresh.edit("config/datasets/grammar_ende.yaml", "pairs: ", "pairs: 20 #")
+    made = fresh.root / "results/corpora/grammar_ende/text/train.src"
+    for first in ("", f"{fresh.root / 'bin'}:"):
+        fresh.environment |= {"PATH": f"{first}/usr/local/bin:/usr/bin:/bin"}
+        fresh.environment.pop("STAND_IN", None)
+        result = fresh.snakemake("--forcerun", "grammar", "--", str(made.parent.relative_to(fresh.root)))
+        assert result.returncode == 0, result.stdout
+        assert len(made.read_text().splitlines()) == 20 and fresh.calls() == []
+
+
 def test_names_and_addresses_of_any_allowed_form_go_through(fresh):
     config = fresh.root / "config"
     row = "vanilla_kd: {architecture: nat, target: kd, teacher: transformer, input: vanilla}"

@@ -1,5 +1,7 @@
 """Partial reruns: an edit reruns what rests on it and nothing else."""
 
+import shutil
+
 
 def reran(project) -> dict[str, set[str]]:
     """{verb: what it made} of a run after an edit; tables and reports by their file's name, the rest by system."""
@@ -64,3 +66,18 @@ def test_unrelated_edits_rerun_nothing(project):
 def test_editing_the_code_of_a_proxy_retrains_its_systems(project):
     project.edit("src/natlab/proxy/targets/kd.py", '"""', '"""Edited. ')
     assert reran(project)["train"] == {"vanilla_kd"}
+
+
+def test_results_that_were_copied(built, fresh):
+    """README: with their times and Snakemake's memory they are up to date in another checkout; without their times once
+    `snakemake --touch` has set them again."""
+    for folder in ("results", "reports", ".snakemake"):
+        shutil.copytree(built.root / folder, fresh.root / folder)
+    shutil.copy(built.root / "config/config.yaml", fresh.root / "config/config.yaml")
+    assert "Nothing to be done" in fresh.snakemake("-n").stdout
+    for file in (fresh.root / "results/distilled/grammar_ende/demo/transformer/seed1/bin").iterdir():
+        file.touch()
+    assert "rule train:" in fresh.snakemake("-n").stdout
+    assert fresh.snakemake("--touch").returncode == 0
+    assert "Nothing to be done" in fresh.snakemake("-n").stdout
+    assert fresh.calls() == []

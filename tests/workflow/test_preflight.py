@@ -3,16 +3,14 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 
 def preflight(project, *arguments: str) -> subprocess.CompletedProcess:
-    path = os.pathsep.join([str(project.root / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {name: value for name, value in os.environ.items() if name != "NATLAB_MIRROR"}
     return subprocess.run(
         [sys.executable, "-m", "natlab.cli", "preflight", *arguments],
         cwd=project.root,
-        env={**environment, "PATH": path, "CUDA_VISIBLE_DEVICES": ""},
+        env={**environment, "CUDA_VISIBLE_DEVICES": ""},
         text=True,
         capture_output=True,
     )

@@ -69,11 +69,10 @@ def test_a_job_that_fails_is_tried_again_and_shown_with_its_log(project):
 
 def test_a_run_that_is_killed_can_be_told_from_one_that_runs(project):
     change(project, "exec sleep 600")
-    path = os.pathsep.join([str(project.root / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
     snakemake = subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--cores", "2", "--quiet", "all"],
         cwd=project.root,
-        env={**os.environ, "PATH": path, "NATLAB_CALLS": str(project.calls_file)},
+        env=project.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

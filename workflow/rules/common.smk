@@ -1,5 +1,6 @@
 # The run, validated before any rule is read; what wildcards can be; helpers that turn names into files.
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,9 @@ try:
     RUN = natlab.config.from_snakemake(workflow.config_settings.config, workflow.overwrite_configfiles)
 except UserError as error:
     sys.exit(f"natlab: {error}")
+
+# Jobs run the natlab of this Snakemake, whatever environment is active; on a cluster's nodes, too, which read this again.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 SCALE = RUN.settings["scale"]
 REPORTS = f"reports/{RUN.name}"

@@ -66,6 +66,28 @@ def test_malformed_code_file(tmp_path, content, message):
         bpe.load_codes(tmp_path / "codes")
 
 
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize(
+    "sides", [("a b c", "x y"), ("a b c", "low lower lowest"), ("the cat", "die katze"), ("a", "b")]
+)
+def test_sides_that_learn_no_merges_stay_as_they_are_or_fall_apart_into_letters(tmp_path, sides, joint):
+    """One letter a word on both sides or on one, or a single sentence of which no pair of letters comes twice."""
+    (tmp_path / "tok").mkdir()
+    for side, line in zip(("src", "tgt"), sides, strict=True):
+        for split in ("train", "valid", "test"):
+            (tmp_path / "tok" / f"{split}.{side}").write_text(f"{line}\n")
+    files = encode(tmp_path / "tok", tmp_path / "bpe", joint)
+    for side, line in zip(("src", "tgt"), sides, strict=True):
+        assert bpe.joined(files[f"train.{side}"].rstrip("\n")) == line
+    assert "a b c\n" not in sides or files["train.src"] == "a b c\n"
+
+
+def test_text_that_comes_in_bpe_is_only_counted(tok, tmp_path):
+    files = encode(tok, tmp_path / "bpe", True, merges="given", threads=2)
+    assert {name for name in files} == {"stats.json", *(path.name for path in tok.iterdir())}
+    assert all(files[path.name] == path.read_text() for path in tok.iterdir())
+
+
 def test_missing_code_file(tmp_path):
     with pytest.raises(UserError, match="codes: no such file"):
         bpe.load_codes(tmp_path / "codes")

@@ -18,13 +18,19 @@ PAIRS = [
 FILTERS = {"max_length": 8, "max_ratio": 2.0, "deduplicate": True}
 
 
-def prepare(folder, pairs=PAIRS, valid=PAIRS, threads=1, filters=FILTERS):
+DATASET = {
+    "languages": {"src": "en", "tgt": "de"}, "tokenise": "moses", "lowercase": True, "clean": FILTERS,
+    "bpe": {"joint": True, "merges": 10},
+}  # fmt: skip
+
+
+def prepare(folder, pairs=PAIRS, valid=PAIRS, threads=1, filters=FILTERS, **changes):
     """Write a text folder, clean it, and return ({file: lines}, stats)."""
     (folder / "text").mkdir(exist_ok=True)
     for split, rows in (("train", pairs), ("valid", valid), ("test", valid)):
         for side, column in (("src", 0), ("tgt", 1)):
             (folder / "text" / f"{split}.{side}").write_text("".join(f"{row[column]}\n" for row in rows))
-    dataset = {"languages": {"src": "en", "tgt": "de"}, "tokenise": "moses", "lowercase": True, "clean": filters}
+    dataset = {**DATASET, "clean": filters, **changes}
     clean(dataset, folder / "text", folder / "tok", threads)
     files = {path.name: path.read_text().splitlines() for path in (folder / "tok").iterdir()}
     return files, json.loads((folder / "tok" / "stats.json").read_text())["splits"]
@@ -55,12 +61,42 @@ def test_filters_can_be_off(tmp_path):
 
 
 def test_workers_change_nothing(tmp_path):
-    pairs = [(f"word{i % 700} number {i}", f"Wort{i % 700}") for i in range(4500)]
+    pairs = [(f"word{i % 700} number {i}", f"Wort{i % 700} Nummer {i}") for i in range(4500)]
     results = []
     for threads in (1, 2):
         (tmp_path / str(threads)).mkdir()
         results.append(prepare(tmp_path / str(threads), pairs, threads=threads))
     assert results[0] == results[1]
+
+
+SUBWORDS = [("ein klei@@ nes Haus", "a small house"), ("ein Haus", "a hou@@ se"), ("x", "y")] * 3
+
+
+@pytest.mark.parametrize("scheme", ["none", "moses", "jieba"])
+def test_text_in_bpe_that_does_not_say_so_is_refused(tmp_path, scheme):
+    with pytest.raises(UserError, match=r"6 of 9 pairs of train have words that end in @@.* set merges: given"):
+        prepare(tmp_path, SUBWORDS, tokenise=scheme)
+    assert not (tmp_path / "tok").exists()
+
+
+def test_text_in_bpe_stays_in_bpe(tmp_path):
+    files, _ = prepare(tmp_path, SUBWORDS, SUBWORDS, tokenise="none", bpe={"joint": True, "merges": "given"})
+    assert files["train.src"] == ["ein klei@@ nes haus", "ein haus", "x"]
+
+
+def test_a_stray_word_is_no_bpe_where_it_is_tokenised(tmp_path):
+    pairs = [(f"mail me @@ {i}", f"schreibt mir bitte {i}") for i in range(1)] + [
+        (f"a {i}", f"b {i}") for i in range(20)
+    ]
+    files, _ = prepare(tmp_path, pairs)
+    assert files["train.src"][0] == "mail me @ @ 0"
+    with pytest.raises(UserError, match="1 of 21 pairs of train"):
+        prepare(tmp_path, pairs, tokenise="none")
+
+
+def test_no_pair_left_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="no pair of train is left: .*'empty': 2.* are dropped; loosen clean"):
+        prepare(tmp_path, [("", "a"), ("b", "")])
 
 
 def test_sides_of_different_length_leave_nothing(tmp_path):
@@ -73,7 +109,7 @@ def test_sides_of_different_length_leave_nothing(tmp_path):
 
 
 def clean_again(folder):
-    dataset = {"languages": {"src": "en", "tgt": "de"}, "tokenise": "none", "lowercase": True, "clean": FILTERS}
+    dataset = {**DATASET, "tokenise": "none"}
     clean(dataset, folder / "text", folder / "other")
 
 

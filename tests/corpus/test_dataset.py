@@ -67,6 +67,13 @@ def test_noise_has_target_language_on_both_sides_and_joint_bpe(tmp_path):
         load(write(tmp_path, "twice", {"source": {**source, "base": "noise"}}))
 
 
+def test_noise_of_words_needs_codes(tmp_path):
+    write(tmp_path, "ende", changed(tokenise="none", bpe={"joint": True, "merges": "given"}))
+    source = {"kind": "noise", "base": "ende", "replace": 0.5, "drop": 0.1, "seed": 1, "unit": "word"}
+    with pytest.raises(UserError, match="noise.yaml: source.unit: word needs the codes of BPE, and ende's is given"):
+        load(write(tmp_path, "noise", {"source": source}))
+
+
 def changed(**changes):
     return {**PARALLEL, **changes}
 
@@ -87,6 +94,9 @@ def source(**changes):
             r"'languages' is not allowed; allowed: source, length_penal",
         ),
         ({"source": {"kind": "reversed", "base": "none"}}, r"source.base: unknown name 'none'; allowed: bad"),
+        (changed(bpe={"joint": True, "merges": "gives"}), r"bpe.merges: 'given' was expected"),
+        (changed(bpe={"joint": True, "merges": 0}), r"bpe.merges: 0 is less than the minimum of 1"),
+        (changed(bpe={"joint": True, "merges": "given"}), r"tokenise: moses would cut the subwords .* set none"),
         (source(kind="web"), r"source.kind: 'web' is not allowed; allowed: parallel, tatoeba, grammar, noise"),
         (source(files={"a": {**FILE, "sha256": "12"}}), r"source.files.a.sha256: '12' does not match"),
         (source(files={"a": {**FILE, "url": "a.txt"}}), r"source.files.a.url: 'a.txt' does not match"),

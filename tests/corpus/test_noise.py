@@ -25,9 +25,10 @@ def base(tmp_path):
     return folder
 
 
-def noise(base, name, **changes):
+def noise(base, name, merges=6, **changes):
     out = base.parent / name
-    make({"source": {"replace": 0.5, "drop": 0.0, "seed": 1, "unit": "bpe"} | changes}, base, out)
+    source = {"replace": 0.5, "drop": 0.0, "seed": 1, "unit": "bpe"} | changes
+    make({"source": source, "bpe": {"joint": True, "merges": merges}}, base, out)
     return {
         f"{path.parent.name}/{path.name}": path.read_text().splitlines() for path in out.rglob("*") if path.is_file()
     }
@@ -55,6 +56,14 @@ def test_half_of_the_tokens_are_replaced_uniformly(base):
     # a uniform draw hits the token itself once in `types` times
     assert changed(made["bpe/train.src"], made["bpe/train.tgt"]) == pytest.approx(0.5 * (1 - 1 / types), abs=0.03)
     assert [bpe.joined(line) for line in made["bpe/test.src"]] == made["tok/test.src"] == made["text/test.src"]
+
+
+def test_a_base_that_comes_in_bpe_has_no_codes(base):
+    for name in ("codes.src", "codes.tgt"):
+        (base / "bpe" / name).unlink()
+    made = noise(base, "a", merges="given")
+    assert made["bpe/train.tgt"] == (base / "bpe" / "train.tgt").read_text().splitlines()
+    assert "bpe/codes.src" not in made
 
 
 def test_b_is_a_with_a_tenth_dropped(base):

@@ -94,6 +94,7 @@ def dataset(**given):
         "languages": {"src": "en", "tgt": "de"},
         "tokenise": "moses",
         "lowercase": True,
+        "bpe": {"joint": True, "merges": 10},
     }
 
 
@@ -112,6 +113,12 @@ def test_plain_files_are_references_of_all_pairs(downloads, tmp_path):
     assert not list((tmp_path / "text").glob("test.ref*"))
     assert references.tokenised(tmp_path / "text", "valid", dataset()) == [["a dog .", "", "c"]] * 2
     assert references.tokenised(tmp_path / "text", "test", dataset()) == []
+
+
+def test_references_in_bpe_are_words(tmp_path):
+    (tmp_path / "test.ref1").write_text("klei@@ nes Haus\nganz\n")
+    given = {**dataset(), "tokenise": "none", "bpe": {"joint": True, "merges": "given"}}
+    assert references.tokenised(tmp_path, "test", given) == [["kleines haus", "ganz"]]
 
 
 def test_a_plain_file_of_another_length_is_refused(downloads, tmp_path):

@@ -117,6 +117,20 @@ def test_untokenised_corpora_are_not_detokenised(args, tmp_path):
     assert read_json(tmp_path / "measurements/argmax.test.json")["values"]["chrf"]["value"] == pytest.approx(100)
 
 
+def test_references_in_bpe_are_compared_as_words(args, folders, tmp_path):
+    given = {"tokenise": "none", "bpe": {"joint": True, "merges": "given"}}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET | given))
+    sentences = ["der man@@ n kauft ka@@ u@@ ft ein auto .", "er ge@@ ht heute nach hause ."]
+    for name in ("text/test.tgt", "tok/test.tgt", "text/test.ref1"):
+        write(folders[1] / name, *sentences)
+    write(folders[0] / "target.txt", "der mann kauft kauft ein auto .", "er geht heute nach hause .")
+    measure.run(args)
+    values = read_json(folders[2] / "argmax.test.json")["values"]
+    for metric in ("bleu", "bleu_tok", "bleu_multi", "chrf"):
+        assert values[metric]["value"] == pytest.approx(100), metric
+    assert read_json(folders[2] / "target.json")["values"]["target_bleu"]["value"] == pytest.approx(100)
+
+
 @pytest.mark.parametrize("reference", ["text/test.tgt", "tok/test.tgt", "text/test.ref1"])
 def test_line_counts_must_agree(args, folders, reference):
     write(folders[1] / reference, "nur ein Satz")

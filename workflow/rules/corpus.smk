@@ -102,6 +102,7 @@ rule clean:
         config=lambda wildcards: dataset_files.settings(
             wildcards.dataset, "languages", "clean", "tokenise", "lowercase"
         ),
+        in_bpe=lambda wildcards: dataset_files.in_bpe(dataset_files.named(wildcards.dataset)),
     shell:
         "natlab clean --config config/datasets/{wildcards.dataset}.yaml --text {input.text} --threads {threads}"
         " --out {output} &> {log}"

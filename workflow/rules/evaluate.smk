@@ -51,6 +51,7 @@ rule measure:
         tokenised="results/corpora/{dataset}/tok",
         dataset="config/datasets/{dataset}.yaml",
         code=code(
+            "corpus/bpe.py",
             "corpus/references.py",
             "metrics/bleu.py",
             "metrics/measure.py",
@@ -112,7 +113,7 @@ rule surface:
         data="results/corpora/{dataset}/bin",
         tokenised="results/corpora/{dataset}/tok",
         code=MODEL_CODE
-        + code("decoding/data.py", "metrics/bleu.py", "metrics/losses.py", "metrics/surface.py")
+        + code("corpus/bpe.py", "decoding/data.py", "metrics/bleu.py", "metrics/losses.py", "metrics/surface.py")
         + code("training/objective.py", "proxy/*.py", "proxy/targets/raw.py", "proxy/inputs/vanilla.py"),
     output:
         "results/surfaces/{dataset}/{scale}/{origin}+{first}+{second}/seed{seed}/{row}of{grid}.json",

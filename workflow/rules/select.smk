@@ -10,7 +10,13 @@ rule candidates:
             teacher=RUN.candidates,
         ),
         kernels=KERNELS,
-        code=code("select/*.py", "corpus/references.py", "corpus/tokenise.py", "metrics/target_bleu.py"),
+        code=code(
+            "select/*.py",
+            "corpus/bpe.py",
+            "corpus/references.py",
+            "corpus/tokenise.py",
+            "metrics/target_bleu.py",
+        ),
     output:
         directory("results/candidates/{dataset}/{scale}/seed{seed}"),
     log:
@@ -19,7 +25,7 @@ rule candidates:
     threads: RUN.scale["threads"]
     params:
         candidates=RUN.candidates,
-        config=lambda wildcards: dataset_files.settings(wildcards.dataset, "languages", "tokenise", "lowercase"),
+        config=lambda wildcards: dataset_files.settings(wildcards.dataset, "languages", "tokenise", "lowercase", "bpe"),
     shell:
         "OMP_NUM_THREADS={threads} natlab candidates --data {input.data} --text {input.text}"
         " --dataset-config config/datasets/{wildcards.dataset}.yaml --candidates {params.candidates}"

@@ -1,6 +1,7 @@
 """`natlab bpe`: byte-pair encoding (Sennrich et al. 2016) by subword-nmt, learned on the training side and applied.
 
-Writes ``codes.{src,tgt}`` (equal when joint) and ``{train,valid,test}.{src,tgt}`` with the separator ``@@``.
+Writes ``codes.{src,tgt}`` (equal when joint) and ``{train,valid,test}.{src,tgt}`` with the separator ``@@``. Text that
+comes in BPE stays as it is, and has no codes.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from typing import Any
 from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
-from natlab.corpus.dataset import SIDES, SPLITS, load
+from natlab.corpus.dataset import SIDES, SPLITS, in_bpe, load
 from natlab.corpus.text import Counts, batches, folder_aside, in_order, pair_writer, pairs, read
 from natlab.errors import UserError
 from natlab.files import sha256, write_json, written_aside
@@ -30,32 +31,39 @@ def encode(dataset: dict[str, Any], tok: str | Path, out: str | Path, threads: i
     """Write the bpe folder of a loaded dataset from its tok folder, with stats.json."""
     with folder_aside(out) as folder:
         sides = [SIDES] if dataset["bpe"]["joint"] else [(side,) for side in SIDES]
-        for group in sides:
+        for group in sides if not in_bpe(dataset) else ():
             codes = [folder / f"codes.{side}" for side in group]
             learn([Path(tok) / f"train.{side}" for side in group], dataset["bpe"]["merges"], codes[0])
             for copy in codes[1:]:
                 shutil.copyfile(codes[0], copy)
-        splits = apply(tok, folder, threads)
+        splits = apply(tok, folder, threads, encoded=in_bpe(dataset))
         write_json(folder / "stats.json", {"step": "bpe", "splits": splits})
 
 
 def learn(texts: list[Path], merges: int, codes: Path) -> None:
-    """Learn at most ``merges`` merges on the words of tokenised files together."""
+    """Learn at most ``merges`` merges on the words of tokenised files together: none where no word has two letters."""
     vocabulary: Counter[str] = Counter()
     for text in texts:
         for batch in batches(read(text)):
             vocabulary.update(word for line in batch for word in line.split())
     counts = (f"{word} {count}\n" for word, count in vocabulary.most_common(MAX_TYPES))
     with written_aside(codes) as file, contextlib.redirect_stderr(io.StringIO()):  # its progress bar
-        learn_bpe(counts, file, merges, is_dict=True)
+        if all(len(word) == 1 for word in vocabulary):  # which subword-nmt takes for an error
+            file.write("#version: 0.2\n")
+        else:
+            learn_bpe(counts, file, merges, is_dict=True)
 
 
-def apply(tok: str | Path, folder: Path, threads: int) -> dict[str, Any]:
-    """Encode every split of ``tok`` with ``folder/codes.{src,tgt}`` into ``folder``; returns {split: counts}."""
-    codes = [folder / f"codes.{side}" for side in SIDES]
-    for path in codes:
-        load_codes(path)  # a malformed file is refused before any worker starts
-    work = partial(_encode_batch, *((str(path), sha256(path)) for path in codes))
+def apply(tok: str | Path, folder: Path, threads: int, encoded: bool = False) -> dict[str, Any]:
+    """Encode every split of ``tok`` with ``folder/codes.{src,tgt}`` into ``folder``, as it is if it is ``encoded``
+    already; returns {split: counts}."""
+    if encoded:
+        work, threads = list, 1
+    else:
+        codes = [folder / f"codes.{side}" for side in SIDES]
+        for path in codes:
+            load_codes(path)  # a malformed file is refused before any worker starts
+        work = partial(_encode_batch, *((str(path), sha256(path)) for path in codes))
     splits = {}
     for split in SPLITS:
         counts = Counts()
@@ -74,11 +82,15 @@ def load_codes(path: str | Path) -> BPE:
 
     Raises UserError when a line is not a pair of symbols (subword-nmt itself would end the process).
     """
+    merges = 0
     for number, line in enumerate(read(path), 1):
-        if not (number == 1 and line.startswith("#version:")) and len(line.split(" ")) != 2:
+        if number == 1 and line.startswith("#version:"):
+            continue
+        if len(line.split(" ")) != 2:
             raise UserError(f"{path}: line {number}: {line!r} is not two symbols and a space; learn the codes again")
+        merges += 1
     with open(path, encoding="utf-8") as file:
-        return BPE(file)
+        return BPE(file, merges)
 
 
 def joined(line: str) -> str:

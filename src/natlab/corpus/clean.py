@@ -5,6 +5,7 @@ empty side, are too long, have sides of too different a length, or were seen bef
 """
 
 import argparse
+import re
 from collections.abc import Iterable
 from functools import partial
 from hashlib import blake2b
@@ -14,10 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from natlab.corpus.dataset import SPLITS, load
+from natlab.corpus.dataset import SPLITS, in_bpe, load
 from natlab.corpus.text import Counts, batches, folder_aside, in_order, pair_writer, pairs
 from natlab.corpus.tokenise import tokeniser
+from natlab.errors import UserError
 from natlab.files import write_json
+
+SUBWORD = re.compile(r"@@(?=\s|$)")
+# Of pairs in BPE most have a word in parts; other text has hardly any. Without a tokeniser, which would take such a
+# word apart, a single one could not be told from a subword.
+LOOKS_LIKE_BPE = 0.1
 
 
 class Seen:
@@ -61,8 +68,10 @@ def _split(dataset: dict[str, Any], text: Path, split: str, folder: Path, thread
     sides = [(dataset["tokenise"], language, dataset["lowercase"]) for language in dataset["languages"].values()]
     work = partial(_clean_batch, sides, filters)
     counts = Counts()
+    in_parts = 0  # pairs that look as if they were in BPE
     with pair_writer(folder, split) as write:
-        for rows in in_order(work, batches(pairs(text, split)), threads):
+        for rows, looking in in_order(work, batches(pairs(text, split)), threads):
+            in_parts += looking
             counts.pairs_in += len(rows)
             kept = [row for row in rows if not isinstance(row, str)]
             new = seen.add("\t".join(pair).encode() for pair in kept) if seen else [True] * len(kept)
@@ -71,16 +80,25 @@ def _split(dataset: dict[str, Any], text: Path, split: str, folder: Path, thread
             for pair in compress(kept, new):
                 write(*pair)
                 counts.keep(*pair)
+    if not in_bpe(dataset) and in_parts > (0 if dataset["tokenise"] == "none" else counts.pairs_in * LOOKS_LIKE_BPE):
+        raise UserError(
+            f"{text}: {in_parts} of {counts.pairs_in} pairs of {split} have words that end in @@, as subwords do; if "
+            "the text comes in BPE, set merges: given and tokenise: none in the dataset file, else respell these words"
+        )
+    if not counts.pairs_out:
+        raise UserError(f"{text}: no pair of {split} is left: {dict(counts.dropped)} are dropped; loosen clean")
     return counts.as_json()
 
 
 def _clean_batch(
     sides: list[tuple[str, str, bool]], filters: dict[str, Any] | None, rows: list[tuple[str, str]]
-) -> list[tuple[str, str] | str]:
-    """Each raw pair tokenised (``sides``: the arguments of each side's tokeniser), or the reason why it is dropped."""
+) -> tuple[list[tuple[str, str] | str], int]:
+    """Each raw pair tokenised (``sides``: the arguments of each side's tokeniser), or the reason why it is dropped; and
+    how many have a word that ends as subwords do."""
     src, tgt = (tokeniser(*side) for side in sides)
     cleaned = [(src(a), tgt(b)) for a, b in rows]
-    return [(filters and _reason(*pair, filters)) or pair for pair in cleaned]
+    in_parts = sum(any(SUBWORD.search(side) for side in pair) for pair in rows)
+    return [(filters and _reason(*pair, filters)) or pair for pair in cleaned], in_parts
 
 
 def _reason(src: str, tgt: str, filters: dict[str, Any]) -> str | None:

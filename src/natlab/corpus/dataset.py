@@ -50,6 +50,10 @@ def load(path: str | Path, schema: str | Path = SCHEMA) -> dict[str, Any]:
         turned = {key: value for key, value in base["source"].items() if key != "references"}
         derived = {"source": turned, "languages": {"src": tgt, "tgt": src}}
     else:
+        if in_bpe(base) and source["unit"] == "word":
+            raise UserError(
+                f"{path}: source.unit: word needs the codes of BPE, and {source['base']}'s is given; set bpe"
+            )
         derived = {"languages": {"src": tgt, "tgt": tgt}, "bpe": base["bpe"] | {"joint": True}}
     return base | dataset | derived
 
@@ -75,6 +79,11 @@ class Reference(NamedTuple):
         place, _, translator = text.partition("#")
         file, _, member = place.partition(":")
         return cls(file, member, translator)
+
+
+def in_bpe(dataset: dict[str, Any]) -> bool:
+    """Whether a dataset's text comes in BPE already."""
+    return dataset["bpe"]["merges"] == "given"
 
 
 def address(url: str) -> str:
@@ -149,8 +158,8 @@ def settings(name: str, *keys: str) -> str:
 
 
 def _check_files(dataset: dict[str, Any], file: str) -> None:
-    """What a schema cannot say: files that are read are listed and have addresses, and the sides are the dataset's
-    languages."""
+    """What a schema cannot say: files that are read are listed and have addresses, the sides are the dataset's
+    languages, subwords that are given stay whole."""
     source, languages = dataset["source"], sorted(dataset["languages"].values())
     for name, fetched in source.get("files", {}).items():
         try:
@@ -162,6 +171,10 @@ def _check_files(dataset: dict[str, Any], file: str) -> None:
                 f"{file}: source.files.{name}.url: a part is longer than {LONGEST}, too long for a file's name; "
                 "put the file elsewhere"
             )
+    if in_bpe(dataset) and dataset["tokenise"] != "none":
+        raise UserError(
+            f"{file}: tokenise: {dataset['tokenise']} would cut the subwords of bpe.merges: given; set none"
+        )
     references = {}
     if source["kind"] == "tatoeba":
         known(file, "languages", ENGLISH, languages)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from natlab.corpus.bpe import joined, load_codes
-from natlab.corpus.dataset import SIDES, SPLITS, load
+from natlab.corpus.dataset import SIDES, SPLITS, in_bpe, load
 from natlab.corpus.text import Counts, folder_aside, pairs, read
 from natlab.files import write_json
 
@@ -38,7 +38,7 @@ def make(dataset: dict[str, Any], base: str | Path, out: str | Path) -> None:
     """
     base, out = Path(base), Path(out)
     with folder_aside(out / "text") as text, folder_aside(out / "tok") as tok, folder_aside(out / "bpe") as bpe:
-        for side in SIDES:
+        for side in SIDES if not in_bpe(dataset) else ():
             shutil.copyfile(base / "bpe" / "codes.tgt", bpe / f"codes.{side}")
         for split in SPLITS:
             targets = {text: base / ("tok" if split == "train" else "text"), tok: base / "tok", bpe: base / "bpe"}
@@ -68,7 +68,7 @@ def _counts(folder: Path, split: str) -> dict[str, Any]:
 def _sources(source: dict[str, Any], base: Path, split: str) -> Iterator[tuple[str, str]]:
     """(words, BPE'd words) of every noisy source sentence of a split. Each split draws from a seed of its own."""
     folder = base / {"bpe": "bpe", "word": "tok"}[source["unit"]]
-    encoder = load_codes(base / "bpe" / "codes.tgt")
+    encoder = load_codes(base / "bpe" / "codes.tgt") if source["unit"] == "word" else None
     vocabulary = sorted({token for line in read(folder / "train.tgt") for token in line.split()})
     draw = random.Random(f"{source['seed']} {split}")
     for line in read(folder / f"{split}.tgt"):

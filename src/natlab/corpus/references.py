@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from natlab.corpus.bpe import joined
+from natlab.corpus.dataset import in_bpe
 from natlab.corpus.text import bare, pairs, read
 from natlab.corpus.tokenise import tokeniser
 from natlab.errors import UserError
@@ -73,8 +75,9 @@ def write(columns: Sequence[Sequence[str]], folder: Path, split: str) -> int:
 
 
 def tokenised(text: str | Path, split: str, dataset: dict[str, Any]) -> list[list[str]]:
-    """The further references of a split in a ``text`` folder, tokenised as the corpus is: a column each, "" where a
-    pair has none; [] where the split has none at all."""
+    """The further references of a split in a ``text`` folder, in words, tokenised as the corpus is: a column each, ""
+    where a pair has none; [] where the split has none at all."""
     numbered = sorted(Path(text).glob(f"{split}.ref*"), key=lambda path: int(path.suffix[len(".ref") :]))
     tokenise = tokeniser(dataset["tokenise"], dataset["languages"]["tgt"], dataset["lowercase"])
-    return [[tokenise(line) for line in read(path)] for path in numbered]
+    words = joined if in_bpe(dataset) else str
+    return [[words(tokenise(line)) for line in read(path)] for path in numbered]

@@ -15,6 +15,7 @@ import numpy as np
 from natlab import provenance, tracking
 from natlab.corpus import dataset as datasets
 from natlab.corpus import grammar, references
+from natlab.corpus.bpe import joined
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import lines, read_json, write_json
@@ -70,12 +71,10 @@ def translation_values(path: Path, split: str, corpus: Path, dataset: dict) -> t
     compares tokens with tokens; ``bleu_multi`` is sacreBLEU against all references, where a split has further ones.
     """
     hypotheses = list(lines(path))
-    raw = _fitting(corpus / "text" / f"{split}.tgt", path, len(hypotheses))
-    tokenised = _fitting(corpus / "tok" / f"{split}.tgt", path, len(hypotheses))
-    further = [
-        _fitting(reference, path, len(hypotheses))
-        for reference in sorted((corpus / "text").glob(f"{split}.ref*"), key=lambda p: int(p.suffix[len(".ref") :]))
-    ]
+    numbered = sorted((corpus / "text").glob(f"{split}.ref*"), key=lambda p: int(p.suffix[len(".ref") :]))
+    given = [corpus / "text" / f"{split}.tgt", corpus / "tok" / f"{split}.tgt", *numbered]
+    words = joined if datasets.in_bpe(dataset) else str
+    raw, tokenised, *further = [[words(line) for line in _fitting(file, path, len(hypotheses))] for file in given]
     language, lowercase = dataset["languages"]["tgt"], dataset["lowercase"]
     text = hypotheses if dataset["tokenise"] == "none" else bleu.detokenised(hypotheses, language)
     values = {

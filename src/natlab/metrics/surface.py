@@ -10,6 +10,7 @@ import argparse
 import math
 from pathlib import Path
 
+from natlab.corpus.bpe import joined
 from natlab.errors import UserError
 from natlab.files import lines, write_json
 
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
     data = Data(args.data)
     count = min(args.sentences, len(data.sources("valid")))
     sources, targets = ([side[i] for i in range(count)] for side in (data.sources("valid"), data.targets("valid")))
-    references = list(lines(Path(args.references)))[:count]
+    references = [joined(line) for line in lines(Path(args.references))][:count]  # of text that comes in BPE
     vanilla = Proxies.of({"architecture": "nat", "target": {"name": "raw"}, "input": {"name": "vanilla"}})
     decoding = {"kind": "argmax", "candidates": 1, "length_factor": 1.0, "deduplicate": False}
     y = axis([point[1] for point in at], args.grid)[args.row - 1]

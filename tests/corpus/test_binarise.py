@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from natlab.corpus.binarise import SPECIALS, binarise, dictionary, write_mmap
+from natlab.corpus.binarise import SPECIALS, binarise, dictionary, read_symbols, write_mmap
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,33 @@ def test_unknown_symbols_are_counted(bpe, tmp_path):
         "unknown": {"src": 1, "tgt": 1},
     }
     assert stats["dictionary"] == {"src": 16, "tgt": 16}
+
+
+def test_words_spelled_like_special_symbols_are_words(fairseq, tmp_path):
+    train = "<unk> a <s> <unk> </s> <pad> <unk>"
+    (tmp_path / "bpe").mkdir()
+    for split, src in (("train", train), ("valid", train), ("test", "a <s> madeupword0000 new")):
+        (tmp_path / "bpe" / f"{split}.src").write_text(f"{src}\n")
+        (tmp_path / "bpe" / f"{split}.tgt").write_text("<unk> </s> <s> a\n" if split == "test" else "a\n")
+    binarise(False, tmp_path / "bpe", tmp_path / "bin")
+    stats = json.loads((tmp_path / "bin" / "stats.json").read_text())["splits"]
+    assert stats["valid"]["unknown"] == {"src": 0, "tgt": 0}
+    # what only test has are unknown words, none of which ends or pads a sentence
+    assert stats["test"]["unknown"] == {"src": 1, "tgt": 3}
+    source, target = (fairseq.Dictionary.load(str(tmp_path / "bin" / f"dict.{side}.txt")) for side in ("src", "tgt"))
+    assert len(source) % 8 == 0
+
+    def ids(split, side):
+        return fairseq.data_utils.load_indexed_dataset(str(tmp_path / "bin" / f"{split}.src-tgt.{side}"))[0].tolist()
+
+    assert [source[i] for i in ids("train", "src")] == [*train.split(), "</s>"]
+    assert min(ids("train", "src")[:-1]) >= 4 and ids("test", "tgt") == [3, 3, 3, target.index("a"), 2]
+    assert read_symbols(tmp_path / "bin" / "dict.src.txt") == source.symbols
+
+
+def test_a_corpus_may_have_the_words_that_fill_a_dictionary_up(fairseq):
+    made = dictionary(Counter({"madeupword0001": 3, "a": 1}))
+    assert made == {"madeupword0001": 3, "a": 1, "madeupword0000": 0, "madeupword0002": 0}
 
 
 @settings(deadline=None)

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 import natlab.decoding
-from natlab.corpus.binarise import binarise, write_mmap
-from natlab.corpus.distilled import dictionary_index
+from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_mmap
 from natlab.decoding import translate
 from natlab.decoding.data import Data
 from natlab.errors import UserError
@@ -117,7 +116,7 @@ def test_without_a_predictor_neither_input_nor_confidence_is_measured(arguments,
 
 
 def test_the_proxy_targets_of_a_distilled_corpus_are_the_teachers(arguments, tmp_path):
-    data, index = tmp_path / "bin", dictionary_index(tmp_path / "bin/dict.tgt.txt")
+    data, index = tmp_path / "bin", symbol_index(read_symbols(tmp_path / "bin/dict.tgt.txt"))
     distilled = tmp_path / "distilled"
     distilled.mkdir()
     for side in ("src", "tgt"):

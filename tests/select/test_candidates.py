@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU
 
-from natlab.corpus.binarise import binarise
+from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_mmap
 from natlab.corpus.bpe import joined
 from natlab.errors import UserError
 from natlab.kernels import use
@@ -43,10 +43,7 @@ def args(tmp_path):
     text = tmp_path / "all/train.src"
     text.write_text(text.read_text() + "".join("a\n" for _ in range(9)))
     binarise(True, tmp_path / "all", tmp_path / "bin_all")
-    from natlab.corpus.binarise import write_mmap
-    from natlab.corpus.distilled import dictionary_index
-
-    index = dictionary_index(tmp_path / "bin_all/dict.tgt.txt")
+    index = symbol_index(read_symbols(tmp_path / "bin_all/dict.tgt.txt"))
     names = ["bin", "teacher0", "teacher1"]
     for name, targets in zip(names, [RAW, *TEACHERS], strict=True):
         (tmp_path / name).mkdir()

@@ -164,3 +164,8 @@ def test_the_fingerprint_follows_the_code_of_the_systems_own_proxies_only(spec, 
 def test_a_missing_corpus_is_one_clear_line(arguments, spec, tmp_path):
     with pytest.raises(UserError, match="no fairseq data folder here; make it with the rule `binarise`"):
         train.run(arguments(spec(), tmp_path, data=tmp_path))
+
+
+def test_a_corpus_without_a_pair_short_enough_is_one_clear_line(arguments, spec, tmp_path):
+    with pytest.raises(UserError, match="each pair of train is longer than 2 tokens, .* or raise batch_tokens$"):
+        train.run(arguments(spec(batch_tokens=2), tmp_path))

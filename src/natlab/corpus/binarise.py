@@ -9,7 +9,8 @@ import argparse
 import struct
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ import numpy as np
 
 from natlab.corpus.dataset import SIDES, SPLITS, load
 from natlab.corpus.text import batches, folder_aside, read
-from natlab.files import write_json
+from natlab.files import lines, write_json
 
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")  # fairseq.data.Dictionary's first four, in its order
 EOS, UNK = SPECIALS.index("</s>"), SPECIALS.index("<unk>")
+OWN = " #fairseq:overwrite"  # ends the line of a word of the corpus that is spelled like one of them
+UNKNOWN = "<<unk>>"  # how fairseq spells the unknown word where "<unk>" may be a word
 PADDED_TO = 8  # a vocabulary of a multiple of 8 suits tensor cores
 # numpy type and its code in the index, by vocabulary size, as fairseq chooses them
 TYPES = ((65500, np.uint16, 8), (float("inf"), np.uint32, 9))
@@ -36,11 +39,13 @@ def binarise(joint: bool, bpe: str | Path, out: str | Path) -> None:
             counts = dict.fromkeys(SIDES, counts["src"] + counts["tgt"])
         stats: dict[str, Any] = {"step": "binarise", "joint": joint, "dictionary": {}, "splits": {}}
         for side in SIDES:
-            symbols = dictionary(counts[side])
-            index = {symbol: number for number, symbol in enumerate((*SPECIALS, *symbols))}
-            with open(folder / f"dict.{side}.txt", "w", encoding="utf-8") as file:
-                file.writelines(f"{symbol} {count}\n" for symbol, count in symbols.items())
-            stats["dictionary"][side] = len(index)
+            path = folder / f"dict.{side}.txt"
+            with open(path, "w", encoding="utf-8", newline="\n") as file:
+                for symbol, number in dictionary(counts[side]).items():
+                    file.write(f"{symbol} {number}{OWN if symbol in SPECIALS else ''}\n")
+            symbols = read_symbols(path)
+            index = symbol_index(symbols)
+            stats["dictionary"][side] = len(symbols)
             for split in SPLITS:
                 numbers = write_mmap(read(bpe / f"{split}.{side}"), index, folder / f"{split}.src-tgt.{side}")
                 for key, number in numbers.items():
@@ -50,14 +55,26 @@ def binarise(joint: bool, bpe: str | Path, out: str | Path) -> None:
 
 def dictionary(counts: Counter[str]) -> dict[str, int]:
     """{symbol: count} as fairseq orders it: by falling count, then by symbol; filled up to a multiple of 8 with
-    symbols that never occur. The four special symbols come before it and are not in the file."""
+    symbols that never occur. The four special symbols come before it and are not in the file; words of the corpus that
+    are spelled like them are, and have numbers of their own."""
     ordered = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    for number in range(-(len(ordered) + len(SPECIALS)) % PADDED_TO):
-        ordered[f"madeupword{number:04d}"] = 0
+    made_up = (f"madeupword{number:04d}" for number in count())
+    while (len(ordered) + len(SPECIALS)) % PADDED_TO:
+        ordered.setdefault(next(made_up), 0)
     return ordered
 
 
-def write_mmap(lines: Iterable[str], index: dict[str, int], prefix: Path) -> dict[str, int]:
+def read_symbols(path: str | Path) -> list[str]:
+    """All symbols of a fairseq dictionary file by their numbers, the special ones first."""
+    return [*SPECIALS, *(line.removesuffix(OWN).rsplit(" ", 1)[0] for line in lines(path))]
+
+
+def symbol_index(symbols: Sequence[str]) -> dict[str, int]:
+    """{symbol: number} of all but the special ones: text that is spelled like them is a word, if an unknown one."""
+    return {symbol: number for number, symbol in enumerate(symbols) if number >= len(SPECIALS)}
+
+
+def write_mmap(sentences: Iterable[str], index: dict[str, int], prefix: Path) -> dict[str, int]:
     """Write lines of symbols as ``prefix.bin`` and ``prefix.idx`` of fairseq's MMapIndexedDataset, each with its EOS.
 
     Returns the numbers of sentences, tokens (EOS not counted) and unknown tokens. The index grows by 4 bytes a
@@ -67,7 +84,7 @@ def write_mmap(lines: Iterable[str], index: dict[str, int], prefix: Path) -> dic
     sizes = array("i")
     unknown = 0
     with open(prefix.with_name(prefix.name + ".bin"), "wb") as file:
-        for batch in batches(lines):
+        for batch in batches(sentences):
             ids = []
             for line in batch:
                 sentence = [index.get(symbol, UNK) for symbol in line.split()]

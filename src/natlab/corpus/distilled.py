@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from natlab.corpus.binarise import SPECIALS, write_mmap
+from natlab.corpus.binarise import UNKNOWN, read_symbols, symbol_index, write_mmap
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import lines, write_json
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     data = Path(args.data)
-    index = dictionary_index(data / "dict.tgt.txt")
+    index = symbol_index(read_symbols(data / "dict.tgt.txt"))
     stats = {"step": "merge-distilled"}
     with folder_aside(args.out) as out:
         for side in ("src", "tgt"):
@@ -45,18 +45,12 @@ def run(args: argparse.Namespace) -> None:
         write_json(out / "stats.json", stats)
 
 
-def dictionary_index(path: Path) -> dict[str, int]:
-    """{symbol: id} of a fairseq dictionary file."""
-    symbols = (line.rsplit(" ", 1)[0] for line in lines(path))
-    return {symbol: number for number, symbol in enumerate((*SPECIALS, *symbols))}
-
-
 def concatenated(shards: Iterable[str]) -> Iterator[str]:
     """The lines of several files, one file after the other. An empty line would be a target without tokens, which no
     model can learn from: it stands as the unknown word."""
     for shard in shards:
         for line in lines(shard):
-            yield line or "<unk>"
+            yield line or UNKNOWN
 
 
 def _check_count(data: Path, split: str, shards: list[str], distilled: int) -> None:

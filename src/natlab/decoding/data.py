@@ -44,7 +44,16 @@ class Data:
 
     def text(self, tokens: Tensor) -> str:
         """Target tokens as text, subwords put together again."""
-        return self.target.string(tokens.tolist(), bpe_symbol="@@ ")
+        return self._string(tokens, bpe_symbol="@@ ")
+
+    def subwords(self, tokens: Tensor) -> str:
+        """Target tokens as text, subword by subword."""
+        return self._string(tokens)
+
+    def _string(self, tokens: Tensor, **options: str) -> str:
+        # a corpus may have the word <unk>: then the unknown word is spelled otherwise
+        has_word = self.target.index("<unk>") != self.target.unk()
+        return self.target.string(tokens.tolist(), escape_unk=has_word, **options)
 
     def _side(self, split: str, side: str) -> Sequence[Tensor]:
         from fairseq.data.data_utils import load_indexed_dataset

@@ -29,4 +29,4 @@ def run(args: argparse.Namespace) -> None:
     decoding = {"kind": "beam", "beam": args.beam, "length_penalty": args.length_penalty}
     targets = decode_corpus(model, [sources[i] for i in range(first, end)], decoding, args.batch_tokens)
     with written_aside(args.out) as file:
-        file.writelines(data.target.string(target.tolist()) + "\n" for target in targets)
+        file.writelines(data.subwords(target) + "\n" for target in targets)

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from natlab.corpus.binarise import EOS, MAGIC, SPECIALS, TYPES
+from natlab.corpus.binarise import EOS, MAGIC, TYPES, read_symbols
 from natlab.errors import UserError
-from natlab.files import lines
 
 SEPARATOR = "@@"
 BASE = 0x9E3779B97F4A7C15  # of the polynomial of the characters; any odd number with mixed bits would do
@@ -65,7 +64,7 @@ class Words:
     """Sentences of a dictionary's symbols as words."""
 
     def __init__(self, dictionary: Path):
-        symbols = [*SPECIALS, *(line.rsplit(" ", 1)[0] for line in lines(dictionary))]
+        symbols = read_symbols(dictionary)
         self.continues = np.array([symbol.endswith(SEPARATOR) for symbol in symbols])
         parts = [symbol.removesuffix(SEPARATOR) for symbol in symbols]
         self.hashes = np.array([word(part) for part in parts], dtype=np.int64)

@@ -3,14 +3,16 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import sacrebleu
-from fairseq.data import Dictionary
+from fairseq.data import BaseWrapperDataset, Dictionary, data_utils
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask, register_task
 from fairseq.tasks.translation import load_langpair_dataset
 
 from natlab.decoding import decode
+from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.training.candidates import Candidates, WithCandidates
 from natlab.training.objective import Proxies
@@ -20,11 +22,26 @@ LONGEST = 1022  # tokens a sentence may have in training
 
 def load_pairs(data: str | Path, split: str, source_dictionary: Dictionary, target_dictionary: Dictionary):
     """A split of a fairseq data folder; sources end in eos and everything is padded on the right."""
-    return load_langpair_dataset(
+    pairs = load_langpair_dataset(
         str(data), split, "src", source_dictionary, "tgt", target_dictionary,
         combine=False, dataset_impl="mmap", upsample_primary=1, left_pad_source=False, left_pad_target=False,
         max_source_positions=LONGEST, max_target_positions=LONGEST, shuffle=True,
     )  # fmt: skip
+    return LongAlone(pairs)
+
+
+class LongAlone(BaseWrapperDataset):
+    """A data set of pairs, of which one that is longer than a batch is a batch of its own, where fairseq would end."""
+
+    def batch_by_size(self, indices, max_tokens=None, max_sentences=None, required_batch_size_multiple=1):
+        return data_utils.batch_by_size(
+            indices,
+            num_tokens_fn=None,
+            num_tokens_vec=np.minimum(self.dataset.num_tokens_vec(indices), max_tokens).astype(np.int64),
+            max_tokens=max_tokens,
+            max_sentences=max_sentences,
+            required_batch_size_multiple=required_batch_size_multiple,
+        )
 
 
 def dictionaries(data: str | Path) -> tuple[Dictionary, Dictionary]:
@@ -69,6 +86,13 @@ class NatlabTask(FairseqTask):
 
     def load_dataset(self, split, **kwargs):
         pairs = load_pairs(self.cfg.data, split, self.source, self.target)
+        # fairseq leaves longer ones out, and of training those longer than a batch
+        longest = min(LONGEST, self.spec["training"]["batch_tokens"]) if split == "train" else LONGEST
+        if not (pairs.sizes.max(1) <= longest).any():
+            raise UserError(
+                f"{self.cfg.data}: each pair of {split} is longer than {longest} tokens, so none is left; split its "
+                "sentences" + (" or raise batch_tokens" if longest < LONGEST else "")
+            )
         names = self.spec["target"].get("candidates")
         if names:
             pairs = WithCandidates(pairs, Candidates(self.cfg.data, split, names, self.target.pad()))

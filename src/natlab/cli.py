@@ -5,7 +5,9 @@ step that needs neither torch nor fairseq pays for neither.
 """
 
 import argparse
+import codecs
 import importlib
+import io
 import sys
 
 from natlab import devices
@@ -41,8 +43,22 @@ VERBS = {
 }
 
 
+# what tables and messages have beyond ASCII, for terminals that have not
+ASCII = {"−": "-", "–": "-", "—": "-", "×": "x", "±": "+-", "≤": "<=", "≥": ">=", "…": "...", "→": "->"}
+
+
+def spelled(error: UnicodeEncodeError) -> tuple[str, int]:
+    """What stands in for letters that a terminal has not (an error handler of `codecs`): signs keep their meaning."""
+    letters = error.object[error.start : error.end]
+    return "".join(ASCII.get(c, c.encode("ascii", "backslashreplace").decode()) for c in letters), error.end
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb. Exit status 0; 2 with one line on standard error when the input is at fault."""
+    codecs.register_error("spelled", spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="spelled")
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="natlab", description=__doc__.split("\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
@@ -57,6 +73,13 @@ def main(argv: list[str] | None = None) -> int:
         importlib.import_module(VERBS[args.verb][0]).run(args)
     except UserError as error:
         print(f"natlab {args.verb}: {error}", file=sys.stderr)
+        return 2
+    except PermissionError as error:  # of a folder that several people share, most likely
+        if error.filename is None:
+            raise
+        print(
+            f"natlab {args.verb}: {error.filename}: {error.strerror}; ask its owner, or work elsewhere", file=sys.stderr
+        )
         return 2
     return 0
 

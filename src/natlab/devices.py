@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def arithmetic(precision: str, gpu: bool) -> str:
     if precision != "bf16" or gpu:
         return precision
     try:
-        flags = {flag for line in CPU.read_text().splitlines() for flag in line.split()}
+        flags = set(CPU.read_text(encoding="utf-8", errors="replace").split())
     except OSError:
         flags = set()
     return precision if flags & BF16 else "fp32"
@@ -76,7 +77,8 @@ def visible() -> list[str]:
         # CUDA heeds nothing from the first name on that is no device
         return list(takewhile(lambda name: name not in ("", "-1", "NoDevFiles"), names))
     try:
-        listing = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True).stdout
+        command = ["nvidia-smi", "--list-gpus"]
+        listing = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace").stdout
     except OSError:
         return []
     return [str(number) for number, _ in enumerate(line for line in listing.splitlines() if line.startswith("GPU "))]
@@ -118,12 +120,25 @@ def _lock(device: str, slot: int, jobs: int) -> list[int] | None:
 
 
 def _held(name: str, kind: int) -> int | None:
-    """An open lock file, held exclusively or with others (``kind``), or None where another process' lock forbids it."""
+    """An open lock file, held exclusively or with others (``kind``), or None where another process' lock forbids it.
+
+    All users of the machine share the file: whoever makes it lets everybody read it, whatever the umask. UserError
+    where somebody else's may not be read.
+    """
     path = Path(tempfile.gettempdir()) / name
+    if not path.exists():
+        handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.fchmod(handle, 0o644)
+        os.close(handle)
+        with suppress(FileExistsError):
+            os.link(made, path)  # with its mode, or not at all
+        os.unlink(made)
     try:
-        lock = os.open(path, os.O_RDONLY)  # another user's may be opened, but not with O_CREAT
-    except FileNotFoundError:
-        lock = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+        lock = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        raise UserError(
+            f"{path}: another user's, who lets nobody read it; have it removed, or its mode set to 644"
+        ) from None
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:

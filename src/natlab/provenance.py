@@ -142,7 +142,8 @@ def _git(*arguments: str) -> str | None:
     """What git says of the checkout this file lies in; None without git or outside a checkout."""
     folder = Path(__file__).resolve().parent
     try:
-        answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
+        command = ["git", "-C", str(folder), *arguments]
+        answer = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()

@@ -276,7 +276,7 @@ def _sender(folder: Path, since: int) -> subprocess.Popen:
     """A process that sends what is appended to the folder's metrics.jsonl after ``since`` bytes."""
     command = [sys.executable, "-m", __name__, str(folder), str(since)]
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
-    return subprocess.Popen(command, env=os.environ | QUIET, stdin=pipe, stdout=pipe, stderr=null, text=True)
+    return subprocess.Popen(command, env=os.environ | QUIET, stdin=pipe, stdout=pipe, stderr=null, encoding="utf-8")
 
 
 def _send(folder: Path, since: int, over: threading.Event) -> None:

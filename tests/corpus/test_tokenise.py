@@ -1,3 +1,5 @@
+import marshal
+import tempfile
 import unicodedata
 
 import pytest
@@ -21,6 +23,18 @@ from natlab.corpus.tokenise import tokeniser
 )
 def test_examples(scheme, language, line, tokens):
     assert tokeniser(scheme, language, False)(line) == tokens
+
+
+@pytest.mark.parametrize(
+    "left", [marshal.dumps(({"我来": 9}, 9)), b"torn", None], ids=["another dictionary", "torn", "a folder"]
+)
+def test_words_do_not_depend_on_what_another_program_left_as_jiebas_cache(tmp_path, monkeypatch, caplog, left):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cache = tmp_path / "jieba.cache"
+    cache.mkdir() if left is None else cache.write_bytes(left)
+    tokeniser.cache_clear()
+    assert tokeniser("jieba", "zh", False)("我来到北京清华大学。") == "我 来到 北京 清华大学 。"
+    assert [path.name for path in tmp_path.iterdir()] == ["jieba.cache"] and not caplog.records
 
 
 def test_lowercase_and_nfc():

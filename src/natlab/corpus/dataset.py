@@ -20,7 +20,7 @@ SIDES = ("src", "tgt")
 SPLITS = ("train", "valid", "test")
 ENGLISH = "en"
 # what each kind of derived dataset can be derived from
-BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "grammar")}
+BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "grammar", "reversed")}
 
 
 def load(path: str | Path, schema: str | Path = SCHEMA) -> dict[str, Any]:

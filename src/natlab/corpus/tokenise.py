@@ -4,7 +4,6 @@ Moses here is sacremoses without XML escapes (the text stays text: ``'`` and not
 hyphen splitting. Chinese punctuation is left as it is: Moses's normalisation is for European typography.
 """
 
-import logging
 import unicodedata
 from collections.abc import Callable
 from functools import cache
@@ -45,5 +44,8 @@ def _moses(language: str) -> list[Callable[[str], str]]:
 def _jieba() -> Callable[[str], str]:
     import jieba
 
-    jieba.setLogLevel(logging.WARNING)
-    return lambda line: " ".join(jieba.cut(line))
+    words = jieba.Tokenizer()
+    # read at every start: jieba would rather believe what any program has left as jieba.cache in the temporary folder
+    words.FREQ, words.total = words.gen_pfdict(words.get_dict_file())
+    words.initialized = True
+    return lambda line: " ".join(words.cut(line))

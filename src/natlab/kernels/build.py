@@ -28,6 +28,7 @@ from natlab.errors import UserError
 from natlab.files import write_json
 
 CSRC = Path(__file__).parent / "csrc"
+CAPTURED = {"capture_output": True, "encoding": "utf-8", "errors": "replace"}  # what a compiler says, in any language
 # --force: even where Snakemake believes that nothing is missing
 RULE = "snakemake build_kernels --force --cores all"
 CPU, CUDA = "libnatlab_cpu_{}.so", "libnatlab_cuda.so"
@@ -183,7 +184,7 @@ def _run(command: list) -> None:
     """Run a compiler, whose last argument is what it makes: whole or absent. Its warnings go to standard error."""
     target = Path(command[-1])
     aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    done = subprocess.run([*command[:-1], str(aside)], capture_output=True, text=True)
+    done = subprocess.run([*command[:-1], str(aside)], **CAPTURED)
     sys.stderr.write(done.stdout + done.stderr)
     if done.returncode:
         aside.unlink(missing_ok=True)
@@ -199,5 +200,5 @@ def _compiler(variable: str, *names: str) -> str | None:
 
 def _version(compiler: str) -> str:
     """A compiler's version in one line: the one that holds a number with a point (nvcc's comes late)."""
-    said = subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout.splitlines()
+    said = subprocess.run([compiler, "--version"], **CAPTURED).stdout.splitlines()
     return next((line.strip() for line in reversed(said) if "release" in line), said[0].strip() if said else "unknown")

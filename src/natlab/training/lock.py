@@ -112,7 +112,7 @@ class Lock:
         """Take the lock unless somebody alive holds it: then who."""
         # Two that find the same dead holder must not both take over. A flock ends with its process, but some shared
         # disks know it on one machine only or not at all: so it guards this moment, and the file all the training.
-        with open(self.folder / "lock.guard", "w") as guard:
+        with open(self.folder / "lock.guard", "wb") as guard:
             with suppress(OSError):
                 fcntl.flock(guard, fcntl.LOCK_EX)
             other = _read(self.path)

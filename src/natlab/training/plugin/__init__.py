@@ -4,4 +4,4 @@ itself: the classes register once, in `natlab.training`."""
 import natlab.training.criterion
 import natlab.training.model
 import natlab.training.optimizer
-import natlab.training.task  # noqa: F401
+import natlab.training.task

@@ -1,5 +1,6 @@
 """GPUs are claimed by lock files alone, so all of it is tested without a GPU."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -78,7 +79,6 @@ def test_a_job_that_lacks_one_holds_none_while_it_waits():
                 assert third.stdout.readline().strip() in {"0", "1"}
 
 
-<<<<<<< HEAD
 def test_jobs_that_share_fill_gpus_evenly_and_then_wait():
     two = {"NATLAB_JOBS_PER_GPU": "2"}
     with job(1, "0,1", **two) as first, job(1, "0,1", **two) as second, job(2, "0,1", **two) as third:
@@ -98,11 +98,12 @@ def test_a_job_that_does_not_share_is_alone_on_its_gpu(first, second):
             assert waiting.stderr.readline() == "waiting until 1 of the GPUs 0 are free\n"
             os.kill(holder.pid, signal.SIGKILL)
             assert waiting.stdout.readline().strip() == "0"
-=======
+
+
 def test_a_lock_of_a_user_with_another_umask_can_be_read_by_all(machine):
     umask = os.umask(0o077)
     try:
-        os.close(devices._lock("MIG-GPU-5c7a/1/0"))
+        os.close(devices._held("natlab-gpu-x.lock", fcntl.LOCK_EX))
     finally:
         os.umask(umask)
     [path] = machine.iterdir()
@@ -116,8 +117,7 @@ def test_a_lock_that_may_not_be_read_is_one_line(monkeypatch, machine):
     (machine / "natlab-gpu-0.lock").write_text("")
     monkeypatch.setattr(devices.os, "open", refused)
     with pytest.raises(UserError, match="natlab-gpu-0.lock: another user's, who lets nobody read it; have it removed"):
-        devices._lock("0")
->>>>>>> eaca387 (Terminals that are not UTF-8, other users' umasks and leftovers in the temporary folder change nothing)
+        devices._held("natlab-gpu-0.lock", fcntl.LOCK_EX)
 
 
 def claim(monkeypatch, asked: str, **environment: str) -> str:

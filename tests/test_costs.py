@@ -3,7 +3,9 @@ time against bounds that any schedule obeys."""
 
 import copy
 import functools
+import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,82 @@ def test_a_corpus_that_is_there_is_read_and_others_are_expected(costs_of, tmp_pa
     made.write_text(json.dumps({"dictionary": {"src": 11, "tgt": 12}, "splits": splits}), encoding="utf-8")
     corpus = costs_of("config/config.yaml").corpus("grammar_ende")
     assert (corpus.pairs, corpus.tokens, corpus.vocabulary) == (50, 10.0, (11, 12))
+
+
+def unknown(tmp_path) -> None:
+    """Multi30k under a name that costs.yaml does not know."""
+    (tmp_path / "config").unlink()
+    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
+    (tmp_path / "config/datasets/own.yaml").write_text(
+        json.dumps(
+            {
+                "source": {
+                    "kind": "parallel",
+                    "files": {
+                        side: {"url": f"https://example.org/{side}.gz", "sha256": "unverified"} for side in ("en", "de")
+                    },
+                    "splits": {"train": [{"en": "en", "de": "de"}], "valid": {"every": 50}, "test": {"every": 49}},
+                },
+                "languages": {"src": "en", "tgt": "de"},
+                "clean": {"max_length": 100, "max_ratio": None, "deduplicate": True},
+                "tokenise": "moses",
+                "lowercase": False,
+                "bpe": {"joint": True, "merges": 700},
+                "licence": "none",
+            }
+        ),
+        encoding="utf-8",
+    )
+
+
+def test_a_corpus_of_which_nothing_is_known_costs_nobody_knows_what(costs_of, tmp_path):
+    unknown(tmp_path)
+    costs = costs_of("config/runs/multi30k_tiny.yaml")
+    costs.run.root = tmp_path
+    assert costs.corpus("own") is None and costs.cost(model(costs.run, "transformer", dataset="own")) is None
+    assert costs.unknown_corpora == {"own": "its files are not here"}
+    assert costs.cost(job(rule="fetch", address="example.org/de.gz")) is None
+    assert costs.cost(job(rule="clean", dataset="own")) is None and costs.cost(job(rule="table")).seconds > 0
+
+
+@pytest.mark.parametrize("place", ["results/downloads", "mirror"])
+def test_a_corpus_that_can_be_had_here_is_looked_into(costs_of, tmp_path, monkeypatch, place):
+    """Neither a million pairs nor any other guess: what its files hold, fetched or in the mirror."""
+    unknown(tmp_path)
+    monkeypatch.setenv("NATLAB_MIRROR", str(tmp_path / "mirror"))
+    for side, line in (("en", "a b c d"), ("de", "eine Zeile von gleich vielen Bytes und sechs")):
+        path = tmp_path / place / "example.org" / f"{side}.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(f"{line}\n".encode() * 4900))
+    costs = costs_of("config/runs/multi30k_tiny.yaml")
+    costs.run.root = tmp_path
+    corpus = costs.corpus("own")
+    # each 50th and 49th line is held out, two of them both
+    assert (corpus.valid, corpus.test, corpus.pairs) == (98, 98, 4900 - 196)
+    assert corpus.vocabulary == (700, 700) and corpus.tokens == pytest.approx(1 + 45 / 4.9)
+    assert costs.cost(model(costs.run, "transformer", dataset="own")).seconds > 0
+    assert costs.download("example.org/de.gz") == path.stat().st_size
+    assert not list(tmp_path.glob("results/corpora/*"))
+
+    path.write_bytes(b"no gzip")
+    again = costs_of("config/runs/multi30k_tiny.yaml")
+    again.run.root = tmp_path
+    assert again.corpus("own") is None and "damaged" in again.unknown_corpora["own"]
+
+
+@pytest.mark.parametrize("step", ["text", "tok", "bpe"])
+def test_a_corpus_that_is_begun_is_read(costs_of, tmp_path, step):
+    folder = tmp_path / f"results/corpora/multi30k_ende/{step}"
+    folder.mkdir(parents=True)
+    made = {"splits": {split: {"pairs_out": n} for split, n in (("train", 100), ("valid", 20), ("test", 30))}}
+    (folder / "stats.json").write_text(json.dumps(made), encoding="utf-8")
+    for side, length in (("src", 20), ("tgt", 49)):
+        (folder / f"train.{side}").write_text(("x" * length + "\n") * 100, encoding="utf-8")
+    costs = costs_of("config/runs/multi30k_tiny.yaml")
+    corpus = costs.corpus("multi30k_ende")
+    per_token = costs.table["disk"]["corpus_bytes_per_token"][step]
+    assert (corpus.pairs, corpus.valid, corpus.test, corpus.vocabulary) == (100, 20, 30, (6000, 6000))
+    assert corpus.tokens == pytest.approx(1 + 50 / per_token) and corpus.source.endswith(step)
 
 
 def test_disk_is_that_of_what_was_measured(costs_of):

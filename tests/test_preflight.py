@@ -92,6 +92,22 @@ def test_figures_that_nobody_measured_are_named_as_such(wmt14):
     assert "divination: no figures" in "\n".join(preflight.basis(wmt14, [job(rule="divination")], costs))
 
 
+def test_what_is_unknown_is_said_and_no_total_given(wmt14, monkeypatch):
+    costs = Costs(wmt14)
+    monkeypatch.setattr(costs, "corpus", lambda dataset: None)
+    costs.unknown_corpora["wmt14_ende"] = "its files are not here"
+    planned = [job(1, dataset="wmt14_ende", system="vanilla_raw", seed="1"), job(2, "table")]
+    priced = {each.number: costs.cost(each) for each in planned}
+    rows = {row[0]: row[1:] for line in preflight.price_list(planned, priced, cores=4) if (row := line.split())}
+    assert rows["train"][1:] == rows["total"][1:] == ["?", "?", "?"]
+    assert rows["table"][1:] == ["0.00", "0.00", "0.000"]
+    said = "\n".join(preflight.basis(wmt14, planned, costs))
+    assert "wmt14_ende: its size is UNKNOWN" in said and "results/corpora/wmt14_ende/text" in said
+    assert (
+        "memory" in (found := list(preflight.needs(planned, priced, costs, GB)))[-2] and "at least 1.0 GB" in found[-2]
+    )
+
+
 # ---- needs
 
 

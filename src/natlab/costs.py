@@ -9,7 +9,11 @@ the output layer, O = V d; attention between the few tokens of a sentence is lef
 count likewise). Time is work over a device's measured or stated rate. Nothing here imports torch.
 """
 
+import contextlib
+import io
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,13 +23,17 @@ from typing import Any
 from natlab import devices
 from natlab.config import SCHEMAS, Run
 from natlab.corpus import dataset as dataset_files
+from natlab.corpus.extract import extract
+from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.jobs import Job
 from natlab.schema import read_yaml, validate
 
 TABLE = "config/costs.yaml"
+DOWNLOADS = Path("results/downloads")
 LENGTH_CLASSES = 256  # of the NAT's length prediction
 PROCESS = 0.7e9  # bytes of a process with torch and fairseq
+READ = 32e6  # bytes of fetched files that are extracted to see how large a corpus is; some ten seconds
 STATE = 16  # bytes a parameter in training: itself, its gradient, Adam's two moments
 
 
@@ -97,17 +105,21 @@ class Costs:
         self.table = read_yaml(root / TABLE, name=TABLE)
         validate(self.table, root / SCHEMAS / "costs.schema.yaml", TABLE)
         self.unknown_rules: set[str] = set()  # met, and counted as nothing
-        self._corpora: dict[str, Corpus] = {}
+        self.unknown_corpora: dict[str, str] = {}  # met, and of unknown size; why
+        self._corpora: dict[str, Corpus | None] = {}
 
-    def cost(self, job: Job) -> Cost:
-        """What a job costs."""
+    def cost(self, job: Job) -> Cost | None:
+        """What a job costs; None where nothing is known of its corpus' size."""
+        if "dataset" in job.wildcards and self.corpus(job.wildcards["dataset"]) is None:
+            return None
         of_rule = {"train": self._train, "distil": self._distil, "translate": self._translate, "latency": self._latency}
         return of_rule[job.rule](job) if job.rule in of_rule else self._other(job)
 
-    def corpus(self, dataset: str) -> Corpus:
-        """The size of a dataset: its statistics where it has been made, else what its file or the table says."""
+    def corpus(self, dataset: str) -> Corpus | None:
+        """The size of a dataset, as closely as it can be known: of what has been made of it, else what its file or the
+        table says, else of the files it is made of, where they are at hand; None where they are not."""
         if dataset not in self._corpora:
-            self._corpora[dataset] = self._measured(dataset) or self._expected(dataset)
+            self._corpora[dataset] = self._measured(dataset) or self._begun(dataset) or self._expected(dataset)
         return self._corpora[dataset]
 
     def device(self, job: Job) -> dict[str, Any]:
@@ -202,20 +214,30 @@ class Costs:
             disk = sum(by_folder.get(Path(folder).name, 0) * 2 * tokens for folder in job.output)
         return Cost(figures["seconds"] + seconds, disk)
 
-    def _fetch(self, job: Job) -> Cost:
+    def _fetch(self, job: Job) -> Cost | None:
         size = self.download(job.wildcards["address"])
+        if size is None:
+            return None
         seconds = self.table["rules"]["fetch"]["seconds"] + size / (self.table["download_mb_per_second"] * 1e6)
         return Cost(seconds, size)
 
-    def download(self, address: str) -> float:
-        """Bytes of one file that is fetched: an equal share of its dataset's."""
+    def download(self, address: str) -> float | None:
+        """Bytes of one file that is fetched: the mirror's, or an equal share of its dataset's; None if unknown."""
+        if (place := self._at_hand(address)) is not None:
+            return place.stat().st_size
         for name in self._fetched:
             files = [dataset_files.address(file["url"]) for file in self._fetched[name].values()]
-            if address in files:
-                entry = self.table["corpora"].get(name, self.table["unknown_corpus"])
+            if address in files and name in self.table["corpora"]:
+                entry = self.table["corpora"][name]
                 text = 2 * entry["pairs"] * entry["tokens"] * self.table["disk"]["corpus_bytes_per_token"]["text"]
                 return entry.get("download_mb", text / 1e6) * 1e6 / len(files)
-        return 0.0
+        return None
+
+    def _at_hand(self, address: str) -> Path | None:
+        """Where a fetched file lies, or the mirror has it; None where it has to come from the network."""
+        mirror = os.environ.get("NATLAB_MIRROR")
+        folders = [self.root / DOWNLOADS, *([Path(mirror)] if mirror and "://" not in mirror else [])]
+        return next((folder / address for folder in folders if (folder / address).is_file()), None)
 
     @cached_property
     def _fetched(self) -> dict[str, dict[str, Any]]:
@@ -241,7 +263,48 @@ class Costs:
             source=f"results/corpora/{dataset}",
         )
 
-    def _expected(self, dataset: str) -> Corpus:
+    def _begun(self, dataset: str) -> Corpus | None:
+        """Of what the first steps have made of it."""
+        for step in ("bpe", "tok", "text"):
+            folder = self.root / f"results/corpora/{dataset}/{step}"
+            if (folder / "stats.json").exists():
+                return self._of_folder(dataset, folder, f"results/corpora/{dataset}/{step}")
+        return None
+
+    def _of_folder(self, dataset: str, folder: Path, source: str) -> Corpus:
+        """Of a folder of sentences: its tokens by its bytes, its vocabulary by the merges."""
+        splits = read_json(folder / "stats.json")["splits"]
+        pairs, valid, test = (splits[split]["pairs_out"] for split in dataset_files.SPLITS)
+        longer = max((folder / f"train.{side}").stat().st_size for side in dataset_files.SIDES)
+        tokens = longer / self.table["disk"]["corpus_bytes_per_token"][folder.name]
+        words = self.run.dataset(dataset)["bpe"]["merges"]
+        return Corpus(pairs, valid, test, tokens / max(1, pairs) + 1, (words, words), source)
+
+    def _of_files(self, dataset: str) -> Corpus | None:
+        """Of its files, fetched or in the mirror, which are extracted for that, unless it would take long."""
+        files = self.run.dataset(dataset)["source"]["files"].values()
+        places = {address: self._at_hand(address) for address in (dataset_files.address(file["url"]) for file in files)}
+        if None in places.values():
+            self.unknown_corpora[dataset] = "its files are not here"
+            return None
+        if sum(place.stat().st_size for place in places.values()) > READ:
+            self.unknown_corpora[dataset] = "its files are too large to look into"
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            for address, place in places.items():
+                link = Path(folder) / "downloads" / address
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(place.resolve())
+            text = Path(folder) / "text"
+            try:
+                with contextlib.redirect_stderr(io.StringIO()):  # the job's to say
+                    extract(self.run.dataset(dataset), Path(folder) / "downloads", text)
+            except UserError as error:
+                self.unknown_corpora[dataset] = str(error)
+                return None
+            return self._of_folder(dataset, text, "its files, as fetched")
+
+    def _expected(self, dataset: str) -> Corpus | None:
         source = dataset_files.sources(self.root / dataset_files.FOLDER)[dataset]
         if source["kind"] == "grammar":
             of, where = self.table["generated"], f"config/datasets/{dataset}.yaml"
@@ -249,7 +312,9 @@ class Costs:
             return Corpus(source["pairs"], source["valid"], source["test"], of["tokens"], (words, words), where)
         if "base" in source:
             return self.corpus(source["base"])
-        entry = self.table["corpora"].get(dataset, self.table["unknown_corpus"])
+        if dataset not in self.table["corpora"]:
+            return self._of_files(dataset)
+        entry = self.table["corpora"][dataset]
         words, heldout = entry["vocabulary"], self.table["heldout"]
         return Corpus(entry["pairs"], heldout, heldout, entry["tokens"], (words, words), entry["source"])
 

@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -20,12 +21,11 @@ from natlab import config, devices
 from natlab.config import Run
 from natlab.corpus import dataset as dataset_files
 from natlab.corpus.fetch import UNVERIFIED
-from natlab.costs import Cost, Costs, simulate
+from natlab.costs import DOWNLOADS, Cost, Costs, simulate
 from natlab.errors import UserError
 from natlab.jobs import Job
 from natlab.status import duration, say
 
-DOWNLOADS = Path("results/downloads")
 COMPILERS = ("c++", "g++", "clang++")
 LISTED = 10  # files or jobs named before "and … more"
 # How Snakemake begins each part of a job's reason, and how it is said here; the rest of the part is kept.
@@ -65,12 +65,13 @@ def run(args: argparse.Namespace) -> None:
         return
     costs = Costs(resolved)
     priced = {job.number: costs.cost(job) for job in planned}
-    clock, memory = simulate(planned, priced, args.cores, args.gpus)
+    clock, memory = simulate(planned, _known(priced), args.cores, args.gpus)
     machine = counted(args.cores, "core")
     if any(job.gpus for job in planned):
         machine += f" and {counted(args.gpus, 'GPU')}"
+    time = duration(clock) if None not in priced.values() else "unknown, see below"
     sections = (
-        [*price_list(planned, priced, args.cores), f"\nTime on the clock, with {machine}: {duration(clock)}"],
+        [*price_list(planned, priced, args.cores), f"\nTime on the clock, with {machine}: {time}"],
         basis(resolved, planned, costs),
         needs(planned, priced, costs, memory),
         made_again(planned),
@@ -157,19 +158,22 @@ def along_the_street(planned: Iterable[Job]) -> list[Job]:
 # ---- what it costs
 
 
-def price_list(planned: list[Job], priced: dict[int, Cost], cores: int) -> Iterator[str]:
-    """Jobs by rule, with core-hours, GPU-hours and disk."""
+def price_list(planned: list[Job], priced: dict[int, Cost | None], cores: int) -> Iterator[str]:
+    """Jobs by rule, with core-hours, GPU-hours and disk; ? where one of them is unknown."""
     rows = defaultdict(lambda: [0, 0.0, 0.0, 0.0])
     for job in planned:
-        cost = priced[job.number]
+        cost = priced[job.number] or Cost(math.nan, math.nan)
         hours = cost.seconds / 3600
         values = (1, min(job.threads, cores) * hours, job.gpus * hours, cost.disk / 1e9)
         for name in (job.rule, "total"):
             rows[name] = [total + value for total, value in zip(rows[name], values, strict=True)]
     rows["total"] = rows.pop("total")
     yield f"{'rule':16} {'jobs':>5} {'core-hours':>11} {'GPU-hours':>10} {'disk GB':>9}"
-    for name, (count, core_hours, gpu_hours, disk) in rows.items():
-        yield f"{name:16} {count:5} {core_hours:11.2f} {gpu_hours:10.2f} {disk:9.3f}"
+    for name, (count, *sums) in rows.items():
+        core_hours, gpu_hours, disk = (
+            "?" if math.isnan(value) else f"{value:.{digits}f}" for value, digits in zip(sums, (2, 2, 3), strict=True)
+        )
+        yield f"{name:16} {count:5} {core_hours:>11} {gpu_hours:>10} {disk:>9}"
 
 
 def basis(run: Run, planned: list[Job], costs: Costs) -> Iterator[str]:
@@ -182,7 +186,13 @@ def basis(run: Run, planned: list[Job], costs: Costs) -> Iterator[str]:
         yield from _device("GPU", costs.table["devices"]["gpu"])
     for dataset in sorted({job.wildcards["dataset"] for job in planned if "dataset" in job.wildcards}):
         corpus = costs.corpus(dataset)
-        yield f"  {dataset}: {corpus.pairs:,} pairs of {corpus.tokens:.0f} tokens ({corpus.source})"
+        if corpus is not None:
+            yield f"  {dataset}: {corpus.pairs:,} pairs of {corpus.tokens:.0f} tokens ({corpus.source})"
+    for dataset, why in sorted(costs.unknown_corpora.items()):
+        yield (
+            f"  {dataset}: its size is UNKNOWN, and so is what its jobs cost: {why}; make its text, and ask again: "
+            f"snakemake --cores 1 results/corpora/{dataset}/text"
+        )
     for rule in sorted(costs.unknown_rules):
         yield f"  {rule}: no figures; counted as nothing"
 
@@ -197,15 +207,21 @@ def _device(kind: str, figures: dict[str, Any]) -> Iterator[str]:
 # ---- what it needs
 
 
-def needs(planned: list[Job], priced: dict[int, Cost], costs: Costs, memory: float) -> Iterator[str]:
+def _known(priced: dict[int, Cost | None]) -> dict[int, Cost]:
+    """The same with nothing for what is unknown."""
+    return {number: cost or Cost(0.0) for number, cost in priced.items()}
+
+
+def needs(planned: list[Job], priced: dict[int, Cost | None], costs: Costs, memory: float) -> Iterator[str]:
     """Data, checksums, compiler, GPU, memory, disk: what is there and what is missing."""
+    about, known = "at least" if None in priced.values() else "about", _known(priced)
     yield "It needs:"
     yield from _data([job.wildcards["address"] for job in planned if job.rule == "fetch"], costs)
     found = next((path for name in (os.environ.get("CXX"), *COMPILERS) if name and (path := shutil.which(name))), None)
     yield _need("compiler", bool(found), found or "no C++ compiler; install g++ or clang++")
-    yield _gpu(planned, priced)
-    yield _room("memory", memory, available_memory(), "give fewer --cores, or a scale of smaller batches")
-    yield _room("disk", sum(cost.disk for cost in priced.values()), shutil.disk_usage(".").free, "free some")
+    yield _gpu(planned, known, about)
+    yield _room("memory", memory, available_memory(), about, "give fewer --cores, or a scale of smaller batches")
+    yield _room("disk", sum(cost.disk for cost in known.values()), shutil.disk_usage(".").free, about, "free some")
 
 
 def _need(what: str, there: bool, text: str) -> str:
@@ -223,8 +239,9 @@ def _data(addresses: list[str], costs: Costs) -> Iterator[str]:
         yield _need("data", True, f"{counted(len(mirrored), 'file')} from the mirror {mirror}")
     if network:
         where = f"{mirror}, or where it has none, the network" if mirror else "the network (or set NATLAB_MIRROR)"
-        total = size(sum(costs.download(address) for address in network))
-        yield _need("data", False, f"{counted(len(network), 'file')}, about {total}, from {where}:")
+        sizes = [costs.download(address) for address in network]
+        total = "of unknown size" if None in sizes else f"about {size(sum(sizes))}"
+        yield _need("data", False, f"{counted(len(network), 'file')}, {total}, from {where}:")
         yield from _listed([known[address]["url"] for address in network])
     unverified = [address for address in addresses if known[address]["sha256"] == UNVERIFIED]
     unknown = [address for address in unverified if not (DOWNLOADS / f"{address}.sha256").exists()]
@@ -232,14 +249,14 @@ def _data(addresses: list[str], costs: Costs) -> Iterator[str]:
     yield _need("checksums", not unknown, trust if unknown else "known for every file to fetch")
 
 
-def _gpu(planned: list[Job], priced: dict[int, Cost]) -> str:
+def _gpu(planned: list[Job], priced: dict[int, Cost], about: str) -> str:
     asking = [job for job in planned if job.gpus]
     if not asking:
         return _need("GPU", True, "no job asks for one")
     seen = len(devices.visible())
     most = max(job.gpus for job in asking)
     memory = size(max(priced[job.number].gpu_memory for job in asking))
-    asked = f"{counted(len(asking), 'job')} of up to {counted(most, 'GPU')} with about {memory}"
+    asked = f"{counted(len(asking), 'job')} of up to {counted(most, 'GPU')} with {about} {memory}"
     here = f"this machine shows {seen or 'none'}"
     return _need("GPU", seen >= most, f"{asked}; {here}" + ("" if seen >= most else "; name a cluster's profile"))
 
@@ -254,11 +271,11 @@ def size(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
-def _room(what: str, needed: float, there: float | None, advice: str) -> str:
+def _room(what: str, needed: float, there: float | None, about: str, advice: str) -> str:
     if there is None:
-        return _need(what, True, f"about {size(needed)}; how much there is cannot be seen here")
+        return _need(what, True, f"{about} {size(needed)}; how much there is cannot be seen here")
     enough = needed <= there
-    return _need(what, enough, f"about {size(needed)} of {size(there)} free{'' if enough else f'; {advice}'}")
+    return _need(what, enough, f"{about} {size(needed)} of {size(there)} free{'' if enough else f'; {advice}'}")
 
 
 def available_memory() -> float | None:

@@ -74,6 +74,19 @@ def test_noise_of_words_needs_codes(tmp_path):
         load(write(tmp_path, "noise", {"source": source}))
 
 
+def test_a_dataset_does_not_rest_on_itself(tmp_path):
+    paths = [write(tmp_path, a, {"source": {"kind": "reversed", "base": b}}) for a, b in ("ab", "bc", "ca", "dd")]
+    for path in paths:
+        with pytest.raises(UserError, match="source.base: unknown name '[abcd]'; allowed: "):
+            load(path)
+
+
+def test_no_address_lies_within_another(tmp_path):
+    write(tmp_path, "one", source(files={**PARALLEL["source"]["files"], "c": {**FILE, "url": f"{FILE['url']}/x"}}))
+    with pytest.raises(UserError, match=r"example.org/a.txt/x: lies within another file's address, example.org/a.txt;"):
+        dataset.downloads(tmp_path)
+
+
 def changed(**changes):
     return {**PARALLEL, **changes}
 
@@ -93,7 +106,7 @@ def source(**changes):
             changed(source={"kind": "reversed", "base": "none"}),
             r"'languages' is not allowed; allowed: source, length_penal",
         ),
-        ({"source": {"kind": "reversed", "base": "none"}}, r"source.base: unknown name 'none'; allowed: bad"),
+        ({"source": {"kind": "reversed", "base": "none"}}, r"source.base: unknown name 'none'; allowed: none"),
         (changed(bpe={"joint": True, "merges": "gives"}), r"bpe.merges: 'given' was expected"),
         (changed(bpe={"joint": True, "merges": 0}), r"bpe.merges: 0 is less than the minimum of 1"),
         (changed(bpe={"joint": True, "merges": "given"}), r"tokenise: moses would cut the subwords .* set none"),

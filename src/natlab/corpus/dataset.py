@@ -23,11 +23,12 @@ ENGLISH = "en"
 BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "grammar", "reversed")}
 
 
-def load(path: str | Path, schema: str | Path = SCHEMA) -> dict[str, Any]:
+def load(path: str | Path, schema: str | Path = SCHEMA, derived_from_it: tuple[str, ...] = ()) -> dict[str, Any]:
     """The validated dataset of a YAML file, with what a derived one takes from its base.
 
     A reversed dataset is its base with the languages swapped; a noise corpus keeps its own ``source``, has the base's
-    target language on both sides, and so a joint BPE. Raises UserError naming the file, the key and what is allowed.
+    target language on both sides, and so a joint BPE. ``derived_from_it``: datasets on the way to this base, none of
+    which it may rest on. Raises UserError naming the file, the key and what is allowed.
     """
     path = Path(path)
     dataset = read_yaml(path)
@@ -36,14 +37,15 @@ def load(path: str | Path, schema: str | Path = SCHEMA) -> dict[str, Any]:
     if "base" not in source:
         _check_files(dataset, str(path))
         return dataset
-    others = {name: source.get("kind") for name, source in sources(path.parent).items()}
+    rest_on_it = (*derived_from_it, path.stem)
+    others = sorted(file.stem for file in path.parent.glob("*.yaml") if file.stem not in rest_on_it)
     known(str(path), "source.base", source["base"], others)
-    if others[source["base"]] not in BASES[source["kind"]]:
+    base = load(path.with_name(f"{source['base']}.yaml"), schema, rest_on_it)
+    if base["source"]["kind"] not in BASES[source["kind"]]:
         raise UserError(
-            f"{path}: source.base: {source['base']} is of kind {others[source['base']]}; "
+            f"{path}: source.base: {source['base']} is of kind {base['source']['kind']}; "
             f"allowed kinds: {', '.join(BASES[source['kind']])}"
         )
-    base = load(path.with_name(f"{source['base']}.yaml"), schema)
     src, tgt = base["languages"]["src"], base["languages"]["tgt"]
     if source["kind"] == "reversed":
         # a further reference of the target is none of the source

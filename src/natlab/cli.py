@@ -8,6 +8,7 @@ import argparse
 import codecs
 import importlib
 import io
+import os
 import sys
 
 from natlab import devices
@@ -55,6 +56,11 @@ def spelled(error: UnicodeEncodeError) -> tuple[str, int]:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb. Exit status 0; 2 with one line on standard error when the input is at fault."""
+    if argv is None and sys.getfilesystemencoding() != "utf-8":
+        # start again, so that files' names and arguments are UTF-8 on any terminal, for all that is imported, too
+        os.environ.setdefault("PYTHONIOENCODING", sys.stdout.encoding)
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "natlab.cli", *sys.argv[1:]])
     codecs.register_error("spelled", spelled)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

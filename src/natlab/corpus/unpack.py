@@ -29,8 +29,7 @@ def unpack(archive: str | Path, folder: str | Path, members: Iterable[str]) -> d
             if _leaves(name) or _leaves(target):
                 raise UserError(f"{archive}: entry {name!r} points outside its folder; do not trust this archive")
             if (member := _normal(name)) in wanted.values() and opener is not None:
-                # in ASCII: a terminal that is not UTF-8 can name no other files
-                found[member] = Path(folder) / member.encode("ascii", "xmlcharrefreplace").decode()
+                found[member] = Path(folder) / member
                 found[member].parent.mkdir(parents=True, exist_ok=True)
                 with opener() as file, open(found[member], "wb") as out:
                     shutil.copyfileobj(file, out)

@@ -20,7 +20,7 @@ SIDES = ("src", "tgt")
 SPLITS = ("train", "valid", "test")
 ENGLISH = "en"
 # what each kind of derived dataset can be derived from
-BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "grammar", "reversed")}
+BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "grammar")}
 
 
 def load(path: str | Path, schema: str | Path = SCHEMA, derived_from_it: tuple[str, ...] = ()) -> dict[str, Any]:

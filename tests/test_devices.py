@@ -13,7 +13,7 @@ from natlab import cli, devices
 from natlab.errors import UserError
 
 # Claims, says what it sees, and stays until its input ends.
-JOB = "import os, sys; from natlab import devices; devices.claim()\n" \
+JOB = "import os, sys; from natlab import devices; devices.claim(alone='ALONE' in os.environ)\n" \
     "print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); sys.stdin.read()"  # fmt: skip
 
 
@@ -81,20 +81,24 @@ def test_a_job_that_lacks_one_holds_none_while_it_waits():
 
 def test_jobs_that_share_fill_gpus_evenly_and_then_wait():
     two = {"NATLAB_JOBS_PER_GPU": "2"}
-    with job(1, "0,1", **two) as first, job(1, "0,1", **two) as second, job(2, "0,1", **two) as third:
-        seen = [process.stdout.readline().strip() for process in (first, second, third)]
-        assert sorted(seen) == ["0", "0,1", "1"]
-        with job(1, "0,1", **two) as fourth:
-            assert fourth.stderr.readline() == "waiting until 1 of the GPUs 0, 1 are free\n"
-            os.kill(second.pid, signal.SIGKILL)
-            assert fourth.stdout.readline().strip() == seen[1]
+    with job(1, "0,1", **two) as first:
+        assert first.stdout.readline().strip() == "0"
+        with job(2, "0,1", **two) as second, job(1, "0,1", **two) as third:
+            assert second.stdout.readline().strip() == "0,1"
+            assert third.stdout.readline().strip() == "1"
+            with job(1, "0,1", **two) as fourth:
+                assert fourth.stderr.readline() == "waiting until 1 of the GPUs 0, 1 are free\n"
+                os.kill(third.pid, signal.SIGKILL)
+                assert fourth.stdout.readline().strip() == "1"
 
 
-@pytest.mark.parametrize("first, second", [("1", "3"), ("3", "1")])
-def test_a_job_that_does_not_share_is_alone_on_its_gpu(first, second):
-    with job(1, "0", NATLAB_JOBS_PER_GPU=first) as holder:
+@pytest.mark.parametrize("alone", [{"NATLAB_JOBS_PER_GPU": "1"}, {"NATLAB_JOBS_PER_GPU": "3", "ALONE": "1"}])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_job_that_does_not_share_is_alone_on_its_gpu(alone, first):
+    jobs = [alone, {"NATLAB_JOBS_PER_GPU": "3"}]
+    with job(1, "0", **jobs[not first]) as holder:
         assert holder.stdout.readline().strip() == "0"
-        with job(1, "0", NATLAB_JOBS_PER_GPU=second) as waiting:
+        with job(1, "0", **jobs[first]) as waiting:
             assert waiting.stderr.readline() == "waiting until 1 of the GPUs 0 are free\n"
             os.kill(holder.pid, signal.SIGKILL)
             assert waiting.stdout.readline().strip() == "0"

@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
             importlib.import_module(module).add_arguments(sub)
     args = parser.parse_args(argv)
     try:
-        devices.claim()
+        devices.claim(alone=args.verb == "latency")  # which another job would disturb
         importlib.import_module(VERBS[args.verb][0]).run(args)
     except UserError as error:
         print(f"natlab {args.verb}: {error}", file=sys.stderr)

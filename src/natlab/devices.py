@@ -41,9 +41,9 @@ def arithmetic(precision: str, gpu: bool) -> str:
     return precision if flags & BF16 else "fp32"
 
 
-def claim() -> None:
-    """Leave this process, and those it starts, as many GPUs visible as ``NATLAB_GPUS`` says, held by no other job, or
-    by fewer others than ``NATLAB_JOBS_PER_GPU`` says.
+def claim(alone: bool = False) -> None:
+    """Leave this process, and those it starts, as many GPUs visible as ``NATLAB_GPUS`` says, held by no other job or,
+    unless it must be ``alone``, by fewer than ``NATLAB_JOBS_PER_GPU`` says.
 
     Waits until so many are free; they are this process's until it ends, however it ends. 0 hides all GPUs. Without
     ``NATLAB_GPUS``, and where Slurm has left no more visible than that, ``CUDA_VISIBLE_DEVICES`` stays what it is.
@@ -58,7 +58,7 @@ def claim() -> None:
     jobs = os.environ.get(SHARING, "1")
     if not jobs.isdecimal() or not int(jobs):
         raise UserError(f"{SHARING}: '{jobs}' is no number of jobs; give 1, 2, ..., or leave it unset for 1")
-    count, devices = int(asked), visible()
+    count, devices, jobs = int(asked), visible(), 1 if alone else int(jobs)
     if count > len(devices):
         raise UserError(
             f"{ASKED}: the job takes {count}, and {len(devices)} are visible here; run it where there are more, "
@@ -66,7 +66,7 @@ def claim() -> None:
         )
     if count and count == len(devices) and "SLURM_JOB_ID" in os.environ:
         return
-    os.environ[VISIBLE] = ",".join(_locked(devices, count, int(jobs)))
+    os.environ[VISIBLE] = ",".join(_locked(devices, count, jobs))
 
 
 def visible() -> list[str]:
@@ -85,8 +85,8 @@ def visible() -> list[str]:
 
 
 def _locked(devices: list[str], count: int, jobs: int) -> list[str]:
-    """The first ``count`` of ``devices`` with the fewest jobs, of at most ``jobs`` each, locked until this process
-    ends; waits until there are so many."""
+    """The first ``count`` of ``devices`` with the fewest jobs, at most ``jobs`` each, locked until this process ends;
+    waits until there are so many."""
     said = False
     while True:
         held: dict[str, list[int]] = {}
@@ -95,7 +95,7 @@ def _locked(devices: list[str], count: int, jobs: int) -> list[str]:
                 if len(held) < count and device not in held and (locks := _lock(device, slot, jobs)) is not None:
                     held[device] = locks
         if len(held) == count:
-            return list(held)
+            return [device for device in devices if device in held]
         # Two jobs that each hold what the other lacks would wait for ever.
         for lock in (lock for locks in held.values() for lock in locks):
             os.close(lock)

@@ -96,7 +96,10 @@ def test_cuda_code_is_built_for_chosen_architectures_only_and_is_the_same_build(
     (csrc / "cuda").mkdir()
     (csrc / "cuda/one.cu").write_text("", encoding="utf-8")
     nvcc, noted = tmp_path / "nvcc", tmp_path / "options"
-    nvcc.write_text(f'#!/bin/sh\necho "$@" >> {noted}\nfor last; do :; done\necho > "$last"\n', encoding="utf-8")
+    nvcc.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && exit\necho "$@" >> {noted}\nfor last; do :; done\ntouch "$last"\n',
+        encoding="utf-8",
+    )
     nvcc.chmod(0o755)
     monkeypatch.setenv("NVCC", str(nvcc))
     monkeypatch.setattr(build, "LEVELS", {})

@@ -2,7 +2,7 @@
 
     python -m benchmarks.kernels                       all ops, on the CPU with 2 threads
     python -m benchmarks.kernels assign dag_loss       some
-    python -m benchmarks.kernels --device cuda
+    python -m benchmarks.kernels --device cuda --out kernels.json      written anew after each case
 
 Prints JSON: for each case the time of a call (ms) of ours and of each peer, measured in turn in one run (the mean over
 a turn of calls, the least of all turns), the ratios, and how much more memory (MB) each needs at its peak than was
@@ -25,6 +25,7 @@ import torch
 
 from benchmarks import kernel_ops
 from natlab.errors import UserError
+from natlab.files import write_json
 from natlab.kernels import level
 
 TURN = 0.02  # seconds of calls at a time: the first alone would find the caches cold and the threads asleep
@@ -107,19 +108,27 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=3.0, help="for each case")
+    parser.add_argument("--out", help="also write the JSON here, whole after each case")
     args = parser.parse_args()
     if unknown := set(args.ops) - set(ops):
         parser.error(f"no op is called {', '.join(sorted(unknown))}")
     torch.set_num_threads(args.threads)
     machine = torch.cuda.get_device_name() if args.device == "cuda" else level()
     bytes_per_second = bandwidth() if args.device == "cuda" else None
-    results = []
+    found = {
+        "device": args.device,
+        "machine": machine,
+        "threads": args.threads,
+        "torch": torch.__version__,
+        "cases": [],
+    }
     for op in args.ops or ops:
         torch.manual_seed(0)
         for case in importlib.import_module(f"benchmarks.kernel_ops.{op}").cases(args.device):
-            results.append(measured(case, args.device, args.seconds, bytes_per_second))
-    summary = {"device": args.device, "machine": machine, "threads": args.threads, "torch": torch.__version__}
-    print(json.dumps({**summary, "cases": results}, indent=1))
+            found["cases"].append(measured(case, args.device, args.seconds, bytes_per_second))
+            if args.out:
+                write_json(args.out, found)
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,10 @@
     results/corpora/.../bin
 
 `train`: one epoch of the run's teacher, each side by its own trainer, batch by batch in turn, so a machine that slows
-down slows both; prints tokens/s (target tokens, eos counted, as fairseq counts), their ratio and both validation losses
+down slows all; prints tokens/s (target tokens, eos counted, as fairseq counts), their ratios and the validation losses
 (bits a token). Stock is fairseq's Transformer, label-smoothed cross-entropy and Adam with nothing but `natlab.compat`.
-`distil`: beam 5 over the training side's first sentences, in chunks, in turn; prints sentences/s, the ratio, and the
-BLEU of our output against stock's.
+`distil`: beam 5 over the training side's first sentences, in chunks, in turn; prints
+sentences/s, the ratio, and the BLEU of our output against stock's. Both run on the GPU where there is one.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import json
 import logging
 import tempfile
 import time
+from collections.abc import Sequence
 from math import log
 from pathlib import Path
 
@@ -48,7 +49,14 @@ def trainer(arguments: list[str], natlab: bool):
     return kind(config, task, model, criterion)
 
 
-def stock_arguments(spec: dict, data: str, folder: str) -> list[str]:
+def now() -> float:
+    """Seconds on the clock, once the GPU has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def stock_arguments(spec: dict, data: str, folder: str, *more: str) -> list[str]:
     """The command line of stock `fairseq-train` for the same training."""
     training, size = spec["training"], spec["size"]
     arguments = [
@@ -58,9 +66,11 @@ def stock_arguments(spec: dict, data: str, folder: str) -> list[str]:
         "--weight-decay", str(training["weight_decay"]), "--clip-norm", str(training["clip_norm"]),
         "--lr-scheduler", "inverse_sqrt", "--warmup-updates", str(training["warmup"]), "--warmup-init-lr", "1e-7",
         "--max-tokens", str(training["batch_tokens"]), "--max-update", str(training["updates"]),
-        "--dropout", str(training["dropout"]), "--seed", str(spec["seed"]), "--save-dir", folder, "--cpu",
-        "--num-workers", "0", "--skip-invalid-size-inputs-valid-test",
+        "--dropout", str(training["dropout"]), "--seed", str(spec["seed"]), "--save-dir", folder,
+        "--num-workers", "0", "--skip-invalid-size-inputs-valid-test", "--distributed-world-size", "1", *more,
     ]  # fmt: skip
+    if not torch.cuda.is_available():
+        arguments.append("--cpu")
     for side in ("encoder", "decoder"):
         arguments += [f"--{side}-embed-dim", str(size["d_model"]), f"--{side}-ffn-embed-dim", str(size["d_hidden"])]
         arguments += [f"--{side}-layers", str(size[f"{side}_layers"])]
@@ -72,6 +82,7 @@ def validation_bits(trained) -> float:
     """Unsmoothed cross-entropy of the validation targets, eos counted as a token, in bits a token."""
     nll = tokens = 0.0
     for sample in trained.get_valid_iterator("valid").next_epoch_itr(shuffle=False):
+        sample, _ = trained._prepare_sample(sample)
         with torch.no_grad():
             trained.model.eval()
             _, _, logged = trained.criterion(trained.model, sample)
@@ -80,49 +91,71 @@ def validation_bits(trained) -> float:
     return nll / tokens / log(2)
 
 
-def train(args: argparse.Namespace) -> dict:
-    import natlab.config
+def trainers(spec: dict, data: str, names: Sequence[str]) -> dict:
+    """{name: trainer} of the same training: "stock" or "natlab", each as its default is or with its precision."""
     from natlab.training.train import fairseq_arguments
 
-    run = natlab.config.load_file(args.run)
-    spec = run.spec(args.dataset, run.reference, run.settings["seeds"][0])
-    data = f"results/corpora/{args.dataset}/bin"
-    with tempfile.TemporaryDirectory() as folder:
-        write_json(Path(folder) / "spec.json", spec)
-        both = {
-            "stock": trainer(stock_arguments(spec, data, folder), natlab=False),
-            "natlab": trainer(fairseq_arguments(spec, data, Path(folder)), natlab=True),
-        }
-        seconds = dict.fromkeys(both, 0.0)
-        tokens = updates = 0
-        for trained in both.values():
-            trained.begin_epoch(1)
-        for sample in both["natlab"].get_train_iterator(epoch=1).next_epoch_itr(shuffle=True):
-            if updates == args.updates:
-                break
-            for name, trained in both.items():
-                start = time.perf_counter()
-                trained.train_step([sample])
-                seconds[name] += time.perf_counter() - start
-            tokens += sample["ntokens"]
-            updates += 1
-        bits = {name: validation_bits(trained) for name, trained in both.items()}
+    made = {}
+    for name in names:
+        side, _, precision = name.partition(" ")
+        with tempfile.TemporaryDirectory() as folder:
+            if side == "stock":
+                made[name] = trainer(stock_arguments(spec, data, folder, *["--bf16"] * (precision == "bf16")), False)
+                continue
+            own = spec["training"] | ({"precision": precision} if precision else {})
+            write_json(Path(folder) / "spec.json", {**spec, "training": own})
+            made[name] = trainer(fairseq_arguments(spec, data, Path(folder)), True)
+    return made
+
+
+def training(sides: dict, updates: int | None = None, skip: int = 0) -> dict:
+    """What `train` prints of `trainers`, the last of which gives the batches: at most ``updates``, after ``skip`` that
+    do not count."""
+    seconds = dict.fromkeys(sides, 0.0)
+    tokens = made = 0
+    for trained in sides.values():
+        trained.begin_epoch(1)
+    *others, ours = sides
+    for sample in sides[ours].get_train_iterator(epoch=1).next_epoch_itr(shuffle=True):
+        if updates is not None and made == skip + updates:
+            break
+        for name, trained in sides.items():
+            start = now()
+            trained.train_step([sample])
+            seconds[name] += (now() - start) * (made >= skip)
+        tokens += sample["ntokens"] * (made >= skip)
+        made += 1
     return {
-        "updates": updates,
+        "updates": made - skip,
         "tokens_per_second": {name: tokens / spent for name, spent in seconds.items()},
-        "ratio": seconds["stock"] / seconds["natlab"],
-        "validation_bits": bits,
-        "precision": spec["training"]["precision"],
+        "ratio": {name: seconds[name] / seconds[ours] for name in others},
+        "validation_bits": {name: validation_bits(trained) for name, trained in sides.items()},
+        "precision": sides[ours].model.net.config.precision,
     }
 
 
+def train(args: argparse.Namespace) -> dict:
+    import natlab.config
+
+    run = natlab.config.load_file(args.run)
+    spec = run.spec(args.dataset, run.reference, run.settings["seeds"][0])
+    return training(trainers(spec, f"results/corpora/{args.dataset}/bin", ("stock", "natlab")), args.updates)
+
+
 def distil(args: argparse.Namespace) -> dict:
-    from natlab.decoding import decode_corpus
-    from natlab.decoding.data import Data
+    from natlab.decoding.data import device
     from natlab.models.load import load
 
-    model, _ = load(args.model)
-    data = Data(args.data)
+    return distillation(load(args.model, device())[0], args.data, args.sentences, args.chunk, args.batch_tokens)
+
+
+def distillation(model, folder: str, sentences: int, chunk: int, batch_tokens: int) -> dict:
+    """What `distil` prints of a Transformer of ours and the first sentences of a data folder."""
+    from natlab.decoding import decode_corpus
+    from natlab.decoding.data import Data
+
+    data = Data(folder)
+    from fairseq import utils
     from fairseq.data import data_utils
     from fairseq.data.language_pair_dataset import LanguagePairDataset
     from fairseq.sequence_generator import SequenceGenerator
@@ -131,54 +164,56 @@ def distil(args: argparse.Namespace) -> dict:
 
     theirs = stock_transformer(model.config, data.target)
     into_fairseq(model, theirs)
+    theirs.to(model.device)
     generator = SequenceGenerator([theirs], data.target, beam_size=5, max_len_a=1, max_len_b=50)
     sources = data.sources("train")
 
-    def stock(chunk: range) -> list[str]:
-        chosen = [sources[i] for i in chunk]
+    def stock(chosen: range) -> list[str]:
+        texts = [sources[i] for i in chosen]
         dataset = LanguagePairDataset(
-            chosen, [len(source) for source in chosen], data.source, left_pad_source=False, shuffle=False
+            texts, [len(source) for source in texts], data.source, left_pad_source=False, shuffle=False
         )
         found = {}
-        batches = data_utils.batch_by_size(dataset.ordered_indices(), dataset.num_tokens, max_tokens=args.batch_tokens)
+        batches = data_utils.batch_by_size(dataset.ordered_indices(), dataset.num_tokens, max_tokens=batch_tokens)
         for batch in batches:
             sample = dataset.collater([dataset[i] for i in batch])
-            for i, hypotheses in zip(sample["id"].tolist(), generator.generate([theirs], sample), strict=True):
+            identities = sample["id"].tolist()
+            if model.device.type == "cuda":
+                sample = utils.move_to_cuda(sample)
+            for i, hypotheses in zip(identities, generator.generate([theirs], sample), strict=True):
                 found[i] = data.text(hypotheses[0]["tokens"])
-        return [found[i] for i in range(len(chosen))]
+        return [found[i] for i in range(len(texts))]
 
-    def ours(chunk: range) -> list[str]:
+    def ours(chosen: range) -> list[str]:
         beam5 = {"kind": "beam", "beam": 5}
-        return [
-            data.text(target) for target in decode_corpus(model, [sources[i] for i in chunk], beam5, args.batch_tokens)
-        ]
+        return [data.text(target) for target in decode_corpus(model, [sources[i] for i in chosen], beam5, batch_tokens)]
 
     seconds, outputs = {"stock": 0.0, "natlab": 0.0}, {"stock": [], "natlab": []}
-    for first in range(0, args.sentences, args.chunk):
-        chunk = range(first, min(first + args.chunk, args.sentences))
+    for first in range(0, sentences, chunk):
+        chosen = range(first, min(first + chunk, sentences))
         for name, decoder in (("stock", stock), ("natlab", ours)):
-            start = time.perf_counter()
-            outputs[name] += decoder(chunk)
-            seconds[name] += time.perf_counter() - start
+            start = now()
+            outputs[name] += decoder(chosen)
+            seconds[name] += now() - start
     same = sum(a == b for a, b in zip(*outputs.values(), strict=True))
     return {
-        "sentences": args.sentences,
-        "sentences_per_second": {name: args.sentences / spent for name, spent in seconds.items()},
+        "sentences": sentences,
+        "sentences_per_second": {name: sentences / spent for name, spent in seconds.items()},
         "ratio": seconds["stock"] / seconds["natlab"],
         "bleu_against_stock": sacrebleu.corpus_bleu(
             outputs["natlab"], [outputs["stock"]], tokenize="none", force=True
         ).score,
-        "identical": same / args.sentences,
+        "identical": same / sentences,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kinds = parser.add_subparsers(dest="kind", required=True)
-    training = kinds.add_parser("train")
-    training.add_argument("--run", default="config/runs/multi30k_tiny.yaml")
-    training.add_argument("--dataset", default="multi30k_ende")
-    training.add_argument("--updates", type=int, help="stop after so many; default: one epoch")
+    epoch = kinds.add_parser("train")
+    epoch.add_argument("--run", default="config/runs/multi30k_tiny.yaml")
+    epoch.add_argument("--dataset", default="multi30k_ende")
+    epoch.add_argument("--updates", type=int, help="stop after so many; default: one epoch")
     distillation = kinds.add_parser("distil")
     distillation.add_argument("--model", required=True)
     distillation.add_argument("--data", required=True)

@@ -13,6 +13,7 @@ localrules:
     all,
     corpora,
     models,
+    measured,
     tables,
     figures,
 
@@ -40,6 +41,12 @@ rule figures:
 rule models:
     input:
         [f"results/models/{model.dataset}/{SCALE}/{model.system}/seed{model.seed}/model.pt" for model in RUN.models],
+
+
+# What is measured of the run's models, but how fast they are.
+rule measured:
+    input:
+        [f"results/measurements/{model.dataset}/{SCALE}/{model.system}/seed{model.seed}" for model in RUN.models],
 
 
 # The run's prepared corpora only: fetches whatever has to be fetched.

@@ -25,6 +25,8 @@ rule translate:
         directory("results/translations/{dataset}/{scale}/{system}/seed{seed}"),
     log:
         "results/logs/translate/{dataset}/{scale}/{system}/seed{seed}.log",
+    # A GPU is often lent for a while only: what is trained there is measured before the next training begins.
+    priority: 15 if DECODING_GPUS else 0
     threads: RUN.scale["threads"]
     resources:
         gpu=DECODING_GPUS,

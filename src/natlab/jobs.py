@@ -23,6 +23,11 @@ from natlab.training.lock import birth
 RUNS = Path("results/runs")
 
 
+def first_on_path(folder: Path) -> None:
+    """Let jobs find the programs of a folder before all others of their name."""
+    os.environ["PATH"] = os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)])
+
+
 @dataclass(frozen=True)
 class Job:
     """One job of a run.

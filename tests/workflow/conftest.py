@@ -97,7 +97,7 @@ def copied(root: Path) -> Project:
     stand_in.chmod(0o755)
     project = Project(root)
     own = "Path(sys.executable).parent"  # where the workflow has natlab from
-    project.edit("workflow/rules/common.smk", own, f'os.environ.get("STAND_IN", {own})')
+    project.edit("workflow/rules/common.smk", own, f'Path(__import__("os").environ.get("STAND_IN", {own}))')
     return project
 
 

@@ -1,10 +1,10 @@
 # The run, validated before any rule is read; what wildcards can be; helpers that turn names into files.
 import json
-import os
 import sys
 from pathlib import Path
 
 import natlab.config
+import natlab.jobs
 import natlab.report.claims
 from natlab.errors import UserError
 
@@ -14,7 +14,7 @@ except UserError as error:
     sys.exit(f"natlab: {error}")
 
 # Jobs run the natlab of this Snakemake, whatever environment is active; on a cluster's nodes, too, which read this again.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+natlab.jobs.first_on_path(Path(sys.executable).parent)
 
 SCALE = RUN.settings["scale"]
 REPORTS = f"reports/{RUN.name}"

@@ -1,6 +1,7 @@
 """The configuration: every shipped run is valid, what is wrong is refused in one line, and what a run resolves to."""
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,12 @@ def test_schemas_describe_every_key(name):
     assert list(keys(schema))
     for key, value in keys(schema):
         assert "description" in value or "const" in value, key
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "workflow/schemas").glob("*.yaml")), ids=lambda path: path.stem)
+def test_patterns_end_where_the_text_does(path):
+    """$ is also before a line break at the end, which then reaches a path or a command."""
+    assert not re.search(r'pattern: [^\n]*\$[)"\']', path.read_text(encoding="utf-8"))
 
 
 def keys(schema):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from matplotlib import pyplot
 
-from natlab.report import figures, markup, page, spec, tables
+from natlab.report import claims, figures, markup, page, spec, tables
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 RUN = {"run": "r", "scale": "demo", "seeds": [1], "corpora": {"c": "d"}, "tables": ["p/t"]}
@@ -130,6 +130,17 @@ def test_a_table_shows_its_labels_in_every_form(tmp_path, row_labels, columns):
 
     html = Cells(page.page(RUN, {"t": ("t", page._section("p/t", table))}, [])).found
     assert all(label in html for label in rows)
+
+
+@given(labels, labels)
+@example("a|b\n\nc", "# x")
+def test_claims_show_what_is_said(said, measured):
+    text = spaced(spec.one_line(said))
+    claim = {"id": "a", "claim": text, "source": text, "parts": []}
+    result = claims.Tested("a", 1, text, claims.HOLDS, measured=spaced(spec.one_line(measured)))
+    written = claims.markdown({"title": text, "paper": text, "claims": [claim]}, [result], RUN)
+    found = [spaced(cell) for cell in Cells(MARKDOWN.render(written)).found]
+    assert text == found[0] and found.count(text) >= 2 and spaced(spec.one_line(measured)) in found
 
 
 @given(st.lists(labels, min_size=1, max_size=9), st.lists(labels, min_size=1, max_size=8))

@@ -19,7 +19,7 @@ import numpy as np
 
 from natlab.errors import UserError
 from natlab.files import written_aside
-from natlab.report import bootstrap, correlation, tables
+from natlab.report import bootstrap, correlation, markup, tables
 from natlab.report import cells as resolve
 from natlab.report import spec as specs
 from natlab.report.samples import Sample, Sampler, deviations
@@ -336,16 +336,17 @@ def notes(results: list[Tested], run: Mapping) -> list[str]:
 
 def markdown(stated: Mapping, results: list[Tested], run: Mapping) -> str:
     """The claims as Markdown, a table each."""
-    text = [f"## {stated['title']}", "", f"{stated['paper']}.", ""]
+    text = [f"## {markup.markdown(stated['title'])}", "", f"{markup.markdown_line(stated['paper'])}.", ""]
     for claim in stated["claims"]:
-        text += [f"### ({claim['id']}) {claim['claim']}", "", f"{claim['source'][0].upper()}{claim['source'][1:]}.", ""]
+        source = markup.markdown_line(f"{claim['source'][:1].upper()}{claim['source'][1:]}.")
+        text += [f"### ({claim['id']}) {markup.markdown(claim['claim'])}", "", source, ""]
         text += [f"| {' | '.join(HEADS)} |", "|---|---|---|---:|---:|---:|---|---|"]
         for result in results:
             if result.claim == claim["id"]:
-                says, verdict, *rest = (part.replace("|", "\\|") for part in shown(result))
+                says, verdict, *rest = map(markup.markdown_cell, shown(result))
                 text.append(f"| {' | '.join([says, f'**{verdict}**', *rest])} |")
         text.append("")
-    return "\n".join(text) + "\n".join(f"- {note}" for note in notes(results, run)) + "\n"
+    return "\n".join(text) + "\n".join(f"- {markup.markdown_line(note)}" for note in notes(results, run)) + "\n"
 
 
 def write_csv(results: list[Tested], path: str | Path) -> None:

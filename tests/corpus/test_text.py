@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from natlab.corpus import text
 from natlab.corpus.text import aligned, batches, folder_aside, in_order
 from natlab.errors import UserError
 
@@ -46,3 +47,15 @@ def test_folder_appears_whole_or_not_at_all(tmp_path):
         (folder / "b").write_text("2")
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "a"]
+
+
+@pytest.mark.parametrize("name", ["out", ".out.part"])
+def test_a_folder_that_cannot_be_removed_is_named(tmp_path, monkeypatch, name):
+    def refused(folder, ignore_errors=False):
+        if folder.name == name and not ignore_errors:
+            raise PermissionError(13, "Permission denied", str(folder))
+
+    (tmp_path / name).mkdir()
+    monkeypatch.setattr(text.shutil, "rmtree", refused)
+    with pytest.raises(PermissionError, match=name), folder_aside(tmp_path / "out"):
+        pass

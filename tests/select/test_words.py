@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natlab.corpus.binarise import SPECIALS, write_mmap
+from natlab.corpus.binarise import OWN, SPECIALS, read_symbols, symbol_index, write_mmap
 from natlab.corpus.bpe import joined
 from natlab.errors import UserError
 from natlab.select.words import Sentences, Words, word
 
-SYMBOLS = ["a", "b", "ab", "a@@", "b@@", "ab@@", "ba@@", "é@@", ","]
+SYMBOLS = ["a", "b", "ab", "a@@", "b@@", "ab@@", "ba@@", "é@@", ",", "</s>"]
 sentence = st.lists(st.sampled_from([*SYMBOLS, "<unk>"]), min_size=1, max_size=12)
 
 
 def binarised(folder: Path, lines: list[str]) -> tuple[Words, Sentences]:
-    index = {symbol: number for number, symbol in enumerate((*SPECIALS, *SYMBOLS))}
-    (folder / "dict.txt").write_text("".join(f"{symbol} 1\n" for symbol in SYMBOLS), encoding="utf-8")
-    write_mmap(lines, index, folder / "side")
+    flagged = (f"{symbol} 1{OWN if symbol in SPECIALS else ''}\n" for symbol in SYMBOLS)
+    (folder / "dict.txt").write_text("".join(flagged), encoding="utf-8")
+    write_mmap(lines, symbol_index(read_symbols(folder / "dict.txt")), folder / "side")
     return Words(folder / "dict.txt"), Sentences(folder / "side")
 
 

@@ -30,14 +30,19 @@ def folder_aside(out: str | Path) -> Iterator[Path]:
     """A folder to fill beside ``out``; it takes the name ``out`` only when the block ends without an error."""
     out = Path(out)
     aside = out.with_name(f".{out.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
+    _remove(aside)
     aside.mkdir(parents=True)
     try:
         yield aside
-        shutil.rmtree(out, ignore_errors=True)
+        _remove(out)
         os.replace(aside, out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():  # what cannot be removed, somebody else's, is an error
+        shutil.rmtree(folder)
 
 
 def read(path: str | Path) -> Iterator[str]:

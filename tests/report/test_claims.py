@@ -4,6 +4,7 @@ import argparse
 import copy
 import csv
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ import yaml
 
 from natlab.errors import UserError
 from natlab.files import write_json
-from natlab.report import claims
+from natlab.report import bootstrap, claims
 from natlab.report.claims import HOLDS, REFUTED, UNDECIDED, UNMEASURED
+from natlab.report.samples import Sample
 
 RUN = {
     "run": "r",
@@ -294,6 +296,25 @@ def test_what_one_seed_shows_must_exceed_2_8_deviations_of_others(tmp_path, diff
     if apart is not None:
         expected = f"one seed, with the deviation of others: below {2.8 * apart:.2f} undecided"
     assert part.rests_on == f"sentences; {expected}"
+
+
+@pytest.mark.parametrize(("of_seeds", "of_sentences"), [(1, 0.1), (1, 1.5), (0.01, 1)])
+def test_one_seed_of_equals_is_called_better_in_a_twentieth_of_cases_or_fewer(of_seeds, of_sentences):
+    """Simulated: two equally good systems of which one seed was trained, and how far seeds lie apart is known."""
+    rng = np.random.default_rng(0)
+    drawn = {}
+    sampler = SimpleNamespace(run=RUN | {"seeds": [1]}, cell=lambda asked: drawn[asked.readings[0].system])
+    part = {"says": "better", "comparison": {"higher": {"system": "x"}, "than": [{"system": "y"}]}}
+    stated = STATED | {"claims": [{"id": "b", "parts": [part]}]}
+    verdicts = []
+    for _ in range(1000):
+        for system in "xy":
+            values = rng.normal(0, of_seeds) + rng.normal(0, of_sentences * 5, 50)
+            again = np.concatenate([[values.mean()], bootstrap.resampled(list(values), "test")])
+            noise = np.concatenate([[0.0], bootstrap.noise(of_seeds, system)])
+            drawn[system] = Sample({1: again}, noise, sentences=True)
+        verdicts += [result.verdict for result in claims.tested(stated, {}, sampler)]
+    assert 0.01 < verdicts.count(HOLDS) / 1000 < 0.07 and 0.01 < verdicts.count(REFUTED) / 1000 < 0.07
 
 
 @pytest.mark.parametrize("of", [{"dataset": "ds2"}, {"metric": "chrf"}])

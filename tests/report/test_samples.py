@@ -49,7 +49,7 @@ def sampler(tmp_path):
 def test_a_difference_is_taken_draw_by_draw(sampler):
     """The gap is the same in all sentences, so that no draw of them changes it; each side varies."""
     gap, at = (sampler.column(SPEC, 0, key) for key in ("gap", "at"))
-    assert set(gap.by_seed) == {1, 2} and gap.sentences and not gap.fixed
+    assert set(gap.by_seed) == {1, 2} and gap.sentences
     assert gap.by_seed[1] == pytest.approx(20) and at.by_seed[1].std() > 2
     assert at.by_seed[1].shape == (1 + bootstrap.RESAMPLES,)
     ratio = sampler.column(SPEC, 0, "ratio").by_seed[2]
@@ -58,7 +58,8 @@ def test_a_difference_is_taken_draw_by_draw(sampler):
 
 def test_a_value_that_follows_from_what_a_row_is_does_not_vary(sampler):
     fixed, exact = (sampler.column(SPEC, 0, key) for key in ("l_input", "exact"))
-    assert fixed.fixed and (fixed.over([1, 2]) == pytest.approx(0.25)) and exact.over([1]) == pytest.approx(0.9)
+    assert fixed.over([1, 2]) == pytest.approx(0.25) and exact.over([1]) == pytest.approx(0.9)
+    assert fixed.sentences and exact.sentences and not fixed.noise.any()
     target, both = (sampler.column(SPEC, 0, key) for key in ("l_target", "all"))
     assert both.by_seed[1] == pytest.approx(target.by_seed[1] + 0.25) and both.noise == pytest.approx(target.noise)
 
@@ -71,6 +72,17 @@ def test_one_seed_has_the_noise_of_its_readings(sampler):
     assert gap.over([1])[1:].std() == pytest.approx(gap.noise[1:].std()) and gap.over([1])[0] == pytest.approx(20)
     assert gap.over([1, 2]) == pytest.approx(20)  # two seeds say themselves how far they lie apart
     assert sampler.column(SPEC, 0, "ratio").noise is None
+
+
+def test_a_search_among_models_is_not_resampled(sampler, tmp_path):
+    """The smallest Transformer that reaches a NAT's BLEU, in % of its parameters (MPLE, Table 5)."""
+    for system, size in (("at", 3e6), ("nat", 6e6)):
+        for seed in (1, 2):
+            measure(tmp_path, system, seed, "loss", "parameters", size, None)
+    against = {"systems": ["at"], "decoding": "argmax"}
+    described = {"metric": "bracket/ratio_to", "corpus": "one", "system": "nat", "decoding": "argmax"}
+    found = sampler.cell(cells.resolved({**described, "against": against}, RUN))
+    assert found.by_seed[1] == pytest.approx(50) and not found.sentences and found.noise is None
 
 
 def test_nothing_measured(sampler):

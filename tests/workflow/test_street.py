@@ -33,7 +33,7 @@ def street(tmp_path_factory, copy_of_workflow):
     write(
         "scales/test.yaml",
         {
-            "teacher": TRAINING, "student": TRAINING, "finetune": {"updates": 5},
+            "teacher": TRAINING, "student": TRAINING, "finetune": {"updates": 5, "warmup": 1},
             "distil": {"beam": 2, "batch_tokens": 1000, "shards": 2},
             "latency": {"sentences": 3, "warmup": 1}, "threads": 1, "gpus": 0,
         },
@@ -44,6 +44,7 @@ def street(tmp_path_factory, copy_of_workflow):
             "run": "street", "scale": "test", "seeds": [1],
             "corpora": {"wmt14_ende": "small", "synthetic_b": "small_noise"},
             "tables": ["mple/table1", "mple/table2", "mple/table4"],
+            "claims": ["mple/claims"],
             "systems": ["transformer", "vanilla_raw", "vanilla_kd", "glat_kd"],
         },
     )  # fmt: skip
@@ -65,6 +66,19 @@ def test_the_report_has_its_tables_and_every_measurement(street):
     assert measured["WMT14 En-De", "gap"] == pytest.approx(at - nat)
     assert ("WMT16 En-Ro", "bleu_at") not in measured  # nothing stands there in this run
     assert ("Synthetic B", "c") in measured and ("Synthetic B", "c_exact") not in measured
+
+
+def test_claims_are_tested_on_sentences_of_translations_losses_and_proxy_targets(street):
+    with open(street.root / "reports/street/claims/mple.claims.csv", encoding="utf-8", newline="") as file:
+        found = {(row["claim"], row["part"]): row for row in csv.DictReader(file)}
+    measured = {key: row for key, row in found.items() if row["verdict"] != "not measured"}
+    # the gap and C; KD's target BLEU; Input Sampling's BLEU and confidence; L_NAT and C
+    assert set(measured) == {("a", "1"), ("c", "1"), ("e", "3"), ("g", "3"), ("i", "2")}
+    for row in measured.values():
+        assert row["verdict"] == "undecided" and row["rests_on"] == "sentences; one seed, others unknown"
+        assert 0 <= float(row["confidence"]) <= 1 and float(row["low"]) <= float(row["high"])
+        assert row["tests"] == "5"
+    assert float(found["g", "3"]["low"]) < float(found["g", "3"]["high"])
 
 
 def test_c_is_the_difference_of_the_losses(street):

@@ -23,13 +23,12 @@ class Sample:
 
     by_seed: arrays [1 + RESAMPLES], what was measured and then what other draws of the sentences give; noise: the same
     of how another seed would differ, by a deviation known from other runs, None where none is known; sentences: whether
-    all of it was resampled by sentences; fixed: whether nothing could have come out otherwise.
+    all of it was resampled by sentences, as far as it depends on any.
     """
 
     by_seed: dict[int, np.ndarray]
     noise: np.ndarray | None
     sentences: bool
-    fixed: bool = False
 
     def over(self, seeds: Iterable[int]) -> np.ndarray:
         """The value over these seeds, [1 + RESAMPLES]: their mean, and then their weighted means; of one seed, its own
@@ -69,9 +68,11 @@ class Sampler:
             value = resolve.value(asked, values)
             if value is None:
                 continue
-            if any(again is None for again in resampled):
-                sentences, resampled = False, [np.full(bootstrap.RESAMPLES, value) for value in values]
-            by_seed[seed] = np.concatenate([[value], resolve.value(asked, resampled)])
+            if asked.metric in resolve.BRACKET or any(again is None for again in resampled):
+                sentences, again = False, np.full(bootstrap.RESAMPLES, value)
+            else:
+                again = resolve.value(asked, resampled)
+            by_seed[seed] = np.concatenate([[value], again])
         return Sample(by_seed, self._noise(asked), sentences) if by_seed else None
 
     def column(self, spec: Mapping, number: int, key: str) -> Sample | None:
@@ -89,7 +90,7 @@ class Sampler:
 
     def _constant(self, value: float) -> Sample:
         array = np.full(1 + bootstrap.RESAMPLES, float(value))
-        return Sample(dict.fromkeys(self.run["seeds"], array), np.zeros_like(array), sentences=True, fixed=True)
+        return Sample(dict.fromkeys(self.run["seeds"], array), np.zeros_like(array), sentences=True)
 
     def _reading(self, reading: resolve.Reading, dataset: str, seed: int) -> tuple[float, np.ndarray | None] | None:
         """(value, resampled values [RESAMPLES] if its sentences' parts were kept); None where nothing was measured."""
@@ -123,7 +124,6 @@ def _derived(kind: str, parts: list[Sample]) -> Sample:
         {seed: combine(*(part.by_seed[seed] for part in parts)) for seed in sorted(seeds)},
         combine(*noises) if linear else None,
         all(part.sentences for part in parts),
-        all(part.fixed for part in parts),
     )
 
 

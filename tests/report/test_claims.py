@@ -423,3 +423,13 @@ def test_refused_in_one_line(tmp_path, change, message):
     with pytest.raises(UserError, match=message) as refused:
         results(tmp_path, stated)
     assert "\n" not in str(refused.value) and "claims.yaml" in str(refused.value)
+
+
+def test_markdown_shows_any_text_as_it_stands(tmp_path):
+    stated = copy.deepcopy(STATED)
+    stated["claims"][1]["claim"] = "A * and <b>"
+    stated["claims"][1]["parts"][0]["says"] = "a | b is *better*"
+    compared(tmp_path, 30, 20, 10)
+    results(tmp_path, stated)
+    text = (tmp_path / "out.md").read_text()
+    assert r"### (b) A * and \<b>" in text and r"| a \| b is \*better\* | **holds** |" in text

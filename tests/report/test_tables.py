@@ -1,6 +1,7 @@
 """Tables from measurements: means, deviations, differences, and cells that stay empty."""
 
 import argparse
+import copy
 import re
 import shutil
 import subprocess
@@ -332,3 +333,15 @@ def test_every_source_of_a_cell_is_read(results):
                 path.rename(path.with_suffix(".away"))
                 assert 1 not in built(results).entries[cell.row, cell.column].seeds
                 path.with_suffix(".away").rename(path)
+
+
+def test_a_table_of_ours_has_no_published_lines(tmp_path):
+    spec = copy.deepcopy(SPEC)
+    for column in spec["columns"]:
+        column |= {"measured_only": True, "note": "ours"}
+    for row in spec["rows"]:
+        row.pop("published", None)
+    table = tables.build(spec, RUN, tmp_path / "m", tmp_path / "c")
+    assert {kind for _, kind, _ in tables.lines(table)} == {"measured"}
+    text = "\n".join(tables.notes(table))
+    assert "published" not in text and "not in the paper" not in text

@@ -23,7 +23,8 @@ def test_wmt14_at_the_papers_scale(fresh):
     rows = {row[0]: row[1:] for line in lines if len(row := line.split()) == 5 and row[1].isdigit()}
     # four teachers distil train in 16 shards, and valid and test
     assert rows["train"][0] == "39" and rows["distil"][0] == "72"
-    # eight teachers of 100,000 updates, 22 students of 300,000, one of 400,000, the others of fewer: 160 V100-hours the vanilla one
+    # eight teachers of 100,000 updates, 22 students of 300,000, one of 400,000, the others of fewer: 160 V100-hours the
+    # vanilla one
     assert 22 * 160 < float(rows["train"][2]) < 1.5 * 22 * 160
     assert float(rows["total"][2]) > float(rows["train"][2])
     for part in (

@@ -8,6 +8,8 @@ from math import atanh, copysign, inf, sqrt, tanh
 from statistics import NormalDist, correlation
 from typing import TYPE_CHECKING, NamedTuple
 
+from natlab.report.spec import of_paper
+
 if TYPE_CHECKING:
     from natlab.report.tables import Table
 
@@ -115,15 +117,16 @@ def sweep(table: "Table", asked: dict, kind: str) -> dict[float, Correlation]:
 def notes(table: "Table") -> list[str]:
     """What a table's correlations come to, a line each, ready to stand below it."""
     labels = {column["key"]: column["label"] for column in table.spec["columns"]}
+    kinds = ("measured", "published") if of_paper(table.spec) else ("measured",)
     text = []
     for asked in table.spec.get("correlations", ()):
         parts = [
             f"{kind} {said(result)}" if (result := of_columns(table, asked["x"], asked["y"], kind)) else f"{kind} –"
-            for kind in ("measured", "published")
+            for kind in kinds
         ]
         printed = f"; the paper prints |r| = {asked['printed']}" if "printed" in asked else ""
         text.append(f"Pearson's r of {labels[asked['x']]} with {labels[asked['y']]}: {', '.join(parts)}{printed}.")
-        for kind in ("measured", "published") if "sweep" in asked else ():
+        for kind in kinds if "sweep" in asked else ():
             if swept := sweep(table, asked, kind):
                 values = ", ".join(f"{beta:g}: {number(result.r)}" for beta, result in swept.items())
                 text.append(f"The same r, {kind}, with β of {values}.")

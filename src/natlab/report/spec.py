@@ -23,6 +23,11 @@ def kind(value: dict) -> str:
     return "figures" if "draw" in value else "tables"
 
 
+def of_paper(spec: dict) -> bool:
+    """Whether a table is one of the paper: one of ours has no column that the paper prints."""
+    return not all(column.get("measured_only") for column in spec["columns"])
+
+
 def load_run(path: str | Path) -> dict:
     """The run's file in ``path``; whether what it names exists is ``natlab check``'s concern."""
     run = read_yaml(path)

@@ -253,12 +253,13 @@ def head(column: dict) -> str:
 def lines(table: Table) -> list[tuple[dict, str, list[str]]]:
     """The body as (row, kind, texts by column), kind being published, measured or difference.
 
-    A row of ours has no published line, a quoted one that alone; the difference line stands where there is one.
+    A row of ours has no published line, nor has any of a table of ours; a quoted one has that alone; the difference
+    line stands where there is one.
     """
     body = []
     for n, row in enumerate(table.spec["rows"]):
         entries = [(column, table.entries[n, column["key"]]) for column in table.spec["columns"]]
-        if not row.get("ours"):
+        if specs.of_paper(table.spec) and not row.get("ours"):
             body.append((row, "published", [_published(c, e) for c, e in entries]))
         if row.get("quoted"):
             continue
@@ -284,18 +285,20 @@ def notes(table: Table) -> list[str]:
     asked = resolve.cells(spec, run)
     corpora = dict.fromkeys(cell.corpus for cell in asked)
     stands = [f"{run['corpora'].get(corpus, 'nothing')} for {corpus}" for corpus in corpora]
+    printed = specs.of_paper(spec)
+    difference = "Difference: measured less published. " if printed else ""
     text = [
         f"Measured: run {run['run']}, scale {run['scale']}, {seeds}{spread}.",
-        f"Difference: measured less published. {EMPTY}: nothing measured.",
+        f"{difference}{EMPTY}: nothing measured.",
     ]
     if stands:
         text.append(f"Datasets: {', '.join(stands)}.")
-    if any(run["corpora"].get(corpus, corpus) != corpus for corpus in corpora):
+    if printed and any(run["corpora"].get(corpus, corpus) != corpus for corpus in corpora):
         text.append("Where another dataset stands for the paper's, a difference is not one of reproduction.")
     text += correlation.notes(table)
     for column in spec["columns"]:
         if "note" in column:
-            only = " (not in the paper)" if column.get("measured_only") else ""
+            only = " (not in the paper)" if printed and column.get("measured_only") else ""
             text.append(f"{column['label']}{only}: {column['note']}.")
     if any(row.get("ours") for row in spec["rows"]):
         text.append("Rows marked * are not in the paper's table.")

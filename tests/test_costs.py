@@ -212,6 +212,13 @@ def test_a_corpus_that_can_be_had_here_is_looked_into(costs_of, tmp_path, monkey
     assert costs.download("example.org/de.gz") == path.stat().st_size
     assert not list(tmp_path.glob("results/corpora/*"))
 
+    file = tmp_path / "config/datasets/own.yaml"
+    in_bpe = file.read_text(encoding="utf-8").replace("700", '"given"').replace("moses", "none")
+    file.write_text(in_bpe, encoding="utf-8")
+    again = costs_of("config/runs/multi30k_tiny.yaml")
+    again.run.root = tmp_path
+    assert again.corpus("own").vocabulary == (12, 12), "the words of both sides"
+
     path.write_bytes(b"no gzip")
     again = costs_of("config/runs/multi30k_tiny.yaml")
     again.run.root = tmp_path

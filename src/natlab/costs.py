@@ -24,6 +24,7 @@ from natlab import devices
 from natlab.config import SCHEMAS, Run
 from natlab.corpus import dataset as dataset_files
 from natlab.corpus.extract import extract
+from natlab.corpus.text import read
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.jobs import Job
@@ -272,12 +273,16 @@ class Costs:
         return None
 
     def _of_folder(self, dataset: str, folder: Path, source: str) -> Corpus:
-        """Of a folder of sentences: its tokens by its bytes, its vocabulary by the merges."""
+        """Of a folder of sentences: its tokens by its bytes, its vocabulary by the merges, or where it comes in BPE by
+        its words."""
         splits = read_json(folder / "stats.json")["splits"]
         pairs, valid, test = (splits[split]["pairs_out"] for split in dataset_files.SPLITS)
-        longer = max((folder / f"train.{side}").stat().st_size for side in dataset_files.SIDES)
-        tokens = longer / self.table["disk"]["corpus_bytes_per_token"][folder.name]
-        words = self.run.dataset(dataset)["bpe"]["merges"]
+        sides = [folder / f"train.{side}" for side in dataset_files.SIDES]
+        tokens = max(side.stat().st_size for side in sides) / self.table["disk"]["corpus_bytes_per_token"][folder.name]
+        described = self.run.dataset(dataset)
+        words = described["bpe"]["merges"]
+        if dataset_files.in_bpe(described):
+            words = len({word for side in sides for line in read(side) for word in line.split()})
         return Corpus(pairs, valid, test, tokens / max(1, pairs) + 1, (words, words), source)
 
     def _of_files(self, dataset: str) -> Corpus | None:

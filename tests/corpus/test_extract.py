@@ -174,12 +174,12 @@ def test_tatoeba_split_shares_no_sentence(pairs, valid, test, seed):
         assert sum(map(len, used)) == len(set.union(*used))
 
 
-def document(name, *parts):
+def document(name, *parts, more=""):
     made = (
         f"<{tag}>" + "".join(f'<p><seg id="{i}">{s}</seg></p>\n' for i, s in segments.items()) + f"</{tag.split()[0]}>"
         for tag, segments in parts
     )
-    return f'<doc id="{name}" origlang="en">{"".join(made)}</doc>\n'
+    return f'<doc id="{name}" origlang="en"{more}>{"".join(made)}</doc>\n'
 
 
 def wmt21(*documents):
@@ -188,9 +188,10 @@ def wmt21(*documents):
 
 SRC, A, B = 'src lang="en"', 'ref lang="de" translator="A"', 'ref lang="de" translator="B"'
 WMT21 = [
-    document("one", (SRC, {1: "E11", 2: "E12"}), (A, {1: "A11", 2: "A12"}), (B, {2: "B12", 1: "B11"})),
+    document("one", (SRC, {1: "E11", 2: "E12"}), (B, {2: "B12", 1: "B11"}), (A, {1: "A11", 2: "A12"})),
     document("two", (SRC, {1: "E21\nE"}), ('hyp system="S" lang="de"', {1: "S21"}), (B, {1: "B21"})),
-    document("testsuite", (SRC, {1: "E31"})),
+    document("suite", (SRC, {1: "E31"}), (A, {1: "A31"}), more=' testsuite="s"'),
+    document("five", (SRC, {1: "E51"})),
     document("four", (SRC, {1: "E41", 2: "E42"}), (A, {1: "A41", 2: ""})),
 ]
 ENGLISH = ["E11", "E12", "E21 E", "E41"]
@@ -218,7 +219,7 @@ def test_one_file_of_wmt21_has_both_sides_and_further_references(corpus, capsys,
 
 def test_two_files_of_wmt21_pair_by_document_and_segment(corpus):
     corpus.add("one", wmt21(*WMT21), "one.xml")
-    corpus.add("two", wmt21(WMT21[3], WMT21[0].replace("E1", "X1"), WMT21[1]), "two.xml")
+    corpus.add("two", wmt21(WMT21[-1], WMT21[0].replace("E1", "X1"), WMT21[1]), "two.xml")
     text = corpus.extract(test=[{"en": "one", "de": "two"}])
     assert text["test.src"] == ENGLISH and text["test.tgt"] == ["A11", "A12", "B21", "A41"]
     corpus.add("other", wmt21(document("none", (SRC, {1: "E"}), (A, {1: "A"}))), "other.xml")

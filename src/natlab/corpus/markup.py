@@ -1,9 +1,10 @@
 """Segment files: WMT's, NIST's and TED's SGML and XML, parsed, not read line by line.
 
 Until WMT20 a file is one text: a source, or its translation by one or several people (``sysid``). Since WMT21 each
-document has its source, its references, each by a ``translator``, and systems' outputs. Only ``<seg>`` is read of both,
-not the titles and the like around it. Published files are not all well-formed: capitals, attributes without quotes,
-segments that are never closed, and ``<`` and ``&`` that mean themselves are understood.
+document has its source, its references, each by a ``translator``, and systems' outputs; documents of a ``testsuite``
+are no part of the test set. Only ``<seg>`` is read, not the titles and the like around it. Published files are not all
+well-formed: capitals, attributes without quotes, segments that are never closed, and ``<`` and ``&`` that mean
+themselves are understood.
 """
 
 import html
@@ -36,7 +37,7 @@ class Key(NamedTuple):
 class Text(NamedTuple):
     """What a segment file says in one language.
 
-    sentences: of each segment, in the file's order, by translator ("" of a source), the file's first one first; mixed:
+    sentences: of each segment, in the file's order, by translator ("" of a source), by their names; mixed:
     whether the file is one of several texts, where a segment may lack a translation.
     """
 
@@ -73,11 +74,11 @@ def read_text(path: Path, language: str) -> Text:
         raise UserError(f"{path}: has no text in {language}, but in {languages}; name the file that has it")
     role = "src" if any(place.role == "src" for place, _, _ in found) else found[0][0].role
     found = [row for row in found if row[0].role == role]
-    translators = dict.fromkeys(place.translator for place, _, _ in found)
-    of: dict[Key, dict[str, str]] = {}
+    translators = sorted({place.translator for place, _, _ in found})
+    of: dict[Key, dict[str, str]] = {key: {} for _, key, _ in parser.found}
     for place, key, sentence in found:
-        of.setdefault(key, {})[place.translator] = sentence
-    return Text({key: {by: of[key][by] for by in translators if by in of[key]} for key in of}, mixed)
+        of[key][place.translator] = sentence
+    return Text({key: {by: of[key][by] for by in translators if by in of[key]} for key in of if of[key]}, mixed)
 
 
 class _Place(NamedTuple):
@@ -97,7 +98,7 @@ class _Parser(HTMLParser):
         super().__init__()
         self.found: list[tuple[_Place, Key, str]] = []
         self.seen: Counter[tuple[_Place, str, str]] = Counter()
-        self.tmx = self.parted = False
+        self.tmx = self.parted = self.other = False
         self.place = _Place("", "", "")
         self.document = self.segment = self.set = ""
         self.documents = self.segments = 0
@@ -115,6 +116,7 @@ class _Parser(HTMLParser):
             self.place = _Place(SETS[tag], _code(given.get("srclang" if tag == "srcset" else "trglang", "")), self.set)
         elif tag == "doc":
             self.documents, self.segments, self.parts = self.documents + 1, 0, Counter()
+            self.other = "testsuite" in given
             self.document = given.get("docid") or given.get("id") or str(self.documents)
             if self.place.role != "src":  # whose documents may have the system "ref"
                 self.place = self.place._replace(translator=given.get("sysid") or self.set)
@@ -123,7 +125,7 @@ class _Parser(HTMLParser):
             self.parts[tag] += 1
             by = given.get("translator") or given.get("system") or str(self.parts[tag])
             self.place = _Place(tag, _code(given.get("lang", "")), "" if tag == "src" else by)
-        elif tag == "seg":
+        elif tag == "seg" and not self.other:
             self.segments += 1
             identity = given.get("id")
             # NIST's tools write 001 for 1

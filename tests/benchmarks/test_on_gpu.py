@@ -6,9 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -53,8 +55,8 @@ def tool(path: Path, does: str) -> None:
     path.chmod(0o755)
 
 
-def on_gpu(root: Path, *stages: str, **environment: str) -> subprocess.CompletedProcess:
-    """The script at toy size. Of the tools, compute-sanitizer fails, and the compiler takes no time to optimise."""
+def on_gpu(root: Path, *stages: str, **environment: str) -> subprocess.Popen:
+    """The script at toy size, started. Of the tools, compute-sanitizer fails, and the compiler does not optimise."""
     tool(root / "bin/compute-sanitizer", "exit 9")
     tool(root / "bin/quick", 'exec c++ "$@" -O0')
     variables = {
@@ -63,7 +65,7 @@ def on_gpu(root: Path, *stages: str, **environment: str) -> subprocess.Completed
         **{"NATLAB_GPU_RUN": "config/runs/toy.yaml", "CUDA_VISIBLE_DEVICES": "", **environment},
     }
     command = ["bash", "benchmarks/on_gpu.sh", "--toy", *stages]
-    return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True)
+    return subprocess.Popen(command, cwd=root, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wheel(folder: Path) -> None:
@@ -81,11 +83,13 @@ def wheel(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """(a checkout in which all stages have run, what the script said)."""
+    """(a checkout in which all stages have run, the script's exit status, what it said, its errors)."""
     root = checkout(tmp_path_factory.mktemp("gpu"))
     wheel(root / "build/gpu_pack/wheels")
     (root / "build/gpu_pack/commit").write_text("c0ffee\n", encoding="utf-8")
-    return root, on_gpu(root, "evidence", "install", "speed", "kernels")
+    script = on_gpu(root, "evidence", "install", "speed", "kernels")
+    said = script.communicate()
+    return root, script.returncode, *said
 
 
 def found(root: Path) -> dict:
@@ -93,18 +97,18 @@ def found(root: Path) -> dict:
 
 
 def test_stages_run_in_their_order_and_one_that_fails_stops_none(measured):
-    root, said = measured
+    root, status, _, errors = measured
     steps = {(step["stage"], step["step"]): step["status"] for step in found(root)["steps"]}
     log = (root / "build/gpu/out/on_gpu.log").read_text(encoding="utf-8")
     assert list(dict.fromkeys(stage for stage, _ in steps)) == ["install", "kernels", "speed", "evidence"]
     assert steps.pop(("kernels", "sanitizer")) == "9"
     assert set(steps.values()) == {"0"}, log
-    assert said.returncode == 1 and said.stderr == ""
+    assert status == 1 and errors == ""
 
 
 def test_the_table_comes_last_and_says_what_was_measured(measured):
-    root, said = measured
-    table = said.stdout[said.stdout.index("no GPU; commit c0ffee; ") :]
+    root, _, said, _ = measured
+    table = said[said.index("no GPU; commit c0ffee; ") :]
     assert len(table.splitlines()) < 60
     for row in ("5 tests, 0 failures", "assign 64 x 16 x 16 ", "training table6_1, tokens/s", "latency glat_kd npd7 b",
                 "distillation, sentences/s", "transformer beam5 ", "kernels: sanitizer +failed \\(9\\)"):  # fmt: skip
@@ -168,15 +172,26 @@ def test_what_was_whole_is_made_again_elsewhere_only_if_a_source_has_changed(mea
     assert not {rule for rule, *_ in again} & {"grammar", "clean", "bpe", "binarise"}
 
 
-def test_at_its_deadline_it_packs_what_is_whole_and_the_next_call_goes_on(measured, tmp_path):
-    """Students that would train for days are told to end. One's candidates are the teacher's to choose among."""
+def test_told_to_end_it_packs_what_is_whole_and_the_next_call_goes_on(measured, tmp_path):
+    """Students that would train for days. The teacher is still to choose among the candidates of one."""
     root = tmp_path / "first"
     shutil.copytree(measured[0], root, symlinks=True, ignore=shutil.ignore_patterns("out"))
     scale = yaml.safe_dump({**SCALE, "student": {**TRAINING, "updates": 10**6}})
     (root / "config/scales/toy.yaml").write_text(scale, encoding="utf-8")
-    on_gpu(root, "evidence", NATLAB_GPU_SECONDS="35")
-    steps = {step["step"]: step["status"] for step in found(root)["steps"]}
-    assert steps == {"seed 1": "124", "pack": "0", "mple/table3": "0"}
+    curves = "results/checkpoints/toy/toy/vanilla_kd/seed1/*/curve.jsonl"
+    before = set(root.glob(curves))
+    script = on_gpu(root, "evidence")
+    while script.poll() is None and set(root.glob(curves)) == before:
+        time.sleep(0.1)
+    [limited] = psutil.Process(script.pid).children()
+    limited.terminate()  # `timeout`, which ends Snakemake and its jobs as it does when the time is over
+    script.communicate()
+    log = (root / "results/logs/train/toy/toy/vanilla_kd/seed1.log").read_text(encoding="utf-8")
+    assert "SIGTERM: saved at update" in log
+    assert [(step["step"], step["status"]) for step in found(root)["steps"]][1:] == [
+        ("pack", "0"),
+        ("mple/table3", "0"),
+    ]
     out = root / "build/gpu/out"
     assert {path.name for path in out.glob("*.xz")} == {"corpora.tar.xz", "seed1.tar.xz", "transformer.seed1.tar.xz"}
     other = restored(out, tmp_path / "second")
@@ -187,6 +202,14 @@ def test_at_its_deadline_it_packs_what_is_whole_and_the_next_call_goes_on(measur
     whole, rounded = (load(folder / model)[0].state_dict() for folder in (root, other))
     for name, value in rounded.items():
         assert torch.equal(value, whole[name].bfloat16().float()), name
+
+
+def test_when_its_time_is_over_it_ends(measured, tmp_path):
+    root = tmp_path / "checkout"
+    shutil.copytree(measured[0], root, symlinks=True, ignore=shutil.ignore_patterns("out"))
+    on_gpu(root, "speed", "kernels", NATLAB_GPU_SECONDS="1").communicate()
+    steps = {step["step"]: step["status"] for step in found(root)["steps"]}
+    assert steps == {"tests": "124", "benchmarks": "124", "sanitizer": "9", "speed": "124"}
 
 
 def test_without_a_gpu_it_refuses_to_measure(tmp_path):

@@ -300,7 +300,7 @@ def notes(table: Table) -> list[str]:
         if "note" in column:
             only = " (not in the paper)" if printed and column.get("measured_only") else ""
             text.append(f"{column['label']}{only}: {column['note']}.")
-    if any(row.get("ours") for row in spec["rows"]):
+    if printed and any(row.get("ours") for row in spec["rows"]):
         text.append("Rows marked * are not in the paper's table.")
     if any(row.get("reference") for row in spec["rows"]):
         text.append("ref.: what the column's values are relative to.")

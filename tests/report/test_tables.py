@@ -345,3 +345,4 @@ def test_a_table_of_ours_has_no_published_lines(tmp_path):
     assert {kind for _, kind, _ in tables.lines(table)} == {"measured"}
     text = "\n".join(tables.notes(table))
     assert "published" not in text and "not in the paper" not in text
+    assert all(f"| {row['label']}" in tables.markdown(table) for row in spec["rows"])

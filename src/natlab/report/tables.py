@@ -319,11 +319,11 @@ def standing(row: dict, run: dict) -> str:
     return "" if dataset == corpus else dataset
 
 
-def row_head(row: dict, kind: str, run: dict) -> str:
+def row_head(row: dict, kind: str, table: Table) -> str:
     """The first column of a line: the row's label at its first line, what stands for its corpus at the measured one."""
-    if kind == "published" or row.get("ours"):
+    if kind == "published" or row.get("ours") or not specs.of_paper(table.spec):
         return label(row)
-    return standing(row, run) if kind == "measured" else ""
+    return standing(row, table.run) if kind == "measured" else ""
 
 
 def markdown(table: Table) -> str:
@@ -331,7 +331,7 @@ def markdown(table: Table) -> str:
     spec = table.spec
     grid = [["", "", *(head(column) for column in spec["columns"])]]
     for row, kind, texts in lines(table):
-        grid.append([row_head(row, kind, table.run), kind, *texts])
+        grid.append([row_head(row, kind, table), kind, *texts])
     grid = [[markup.markdown_cell(text) for text in line] for line in grid]
     widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
     padded = [
@@ -354,7 +354,7 @@ def latex(table: Table) -> str:
     for row, kind, texts in lines(table):
         if row is not before and before is not None:
             body.append(r"\midrule" if row.get("group") != before.get("group") else r"\addlinespace[1pt]")
-        cells = [row_head(row, kind, table.run), kind, *texts]
+        cells = [row_head(row, kind, table), kind, *texts]
         body.append(" & ".join(markup.latex(text) for text in cells) + r" \\")
         before = row
     caption = f"{spec['title']}. {spec['paper']}, {spec['table']}. {spec.get('caption', '')}".rstrip()

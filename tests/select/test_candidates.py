@@ -11,7 +11,7 @@ from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_m
 from natlab.corpus.bpe import joined
 from natlab.errors import UserError
 from natlab.kernels import use
-from natlab.select import candidates
+from natlab.select import candidates, gamma
 from natlab.select.words import Sentences, Words
 
 CONFIG = "config/datasets/grammar_ende.yaml"
@@ -86,18 +86,56 @@ def test_the_folder_holds_all_candidates_and_their_pairwise_bleu(args, tmp_path,
             copy = Sentences(tmp_path / f"out/{split}.src-tgt.{side}")
             assert [a.tolist() for a in words.sentences(copy)] == [a.tolist() for a in words.sentences(origin)]
     assert not (tmp_path / "out.parts").exists()
+    sides = [
+        f"{split}.src-tgt.{side}" for split in ("train", "valid", "test") for side in ("cand0", "cand1", "tgt", "src")
+    ]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "dict.src.txt",
+        "dict.tgt.txt",
+        "gamma.json",
+        *(f"{split}.bleu.npy" for split in ("train", "valid", "test")),
+        *(f"{side}.{ending}" for side in sides for ending in ("bin", "idx")),
+    }
+    for same in ("dict.src.txt", "dict.tgt.txt", "test.src-tgt.src.bin", "train.src-tgt.src.idx"):
+        assert (tmp_path / "out" / same).read_bytes() == (tmp_path / "bin" / same).read_bytes()
+
+
+def test_what_was_worked_out_of_other_targets_is_not_taken(args, tmp_path):
+    data, distilled = tmp_path / "bin", [tmp_path / "teacher0", tmp_path / "teacher1"]
+    before = candidates.fingerprint(data, distilled)
+    assert candidates.fingerprint(data, distilled) == before and len(before) == 16
+    (data / "train.src-tgt.src.bin").write_bytes(b"another source")
+    assert candidates.fingerprint(data, distilled) == before
+    for folder, split in ((data, "train"), (distilled[1], "valid_kd")):
+        (folder / f"{split}.src-tgt.tgt.bin").write_bytes(b"another target")
+        assert candidates.fingerprint(data, distilled) != before
+        before = candidates.fingerprint(data, distilled)
+    assert candidates.fingerprint(data, distilled[:1]) != before
+
+
+def test_the_arguments():
+    parser = argparse.ArgumentParser()
+    candidates.add_arguments(parser)
+    given = "--data d --text t --dataset-config c --candidates a b --distilled x y --out o".split()
+    assert vars(parser.parse_args(given)) == {
+        "data": "d", "text": "t", "dataset_config": "c", "candidates": ["a", "b"], "distilled": ["x", "y"], "out": "o",
+    }  # fmt: skip
+    for option in ("--data", "--text", "--dataset-config", "--candidates", "--distilled", "--out"):
+        at = given.index(option)
+        with pytest.raises(SystemExit):
+            parser.parse_args(given[:at] + given[at + (3 if option in ("--candidates", "--distilled") else 2) :])
 
 
 @pytest.mark.parametrize(
-    ("teachers", "gamma", "note"),
+    ("teachers", "weights", "note"),
     [(2, [1, 1, 1], "all candidates weigh the same"), (4, [0.7, 0.6, 1.3, 1.5, 2.3], "MPLE's for WMT14 En-De")],
 )
-def test_without_further_references_gamma_is_the_papers_for_as_many_teachers(args, tmp_path, teachers, gamma, note):
+def test_without_further_references_gamma_is_the_papers_for_as_many_teachers(args, tmp_path, teachers, weights, note):
     args.candidates, args.distilled = list("abcd"[:teachers]), (args.distilled * 2)[:teachers]
     candidates.run(args)
     made = json.loads((tmp_path / "out/gamma.json").read_text())
-    assert made["candidates"] == [*args.candidates, "raw"] and made["gamma"] == gamma
-    assert made["l_target"] is None and made["note"] == f"no further references to search with: {note}"
+    assert made["candidates"] == [*args.candidates, "raw"] and made["gamma"] == weights
+    assert made["l_target"] is made["grid"] is None and made["note"] == f"no further references to search with: {note}"
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
@@ -119,6 +157,21 @@ def test_gamma_is_searched_on_the_split_with_further_references(args, tmp_path, 
     assert made["l_target_at_best"] == pytest.approx(-sum(map(max, zip(*real.values(), strict=True))) / 3)
     assert made["l_target_at_best"] <= made["l_target"] <= made["l_target_equal"]
     assert min(map(min, made["l_target_by_weight"].values())) == made["l_target"]
+    between = np.array(expected())[[0, 2, 3]]
+    columns = np.array([real[name] for name in made["candidates"]]).T
+    assert made["l_target"] == pytest.approx(gamma.l_target(between, columns, np.array(made["gamma"])))
+    assert made["l_target_equal"] == pytest.approx(gamma.l_target(between, columns, np.ones(3)))
+    for k, (name, values) in enumerate(made["l_target_by_weight"].items()):
+        assert name == made["candidates"][k] and len(values) == 31
+        for value, l_target in zip(np.arange(31) / 10, values, strict=True):
+            weights = np.array(made["gamma"])
+            weights[k] = value
+            assert l_target == pytest.approx(gamma.l_target(between, columns, weights))
+    assert made["candidates"] == ["small", "big", "raw"] and made["unit"] == "BLEU (β = 1)"
+    assert made["grid"] == {
+        "values": [round(0.1 * step, 1) for step in range(31)],
+        "search": "one weight at a time, from all 1 and from each alone",
+    }
 
 
 def test_started_again_only_parts_that_lack_are_made(args, monkeypatch, tmp_path):
@@ -144,7 +197,9 @@ def test_a_teacher_of_another_corpus_is_refused(args, tmp_path):
     from natlab.corpus.binarise import write_mmap
 
     write_mmap(["a"], {"a": 4}, tmp_path / "teacher1/test_kd.src-tgt.tgt")
-    with pytest.raises(UserError, match="1 targets of test for 4 pairs"):
+    with pytest.raises(UserError) as refused:
         candidates.run(args)
-    with pytest.raises(UserError, match="2 folders for 1 candidates"):
+    assert str(refused.value) == (f"{tmp_path}/teacher1: 1 targets of test for 4 pairs of {tmp_path}/bin; distil again")
+    with pytest.raises(UserError) as refused:
         candidates.run(argparse.Namespace(**{**vars(args), "candidates": ["small"]}))
+    assert str(refused.value) == "--distilled: 2 folders for 1 candidates; name one of each"

@@ -69,3 +69,32 @@ def test_l_target_is_that_of_the_chosen():
     real = np.array([[30.0, 40.0], [50.0, 70.0]])
     # 160 against 120, 110 against 190
     assert gamma.l_target(pairwise, real, np.ones(2)) == -(30 + 70) / 2
+
+
+def test_the_grid_is_that_of_the_papers_steps():
+    assert len(gamma.GRID) == 31 and (gamma.GRID[0], gamma.GRID[3], gamma.GRID[-1]) == (0, 0.3, 3)
+
+
+def test_sums_that_differ_by_rounding_only_are_equal():
+    pairwise = np.array([[[10.0, 10.0 + 1e-8], [10.0, 10.0]]])
+    assert gamma.chosen(pairwise, np.ones(2)).tolist() == [0]
+    pairwise[0, 0, 1] += 1e-5
+    assert gamma.chosen(pairwise, np.ones(2)).tolist() == [1]
+
+
+def test_of_several_best_values_the_nearest_is_taken():
+    """With any weight of the second above 0.2 the good candidate is chosen: from 0 that is 0.3, from 1 it stays."""
+    pairwise = np.array([[[10.0, 0.0], [0.0, 50.0]]])
+    real = np.array([[0.0, 1.0]])
+    found, tried = gamma._descent(pairwise, real, np.array([1.0, 0.0]))
+    assert found.tolist() == [1.0, 0.3] and tried[1][0.2] == 0 and tried[1][0.3] == -1
+    assert gamma._descent(pairwise, real, np.array([1.0, 1.0]))[0].tolist() == [1.0, 1.0]
+
+
+def test_the_search_goes_on_until_no_weight_can_be_improved():
+    """Searched on from what was found, nothing changes."""
+    for seed in range(20):
+        pairwise, real = drawn(seed, sentences=8)
+        found, _ = gamma._descent(pairwise, real, np.ones(4))
+        again, _ = gamma._descent(pairwise, real, found.copy())
+        assert again.tolist() == found.tolist()

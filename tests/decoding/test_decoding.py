@@ -135,6 +135,16 @@ def test_batches_hold_each_sentence_once_within_the_limits(lengths, max_tokens, 
         assert max_sentences is None or len(batch) <= max_sentences
 
 
+def test_batches_begin_with_the_longest_and_are_as_large_as_they_may_be():
+    assert list(batches([2, 5, 3, 5, 1], 10)) == [[1, 3], [2, 0, 4]]  # 2 x 5 fit, 3 x 5 do not; 3 x 3 do
+    assert list(batches([2, 5, 3, 5, 1], 100, 2)) == [[1, 3], [2, 0], [4]]
+    assert list(batches([7, 7], 6)) == [[0], [1]] and list(batches([], 6)) == []
+
+
+def test_sentences_are_padded_on_the_right():
+    assert pad_right([torch.tensor([4]), torch.tensor([5, 6, 2])], 1).tolist() == [[4, 1, 1], [5, 6, 2]]
+
+
 def test_argmax_takes_the_likeliest_length_and_the_likeliest_token_everywhere():
     model, source = model_of(NonAutoregressiveTransformer, 2), torch.tensor([[4, 5, 6, 2]])
     with torch.no_grad():

@@ -3,16 +3,19 @@
 import argparse
 import json
 
+import numpy as np
 import pytest
 import torch
 
 import natlab.decoding
 from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_mmap
-from natlab.decoding import translate
+from natlab.decoding import decode, translate
 from natlab.decoding.data import Data
 from natlab.errors import UserError
-from natlab.files import read_json
-from natlab.models.load import build, publish
+from natlab.files import read_json, write_json
+from natlab.metrics import losses
+from natlab.models.load import build, load, publish
+from natlab.training.objective import Proxies
 
 SENTENCES = ["a b c", "c b", "a", "b b a c"]
 
@@ -134,3 +137,129 @@ def test_the_proxy_targets_of_a_distilled_corpus_are_the_teachers(arguments, tmp
 def test_what_is_no_system_and_model_is_refused(arguments, given):
     with pytest.raises(UserError, match=f"--beside: '{given}=?' is not SYSTEM=MODEL"):
         translate.run(arguments({}, "out", "--beside", given))
+
+
+def test_translations_losses_and_confidence_are_those_of_the_model_and_its_splits(arguments, tmp_path):
+    args = arguments(DECODINGS, "out", "--beside", f"vanilla={tmp_path / 'predictor.pt'}", "--predictor", "vanilla")
+    translate.run(args)
+    data, (model, made), (predictor, _) = Data(tmp_path / "bin"), load(args.model), load(tmp_path / "predictor.pt")
+    valid = data.sources("valid"), data.targets("valid")
+    for split in ("test", "valid"):
+        for name, decoding in DECODINGS.items():
+            targets = [
+                decode(model, source[None], decoding, {"vanilla": predictor})[0] for source in data.sources(split)
+            ]
+            expected = "".join(data.text(target) + "\n" for target in targets)
+            assert (tmp_path / f"out/{name}.{split}.txt").read_text() == expected
+            if name != "lpd":
+                sure = losses.confidence(model, data.sources(split), decoding, predictor)
+                found = read_json(tmp_path / "out/confidence.json")[f"{name}.{split}"]
+                assert found["value"] == pytest.approx(sure["value"]) and found["tokens"] == sure["tokens"]
+    torch.manual_seed(made["spec"]["seed"])
+    raw = losses.losses(model, *valid, Proxies.of({**made["spec"], "input": {"name": "vanilla"}}))
+    own = losses.losses(model, *valid, Proxies.of(made["spec"]), predictor=predictor)
+    found = read_json(tmp_path / "out/losses.json")
+    expected = own | {f"{name}_raw": value for name, value in raw.items()} | losses.parameters(model)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name]["value"] == pytest.approx(value["value"]), name
+    provenance = read_json(tmp_path / "out/provenance.json")
+    assert provenance["fingerprint"] == "f" and "thread(s)" in provenance["device"]
+
+
+def test_what_is_kept_of_a_translation_follows_what_it_is_made_of(arguments, tmp_path, monkeypatch):
+    given = arguments({"a": {"kind": "argmax"}}, "out", "--beside", f"p={tmp_path / 'predictor.pt'}")
+    before = translate.fingerprint(given)
+    assert translate.fingerprint(given) == before and len(before) == 16
+    given.decodings = {"a": {"kind": "argmax", "candidates": 2}}
+    seen = [before, translate.fingerprint(given)]
+    for name in ("model.pt", "predictor.pt", "bin/dict.tgt.txt", "bin/test.src-tgt.src.bin"):
+        with open(tmp_path / name, "ab") as file:
+            file.write(b"more")
+        seen.append(translate.fingerprint(given))
+    (tmp_path / "bin/train.src-tgt.src.bin").write_bytes(b"is not translated")
+    assert translate.fingerprint(given) == seen[-1]
+    for room in ("models", "decoding", "report"):
+        (tmp_path / "code" / room).mkdir(parents=True)
+    monkeypatch.setattr(translate, "ROOM", tmp_path / "code")
+    seen.append(translate.fingerprint(given))
+    (tmp_path / "code/report/page.py").write_text("does not matter")
+    assert translate.fingerprint(given) == seen[-1]
+    for room in ("models", "decoding"):
+        (tmp_path / "code" / room / "new.py").write_text("")
+        seen.append(translate.fingerprint(given))
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_targets_of_dynamic_kd_are_chosen_of_its_candidates(arguments, tmp_path):
+    data, index = tmp_path / "bin", symbol_index(read_symbols(tmp_path / "bin/dict.tgt.txt"))
+    folder = tmp_path / "candidates"
+    folder.mkdir()
+    for file in data.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    chosen = ["c", "c c", "b a", "a"]
+    for split in ("valid", "test"):
+        write_mmap(chosen, index, folder / f"{split}.src-tgt.cand0")
+        np.save(folder / f"{split}.bleu.npy", np.array([[[100, 0], [0, 100]]] * 4, dtype=np.float16))
+    write_json(folder / "gamma.json", {"candidates": ["teacher", "raw"], "gamma": [9.0, 0.0]})
+    spec = {
+        "architecture": "nat", "seed": 1, "input": {"name": "vanilla"},
+        "target": {"name": "dynamic", "beta": 1.0, "candidates": ["teacher", "raw"]},
+    }  # fmt: skip
+    args = arguments({}, "out", "--proxy-data", str(folder), "--proxy-targets", "test")
+    model, _ = load(args.model)
+    publish(args.model, model, {"spec": spec, "fingerprint": "f"})
+    translate.run(args)
+    assert files(tmp_path / "out")["target.txt"].splitlines() == chosen
+    assert read_json(tmp_path / "out/losses.json")["loss"]["tokens"] == 6
+    (sources, targets), candidates = translate.proxy_data(args, spec, "valid")
+    assert len(sources) == len(targets) == 4
+    assert candidates([2])["candidates"].tolist() == [[[index["b"], index["a"]], [index["a"], 1]]]
+
+
+def test_on_a_generated_corpus_the_ideal_losses_are_those_of_the_raw_targets(arguments, tmp_path, monkeypatch):
+    from natlab.corpus import grammar
+    from natlab.metrics import ideal
+
+    asked = {}
+
+    def distributions(source, split):
+        asked.update(source=source, split=split)
+        return ["of each sentence"] * 4
+
+    def of_targets(given, targets, chosen):
+        asked.update(distributions=given, targets=targets, input=type(chosen).__name__)
+        return {"ideal_loss": {"value": 1.5}}
+
+    monkeypatch.setattr(grammar, "distributions", distributions)
+    monkeypatch.setattr(ideal, "losses", of_targets)
+    translate.run(arguments({}, "out", "--grammar", "config/datasets/grammar_ende.yaml"))
+    assert read_json(tmp_path / "out/losses.json")["ideal_loss"] == {"value": 1.5}
+    assert asked["split"] == "valid" and asked["source"]["kind"] == "grammar"
+    assert asked["targets"] == [tuple(sentence.split()) for sentence in SENTENCES] and asked["input"] == "Glat"
+    assert asked["distributions"] == ["of each sentence"] * 4
+
+
+def test_the_arguments():
+    parser = argparse.ArgumentParser()
+    translate.add_arguments(parser)
+    given = ["--model", "m", "--data", "d", "--decodings", '{"a": {"kind": "argmax"}}', "--splits", "test", "valid"]
+    given += ["--out", "o"]
+    fewest = {
+        "model": "m", "data": "d", "decodings": {"a": {"kind": "argmax"}}, "splits": ["test", "valid"], "out": "o",
+        "proxy_data": None, "beside": [], "predictor": None, "grammar": None, "proxy_targets": None,
+    }  # fmt: skip
+    assert vars(parser.parse_args(given)) == fewest
+    more = "--proxy-data p --beside a=b c=d --predictor a --grammar g --proxy-targets test".split()
+    assert vars(parser.parse_args(given + more)) == fewest | {
+        "proxy_data": "p", "beside": ["a=b", "c=d"], "predictor": "a", "grammar": "g", "proxy_targets": "test",
+    }  # fmt: skip
+    for option in ("--model", "--data", "--decodings", "--splits", "--out"):
+        at = given.index(option)
+        with pytest.raises(SystemExit):
+            parser.parse_args(given[:at] + given[at + (3 if option == "--splits" else 2) :])
+
+
+def test_models_beside_are_named_once_each():
+    assert translate.beside(["a=b.pt", "c=d=e.pt"]) == {"a": "b.pt", "c": "d=e.pt"}
+    assert translate.beside([]) == {}

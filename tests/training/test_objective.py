@@ -8,7 +8,7 @@ from natlab.kernels import use
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Config, Transformer
 from natlab.proxy import registry
-from natlab.training.objective import LENGTH_WEIGHT, Proxies, autoregressive_loss, batch_loss
+from natlab.training.objective import LENGTH_WEIGHT, Proxies, autoregressive_loss, batch_loss, proxied, references_of
 
 CONFIG = Config(16, 32, 1, 1, 2, 0.0, 12, 12, True)
 SOURCE = torch.tensor([[4, 5, 6, 2], [7, 8, 2, 1]])
@@ -138,6 +138,98 @@ def test_the_masking_head_learns_which_positions_are_masked_and_changes_nothing_
     masked, revealed = shown
     expected = -(revealed[0, 0] + masked[0, 1] + revealed[1, 0] + masked[1, 1] + revealed[1, 2] + masked[1, 3])
     torch.testing.assert_close(batch_loss(model, SOURCE, TARGET, made, 0.0).masked_nll, expected.detach())
+
+
+class Half:
+    """Shows three of six tokens."""
+
+    def __call__(self, target, prediction):
+        return torch.tensor([[True, False, False, False], [True, False, True, False]])
+
+
+@pytest.mark.parametrize("predictor", [False, True])
+def test_lengths_and_masks_weigh_as_much_as_the_share_of_tokens_that_are_predicted(predictor):
+    """Three of six tokens are: the loss is their nll, half of the lengths' part and half of the masks'."""
+    torch.manual_seed(0)
+    model = NonAutoregressiveTransformer(CONFIG, predictor=predictor)
+    loss = batch_loss(model, SOURCE, TARGET, Proxies(registry.load("targets", "raw"), Half()), 0.0)
+    encoded = model.encoder(SOURCE)
+    chosen = model.length_class(encoded, torch.tensor([2, 4]))
+    of_length = -model.length_logits(encoded).log_softmax(1).gather(1, chosen[:, None])[:, 0]
+    assert LENGTH_WEIGHT == 0.1  # as in fairseq's and GLAT's NATs
+    expected = loss.nll.sum() + 0.1 * 0.5 * (2 * of_length[0] + 4 * of_length[1])
+    assert bool(loss.masked_nll > 0) is predictor
+    torch.testing.assert_close(loss.loss, expected + 0.5 * loss.masked_nll, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(loss.length_nll, of_length.detach())
+    assert not loss.length_nll.requires_grad and not loss.masked_nll.requires_grad
+
+
+def test_what_each_sentence_costs_and_counts_is_its_own(nat):
+    loss = batch_loss(nat, SOURCE, TARGET, Proxies(registry.load("targets", "raw"), Half()), 0.0)
+    assert (loss.tokens.tolist(), loss.predicted.tolist()) == ([2, 4], [1, 2])
+    encoded, reference = nat.encoder(SOURCE), torch.tensor([[9, 10, 1, 1], [4, 5, 6, 7]])
+    logp = nat.logits(nat.decode(encoded, torch.tensor([2, 4]), Half()(None, None), reference)).log_softmax(2)
+    torch.testing.assert_close(loss.nll, -torch.stack([logp[0, 1, 10], logp[1, 1, 5] + logp[1, 3, 7]]).detach())
+    torch.manual_seed(0)
+    teacher = Transformer(CONFIG)
+    loss = batch_loss(teacher, SOURCE, TARGET, None, 0.0)
+    assert (loss.tokens.tolist(), loss.predicted.tolist()) == ([2, 4], [3, 5])
+    for row in range(2):
+        alone = batch_loss(teacher, SOURCE[row, None], TARGET[row, None], None, 0.0)
+        torch.testing.assert_close(alone.nll[0], loss.nll[row])
+    assert loss.length_nll.tolist() == [0, 0] and loss.masked_nll == 0 and loss.proxied is None
+
+
+def test_smoothing_spreads_its_part_over_all_other_words(nat):
+    torch.manual_seed(0)
+    teacher = Transformer(CONFIG)
+    previous = torch.tensor([[2, 9, 10, 2, 1], [2, 4, 5, 6, 7]])
+    of_nat, of_teacher = nat.decode(nat.encoder(SOURCE), torch.tensor([2, 4])), teacher(SOURCE, previous)
+    without_eos = TARGET[:, :4].masked_fill(TARGET[:, :4].eq(2), 1)
+    for model, made, states, target in ((nat, proxies(), of_nat, without_eos), (teacher, None, of_teacher, TARGET)):
+        plain, smooth = (batch_loss(model, SOURCE, TARGET, made, 0.0, smoothing=share) for share in (0.0, 0.2))
+        nll, every = plain.nll.sum(), -model.logits(states).log_softmax(2)[target.ne(1)].sum()
+        expected = -0.2 * nll + 0.2 / 11 * (every - nll)
+        torch.testing.assert_close(smooth.loss - plain.loss, expected, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(smooth.nll, plain.nll)
+
+
+def test_references_are_targets_without_eos_as_wide_as_the_longest(nat):
+    found = references_of(nat, torch.tensor([[9, 10, 2, 1, 1, 1], [4, 5, 6, 2, 1, 1]]), {})
+    assert found.tokens.tolist() == [[9, 10, 1], [4, 5, 6]] and found.candidates is None
+    assert references_of(nat, torch.tensor([[9, 2]]), {"gamma": torch.ones(3)}).gamma.tolist() == [1, 1, 1]
+
+
+def test_proxies_have_the_options_of_their_specification():
+    spec = {
+        "architecture": "nat",
+        "target": {"name": "dynamic", "beta": 0.7, "candidates": ["a", "raw"], "teacher": "a"},
+        "input": {"name": "glat", "start": 0.9},
+    }
+    found = Proxies.of(spec)
+    assert (type(found.target).__name__, found.target.beta) == ("Dynamic", 0.7)
+    assert (type(found.input).__name__, found.input.start, found.input.end) == ("Glat", 0.9, 0.3)
+    assert Proxies.of({**spec, "architecture": "transformer"}) is None
+
+
+def test_proxies_are_chosen_without_a_gradient_by_the_prediction_at_the_progress_given(nat):
+    class Shorter:
+        def __call__(self, references, prediction):
+            assert torch.is_inference_mode_enabled() and prediction.progress == 0.25
+            return references.tokens.masked_fill(torch.arange(4) > 1, 1)
+
+    class First:
+        def __call__(self, target, prediction):
+            return torch.arange(target.shape[1]).expand_as(target) == 0
+
+    references = references_of(nat, TARGET, {})
+    made = proxied(nat, SOURCE, references, Proxies(Shorter(), First()), 0.25)
+    assert made.target.tolist() == [[9, 10], [4, 5]] and made.lengths.tolist() == [2, 2]
+    assert made.revealed.tolist() == [[True, False]] * 2 and made.prediction.model is nat
+    assert made.encoded.encoded.requires_grad and made.memories[0].requires_grad
+    assert not (made.target.is_inference() or made.lengths.is_inference() or made.revealed.is_inference())
+    none = proxied(nat, SOURCE, references, Proxies(Shorter(), registry.load("inputs", "vanilla")), 0.25)
+    assert none.revealed is None
 
 
 OPTIONS = {"axe": {"delta": 1.0}}

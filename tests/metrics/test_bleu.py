@@ -101,3 +101,28 @@ def test_bleu_of_any_choice_of_sentences_follows_from_their_statistics(pairs, da
     found = BLEU.compute_bleu(sums[:4], sums[4:8], sums[8], sums[9], smooth_method="none").score
     expected = bleu.tokenised_bleu([hypotheses[n] for n in chosen], [[references[n] for n in chosen]])
     assert found == pytest.approx(expected["value"])
+
+
+def test_each_score_says_its_unit_and_how_it_was_made():
+    chrf = bleu.chrf(["Auto"], [["auto"]])
+    assert chrf["unit"] == "chrF" and chrf["value"] < 100 and "case:mixed" in chrf["signature"]
+    assert "case:lc" in bleu.chrf(["Auto"], [["auto"]], lowercase=True)["signature"]
+    assert bleu.sacrebleu(["a"], [["a"]], "de")["unit"] == "BLEU"
+    signature = bleu.sacrebleu(["a"], [["a"]], "de")["signature"]
+    assert "case:mixed" in signature and "smooth:exp" in signature and "nrefs:1" in signature
+
+
+def test_statistics_are_counts_of_each_sentence_by_itself():
+    # unigrams to 4-grams that match, and all of the hypothesis; its length and the reference's
+    assert bleu.statistics(["a b c d x", "A"], ["a b c d e f", "a"]) == [
+        [4, 3, 2, 1, 5, 4, 3, 2, 5, 6],
+        [0, 0, 0, 0, 1, 0, 0, 0, 1, 1],
+    ]
+    assert bleu.statistics(["ein Auto."], ["ein Auto ."])[0][0] == 1  # tokens as they are
+    with pytest.raises(ValueError):
+        bleu.statistics(["a", "b"], ["a"])
+
+
+def test_chinese_needs_no_spaces_and_latin_words_keep_theirs():
+    assert bleu.detokenised(["我 a 我 b c 3 。 d", "我", ""], "zh") == ["我a我b c 3。d", "我", ""]
+    assert bleu.detokenised(["x , y"], "zh") == ["x,y"]

@@ -231,3 +231,60 @@ def test_confidence_stands_with_the_translation_it_is_of(args, folders):
     assert found["values"]["confidence"]["value"] == -1.5
     assert found["sentence_statistics"]["confidence"] == sure["by_sentence"]
     assert len(found["sentence_statistics"]["bleu_tok"]) == 2
+
+
+def test_the_arguments():
+    parser = argparse.ArgumentParser()
+    measure.add_arguments(parser)
+    given = ["--translations", "t", "--corpus", "c", "--dataset-config", "d", "--identity", "{}", "--out", "o"]
+    assert vars(parser.parse_args(given)) == {
+        "translations": "t", "corpus": "c", "dataset_config": "d", "identity": {}, "out": "o",
+        "tracking": {"backend": "none"}, "checkpoints": "",
+    }  # fmt: skip
+    for at in range(0, len(given), 2):
+        with pytest.raises(SystemExit):
+            parser.parse_args(given[:at] + given[at + 2 :])
+
+
+def test_what_is_wrong_is_said_with_what_to_do(args, folders):
+    translations, corpus, _ = folders
+    another = "translate the same split of the same corpus"
+    incomplete = "the folder is not one of translations, or is incomplete: translate again"
+    for file, lines, problem in (
+        (corpus / "tok/test.tgt", None, "{file}: no such file, but {of} needs it as reference; make the corpus first"),
+        (corpus / "text/test.tgt", ["eine"], "{of}: 2 lines, but {file} has 1; " + another),
+        (translations / "losses.json", None, "{file}: no such file; " + incomplete),
+    ):
+        before = file.read_text()
+        file.unlink() if lines is None else write(file, *lines)
+        with pytest.raises(UserError) as refused:
+            measure.run(args)
+        assert str(refused.value) == problem.format(file=file, of=translations / "argmax.test.txt")
+        file.write_text(before)
+    measure.run(args)
+
+
+def test_further_references_are_read_in_the_order_of_their_numbers(args, folders):
+    """Ten of them: only the last has the second sentence's hypothesis, and all are of equal use to BLEU."""
+    write(folders[0] / "target.txt", *TARGETS)
+    for number in range(1, 11):
+        second = "er geht heute heim ." if number == 10 else ""
+        write(folders[1] / f"text/test.ref{number}", f"Satz {number}", second)
+    write(folders[0] / "argmax.test.txt", "satz 10", "er geht heute heim .")
+    measure.run(args)
+    assert read_json(folders[2] / "argmax.test.json")["values"]["bleu_multi"]["value"] == pytest.approx(100)
+    values = read_json(folders[2] / "target.json")["values"]
+    assert values["reference_bleu/10"]["sentences"] == 2 and values["reference_bleu/2"]["sentences"] == 1
+
+
+def test_a_sentence_without_further_references_has_no_distortion(args, folders):
+    write(folders[0] / "target.txt", *TARGETS)
+    write(folders[1] / "text/test.ref1", "", "er geht heute heim .")
+    measure.run(args)
+    found = read_json(folders[2] / "target.json")
+    assert found["values"]["target_bleu"] == {
+        "value": pytest.approx(100), "unit": "BLEU", "sentences": 1,
+        "signature": "sentence|eff:yes|tok:none|smooth:exp",
+    }  # fmt: skip
+    assert found["sentence_statistics"]["target_bleu"] == pytest.approx([100])
+    assert found["values"]["reference_bleu/1"]["value"] == pytest.approx(100)

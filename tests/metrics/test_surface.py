@@ -8,10 +8,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from natlab.corpus.binarise import binarise
+from natlab.decoding import decode
 from natlab.decoding.data import Data
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.metrics import surface
+from natlab.metrics.bleu import tokenised_bleu
 from natlab.metrics.losses import losses
 from natlab.metrics.surface import axis, plane
 from natlab.models.load import build, load, publish
@@ -112,3 +114,47 @@ def test_models_that_span_no_plane_are_refused(project):
         row(project, 1, ("first", "second", "wider"))
     with pytest.raises(UserError, match="on one line; give three models trained apart"):
         row(project, 1, ("first", "second", "second"))
+
+
+def test_the_arguments():
+    parser = argparse.ArgumentParser()
+    surface.add_arguments(parser)
+    given = "--models a b c --data d --references r --row 2 --grid 7 --sentences 9 --out o".split()
+    assert vars(parser.parse_args(given)) == {
+        "models": ["a", "b", "c"], "data": "d", "references": "r", "row": 2, "grid": 7, "sentences": 9, "out": "o",
+    }  # fmt: skip
+    for option in ("--models", "--data", "--references", "--row", "--grid", "--sentences", "--out"):
+        at = given.index(option)
+        with pytest.raises(SystemExit):
+            parser.parse_args(given[:at] + given[at + (4 if option == "--models" else 2) :])
+    with pytest.raises(SystemExit):
+        parser.parse_args([*given[:3], *given[4:]])
+
+
+def test_a_points_bleu_is_that_of_its_models_translations_of_the_first_sentences(project):
+    found = row(project, 2, sentences=4)
+    data, (model, _) = Data(project / "bin"), load(project / "first.pt")
+    sources = [data.sources("valid")[i] for i in range(4)]
+    texts = [data.text(decode(model, source[None], {"kind": "argmax"})[0]) for source in sources]
+    vanilla = Proxies.of({"architecture": "nat", "target": {"name": "raw"}, "input": {"name": "vanilla"}})
+    loss = losses(model, sources, [data.targets("valid")[i] for i in range(4)], vanilla)["loss"]["value"]
+    at = min(found["points"], key=lambda point: abs(point["x"]))
+    assert at["x"] == pytest.approx(0, abs=1e-9) and at["log_likelihood"] == pytest.approx(-loss, abs=1e-4)
+    assert at["bleu"] == pytest.approx(tokenised_bleu(texts, [SENTENCES[:4]])["value"])
+    assert found["unit"] == "bits/token" and found["models"][0] == {"x": 0, "y": 0} and found["models"][1]["y"] == 0
+
+
+def test_where_no_loss_is_finite_there_is_no_likelihood(project, monkeypatch):
+    monkeypatch.setattr("natlab.metrics.losses.losses", lambda *given: {"loss": {"value": float("inf")}})
+    assert {point["log_likelihood"] for point in row(project, 1)["points"]} == {None}
+
+
+def test_a_model_of_other_parameter_names_is_refused(project):
+    model, _ = load(project / "first.pt")
+    deeper = build({**model.description(), "decoder_layers": 2})
+    publish(project / "deeper.pt", deeper, {})
+    with pytest.raises(UserError) as refused:
+        row(project, 1, ("deeper", "second", "third"))
+    assert str(refused.value) == (
+        f"{project}/second.pt: its parameters are not those of {project}/deeper.pt; give models of one architecture"
+    )

@@ -61,3 +61,10 @@ def test_the_mean_over_drawn_references_comes_to_the_exact_value():
     drawn = [numbered(exact.draw(distribution, rng) for distribution in distributions) for _ in range(300)]
     found = target_bleu.target_bleu(numbered(targets), drawn).mean()
     assert found == pytest.approx(target_bleu.exact(targets, distributions), rel=0.05)
+
+
+def test_a_target_without_a_reference_has_no_value_and_keeps_its_place():
+    found = target_bleu.target_bleu([[1, 2], [3], [1, 2]], [[[1, 2], [], []], [[], [], [1, 2]]])
+    assert found[0] == found[2] == pytest.approx(100) and np.isnan(found[1])
+    assert np.isnan(target_bleu.target_bleu([[1]], [])).all() and len(target_bleu.target_bleu([[1]], [])) == 1
+    assert target_bleu.sentence_scores([], []).shape == (0,)

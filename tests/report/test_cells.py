@@ -197,3 +197,46 @@ def test_shipped_tables_are_valid_and_ask_for_measurements(path):
     corpora = {cell.corpus: "some_dataset" for cell in cells(table, RUN)}
     found = cells(table, RUN | {"corpora": corpora})
     assert found and all(cell.dataset == "some_dataset" for cell in found)
+
+
+def test_where_a_cell_stands_and_what_it_asks():
+    cell = resolved()[1, "bleu"]
+    assert cell.where == "row 2, column bleu" and (cell.metric, cell.corpus) == ("bleu_tok", "wmt14_ende")
+    (reading,) = cell.readings
+    assert tuple(reading) == ("bleu_tok", "transformer", "beam5", "test") and reading.key == "bleu_tok"
+    speed = resolved()[0, "speed"].readings[0]
+    assert speed.key == "speedup/argmax" and speed.source("d", "s", 3) == "d/s/vanilla_raw/seed3.latency.json"
+
+
+@pytest.mark.parametrize("metric", ["ideal_loss", "ideal_token_loss", "ideal_l_input", "length_raw", "token_loss"])
+def test_losses_are_read_from_one_file(metric):
+    found = asked(metric, split="test")
+    assert sources(found, "demo", 2) == ["grammar_ende/demo/vanilla_kd/seed2/loss.json"]
+    assert tuple(found.readings[0]) == (metric, "vanilla_kd", None, "valid")
+
+
+def test_conditional_tc_is_what_a_nat_loses_with_its_length_more_than_the_at():
+    """MPLE, appendix B: 4.41 bits, of which some say the length, less 1.91."""
+    found = asked("conditional_tc", systems={"at": "a", "nat": "n"})
+    assert [tuple(reading) for reading in found.readings] == [
+        ("loss_raw", "a", None, "valid"), ("loss_raw", "n", None, "valid"), ("length_raw", "n", None, "valid"),
+    ]  # fmt: skip
+    assert value(found, [1.91, 4.0, 0.41]) == pytest.approx(2.5)
+
+
+def test_a_metric_that_is_no_corpus_own_asks_for_nothing_without_a_system():
+    for metric in ("bleu", "l_target", "parameter_ratio", "bracket/bleu_to", "conditional_tc"):
+        assert resolved_description({"metric": metric, "corpus": "wmt14_ende"}, RUN) is None
+    assert resolved_description({"metric": "bleu", "system": "a"}, RUN) is None
+    found = resolved_description({"metric": "exact/kl", "corpus": "wmt14_ende"}, RUN)
+    assert (found.dataset, found.readings, found.beta) == ("grammar_ende", (), 0.0)
+
+
+def test_the_split_is_test_unless_said():
+    assert asked("bleu").readings[0].split == "test" and asked("bleu", split="valid").readings[0].split == "valid"
+    ladder = asked("bracket/ratio_from", against={"systems": ["a"], "decoding": "beam5"}, split="valid")
+    assert [tuple(reading) for reading in ladder.readings] == [
+        ("parameters", "vanilla_kd", None, "valid"), ("bleu_tok", "vanilla_kd", "argmax", "valid"),
+        ("parameters", "a", None, "valid"), ("bleu_tok", "a", "beam5", "valid"),
+    ]  # fmt: skip
+    assert value(asked("bleu"), [20.5]) == 20.5

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from matplotlib import pyplot
+from matplotlib.colors import to_hex
 
 from natlab.errors import UserError
 from natlab.files import write_json
@@ -111,12 +112,12 @@ def test_a_point_without_a_likelihood_does_not_stop_the_map(tmp_path):
     assert [len(axes.child_axes) for axes in figures.draw(table, surface).axes] == [1, 1]  # each map its colour bar
 
 
-def run_verb(folder, name):
+def run_verb(folder, name, *options):
     (folder / "run.yaml").write_text(yaml.safe_dump(RUN))
     parser = argparse.ArgumentParser()
     figures.add_arguments(parser)
     given = f"--table {PAPERS}/mple/{name}.yaml --run {folder}/run.yaml --measurements {folder} --corpora {folder}"
-    figures.run(parser.parse_args([*given.split(), "--out", f"{folder}/out/mple.{name}"]))
+    figures.run(parser.parse_args([*given.split(), "--out", f"{folder}/out/mple.{name}", *options]))
 
 
 def test_the_verb_writes_picture_and_values_and_the_same_again(tmp_path):
@@ -131,5 +132,223 @@ def test_the_verb_writes_picture_and_values_and_the_same_again(tmp_path):
 
 
 def test_a_table_is_not_drawn(tmp_path):
-    with pytest.raises(UserError, match="table2.yaml: key draw is missing"):
+    with pytest.raises(UserError) as refused:
         run_verb(tmp_path, "table2")
+    assert str(refused.value) == f"{PAPERS}/mple/table2.yaml: key draw is missing; it is a table: natlab table"
+
+
+def made(spec_of, values, std=None, published=None):
+    """A table whose entries are given: {(row, column): measured}, and likewise deviations and published values."""
+    keys = [(n, column["key"]) for n in range(len(spec_of["rows"])) for column in spec_of["columns"]]
+    entries = {key: tables.Entry((published or {}).get(key), values.get(key), (std or {}).get(key)) for key in keys}
+    return tables.Table(spec_of, RUN, entries)
+
+
+def legend(figure):
+    (found,) = figure.legends
+    return [text.get_text() for text in found.get_texts()]
+
+
+def whiskers(axes):
+    """Where the axes' error bars begin and end, [(x, y), (x, y)] each."""
+    return [
+        [tuple(map(float, end)) for end in path.vertices] for lines in axes.collections for path in lines.get_paths()
+    ]
+
+
+BARS = {
+    "table": "Figure 9",
+    "title": "bars",
+    "draw": {"kind": "bars", "value": "l", "line": "c"},
+    "columns": [{"key": "l", "label": "L", "unit": "bits/token"}, {"key": "c", "label": "C"}],
+    "rows": [
+        {"label": "a", "group": "one"}, {"label": "b", "group": "two"}, {"label": "$c", "group": "one"}, {"label": "d"},
+    ],
+}  # fmt: skip
+
+
+def test_a_bar_chart_has_a_bar_a_row_from_the_top_and_a_colour_a_group():
+    values = {(0, "l"): 3.0, (1, "l"): 2.0, (2, "l"): 1.0, (0, "c"): 2.0, (2, "c"): 3.0}
+    published = {(0, "l"): 3.5, (1, "l"): "n/a", (3, "l"): 4, (1, "c"): 1.5}
+    figure = figures.draw(made(BARS, values, {(0, "l"): 0.25}, published))
+    (axes,) = figure.axes
+    assert [(bar.get_y() + bar.get_height() / 2, bar.get_x(), bar.get_width()) for bar in axes.patches] == [
+        (pytest.approx(n), 0, width) for n, width in ((0, 3.0), (1, 2.0), (2, 1.0))
+    ]
+    colours = [to_hex(bar.get_facecolor()) for bar in axes.patches]
+    assert colours[0] == colours[2] != colours[1] and set(colours) <= set(figures.COLOURS)
+    assert whiskers(axes) == [[(2.75, 0), (3.25, 0)]]
+    diamonds = [line for line in axes.lines if line.get_marker() == "D"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in diamonds] == [(3.5, 0), (4, 3)]
+    assert all(line.get_markerfacecolor() == "white" and line.get_zorder() > 3 for line in diamonds)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b", "$c", "d"]
+    assert list(axes.get_yticks()) == [0, 1, 2, 3] and axes.yaxis_inverted()
+    assert axes.get_xlim()[0] == 0 and axes.get_xlabel() == "L (bits/token)"
+    across = {line.get_linestyle(): line.get_xdata()[0] for line in axes.lines if list(line.get_ydata()) == [0, 1]}
+    assert across == {"-": 2.5, ":": 1.5}  # the mean of those measured; of those published
+    assert legend(figure) == ["measured", "published", "C, measured: 2.50", "C, published: 1.50", "one", "two"]
+    handles = figure.legends[0].legend_handles
+    assert [to_hex(handle.get_facecolor()) for handle in handles[-2:]] == colours[:2]
+    assert [handle.get_linestyle() for handle in handles[2:4]] == ["-", ":"]
+    assert handles[1].get_marker() == "D" and handles[1].get_linestyle() == "None"
+    assert axes.xaxis.get_gridlines()[0].get_visible() and not axes.yaxis.get_gridlines()[0].get_visible()
+
+
+def test_without_a_line_or_groups_the_legend_says_what_marks_mean_and_higher_charts_have_more_rows():
+    one = BARS | {"draw": {"kind": "bars", "value": "l"}, "rows": [{"label": "a"}]}
+    figure = figures.draw(made(one, {(0, "l"): 3.0}))
+    assert legend(figure) == ["measured", "published"] and not figure.axes[0].lines
+    many = figures.draw(made(one | {"rows": [{"label": f"{n}"} for n in range(20)]}, {}))
+    assert many.get_figheight() - figure.get_figheight() == pytest.approx(19 * 0.27)
+    assert many.get_figwidth() == figure.get_figwidth() > figure.get_figheight() > 1
+
+
+GROUPS = {
+    "table": "Figure 9",
+    "title": "groups",
+    "draw": {"kind": "groups", "series": ["p", "q"]},
+    "columns": [{"key": "p", "label": "first", "unit": "BLEU"}, {"key": "q", "label": "second", "unit": "BLEU"}],
+    "rows": [{"label": "x"}, {"label": "nothing"}, {"label": "y"}],
+}
+
+
+def test_grouped_bars_stand_side_by_side_around_their_rows_place():
+    values = {(0, "p"): 20.0, (0, "q"): 25.25, (2, "q"): 5.0}
+    figure = figures.draw(made(GROUPS, values, {(0, "q"): 0.5}, {(2, "p"): 7.0}))
+    (axes,) = figure.axes
+    bars = [(bar.get_x() + bar.get_width() / 2, bar.get_y(), bar.get_height()) for bar in axes.patches]
+    assert bars == [(pytest.approx(x), 0, height) for x, height in ((-0.2, 20.0), (0.2, 25.25), (1.2, 5.0))]
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.92 * 0.4] * 3)  # they do not touch
+    first, second, third = (to_hex(bar.get_facecolor()) for bar in axes.patches)
+    assert first != second == third
+    assert whiskers(axes) == [[(pytest.approx(0.2), 24.75), (pytest.approx(0.2), 25.75)]]
+    labels = [(text.get_text(), text.xy) for text in axes.texts]
+    assert labels == [
+        ("20.0", (pytest.approx(-0.2), 0)),
+        ("25.2", (pytest.approx(0.2), 0)),
+        ("5.0", (pytest.approx(1.2), 0)),
+    ]
+    assert all(text.get_ha() == "center" and text.xyann[1] > 0 == text.xyann[0] for text in axes.texts)
+    (diamond,) = [line for line in axes.lines if line.get_marker() == "D"]
+    assert (diamond.get_xdata()[0], diamond.get_ydata()[0]) == (pytest.approx(0.8), 7.0)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["x", "y"] and axes.get_ylabel() == "BLEU"
+    assert legend(figure) == ["first", "second", "published"]
+    assert [to_hex(handle.get_facecolor()) for handle in figure.legends[0].legend_handles[:2]] == [first, second]
+    assert axes.yaxis.get_gridlines()[0].get_visible() and not axes.xaxis.get_gridlines()[0].get_visible()
+
+
+def test_grouped_bars_of_measured_values_only_have_no_legend_of_published_ones():
+    figure = figures.draw(made(GROUPS, {(0, "p"): 20.0}, published={(0, "q"): "n/a"}))
+    assert legend(figure) == ["first", "second"]
+    wide = GROUPS | {"rows": [{"label": f"{n}"} for n in range(10)]}
+    wide = figures.draw(made(wide, {(n, "p"): 1.0 for n in range(10)}))
+    widest = GROUPS | {"rows": [{"label": f"{n}"} for n in range(100)]}
+    widest = figures.draw(made(widest, {(n, "p"): 1.0 for n in range(100)}))
+    assert [f.get_figwidth() for f in (figure, wide, widest)] == pytest.approx([6.6, 11, 60])
+
+
+SCATTER = {
+    "table": "Figure 9",
+    "title": "points",
+    "draw": {"kind": "scatter", "x": "i", "y": "b"},
+    "columns": [{"key": "i", "label": "I", "unit": "bits/token"}, {"key": "b", "label": "BLEU", "unit": "BLEU"}],
+    "rows": [
+        {"label": "Default", "group": "CMLM"}, {"label": "Sample", "group": "CMLM"}, {"label": "alone"},
+        {"label": "Default", "group": "half"},
+    ],
+}  # fmt: skip
+
+
+def test_a_scatter_plot_has_a_point_a_row_and_a_line_a_group():
+    values = {
+        (0, "i"): -1.0,
+        (0, "b"): 20.0,
+        (1, "i"): -2.0,
+        (1, "b"): 22.0,
+        (2, "i"): -3.0,
+        (2, "b"): 9.0,
+        (3, "b"): 1.0,
+    }
+    figure = figures.draw(made(SCATTER, values, {(0, "i"): 0.5, (0, "b"): 2.0}))
+    (axes,) = figure.axes
+    points = [line for line in axes.lines if line.get_marker() in set("os^v<>")]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in points] == [(-1, 20), (-2, 22), (-3, 9)]
+    assert [line.get_marker() for line in points] == ["o", "s", "^"]  # a mark a label
+    colours = [to_hex(line.get_color()) for line in points]
+    assert colours[0] == colours[1] != colours[2]
+    joined = [line for line in axes.lines if line.get_linestyle() == "-" and line.get_marker() == "None"]
+    joined = [list(zip(line.get_xdata(), line.get_ydata(), strict=True)) for line in joined]
+    assert [(-1, 20), (-2, 22)] in joined and [(-3, 9)] in joined
+    assert [[(-1.5, 20), (-0.5, 20)], [(-1, 18), (-1, 22)]] == [w for w in whiskers(axes) if w[0] != w[1]]
+    named = {text.get_text(): text for text in axes.texts}
+    assert named.keys() == {"CMLM, Default", "CMLM, Sample", "alone, alone"}
+    assert named["CMLM, Default"].xy == (-1, 20) and named["CMLM, Sample"].xy == (-2, 22)
+    # on the side where the other of its group is not
+    assert named["CMLM, Default"].get_ha() == "left" and named["CMLM, Default"].xyann[0] > 0
+    assert named["CMLM, Sample"].get_ha() == "right" and named["CMLM, Sample"].xyann[0] < 0
+    assert named["alone, alone"].get_ha() == "left"
+    assert to_hex(named["CMLM, Sample"].get_color()) == colours[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("I (bits/token)", "BLEU")
+    assert axes.get_xlim()[0] < -3.9 and axes.get_xlim()[1] > 0  # room for the labels
+    assert axes.xaxis.get_gridlines()[0].get_visible() and axes.yaxis.get_gridlines()[0].get_visible()
+
+
+def test_the_surfaces_are_maps_of_their_values_with_labels_inside():
+    rows = [{"label": "initial"}, {"label": "MLE"}, {"label": "KD"}]
+    spec_of = {"table": "Figure 1", "title": "s", "draw": {"kind": "surface"}, "columns": [], "rows": rows}
+    left, right = figures.draw(tables.Table(spec_of, RUN, {}), grid()[::-1]).axes
+    assert left.get_ylabel() == "distance at right angles" and right.get_ylabel() == ""
+    for axes, values in ((left, [-7, 0]), (right, [0, 12])):
+        assert axes.get_xlabel() == "distance along initial → MLE"
+        assert axes.get_xlim() == (0, 4) and axes.get_ylim() == (0, 3) and axes.get_aspect() == 1
+        filled = axes.collections[0]
+        assert filled.get_clim() != (0, 1) and values[0] <= filled.levels[0] < filled.levels[-1] == values[1]
+        side = {text.get_text(): (text.get_ha(), text.xyann[0] < 0, text.xy) for text in axes.texts}
+        assert side == {
+            "initial": ("left", False, (0, 0)), "MLE": ("left", False, (2, 0)), "KD": ("left", False, (1, 3)),
+        }  # fmt: skip
+        assert [line.get_marker() for line in axes.lines] == ["D", "^", "*"]
+    further = grid()
+    for row in further:
+        row["models"][1]["x"] = 3
+    (mle,) = [
+        text for text in figures.draw(tables.Table(spec_of, RUN, {}), further).axes[0].texts if text.get_text() == "MLE"
+    ]
+    assert mle.get_ha() == "right" and mle.xyann[0] < 0
+    nothing = figures.draw(tables.Table(spec_of, RUN, {})).axes
+    assert [texts(axes) for axes in nothing] == [{"not measured"}] * 2
+
+
+def test_levels_leave_out_the_lowest_sixth():
+    assert figures._levels([float(n) for n in range(12)][::-1]) == pytest.approx([2 + 9 * i / 16 for i in range(17)])
+    assert figures._levels([5.0, 5.0]) == pytest.approx([5 + i / 16 for i in range(17)])
+
+
+def test_there_are_as_many_colours_as_asked_for():
+    assert figures._colours(6)[:6] == figures.COLOURS and len({tuple(c) for c in figures._colours(9)}) == 9
+
+
+def test_a_figures_values_stand_below_its_picture():
+    table = made(GROUPS | {"paper": "P", "caption": "C."}, {(0, "p"): 20.0})
+    lines = figures.markdown(table, "p.f9").splitlines()
+    assert lines[:6] == ["## Figure 9: groups", "", "![groups](p.f9.png)", "", "P. C.", ""]
+    assert lines[6:] == tables.markdown(table).splitlines()[4:]
+
+
+def test_the_arguments():
+    parser = argparse.ArgumentParser()
+    figures.add_arguments(parser)
+    given = "--table t --run r --measurements m --corpora c --out o".split()
+    expected = {"table": "t", "run_file": "r", "measurements": "m", "corpora": "c", "out": "o", "surface": []}
+    assert vars(parser.parse_args(given)) == expected
+    assert parser.parse_args([*given, "--surface", "a", "b"]).surface == ["a", "b"]
+
+
+def test_the_verb_draws_the_surface_it_is_given_and_leaves_no_figure_open(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(figures, "draw", lambda table, surface: seen.update(surface=surface) or pyplot.figure())
+    write_json(tmp_path / "row1.json", {"points": [1]})
+    write_json(tmp_path / "row2.json", {"points": [2]})
+    run_verb(tmp_path, "figure1", "--surface", f"{tmp_path}/row1.json", f"{tmp_path}/row2.json")
+    assert seen["surface"] == [{"points": [1]}, {"points": [2]}] and not pyplot.get_fignums()
+    assert b"CreationDate" not in (tmp_path / "out/mple.figure1.pdf").read_bytes()

@@ -243,3 +243,143 @@ def test_show_prints_the_table_and_where_the_report_lies(args, capsys):
     assert printed.startswith("Table 1: A & B") and "| KD" in printed and f"Report: {args.out}" in printed
     with pytest.raises(UserError, match="no such table"):
         show.run(argparse.Namespace(table="none.md"))
+
+
+def section(text, anchor):
+    """The HTML between a section's tags."""
+    return text.split(f'<section id="{anchor}">')[1].split("</section>")[0].strip()
+
+
+def test_a_table_on_the_page(args):
+    page.run(args)
+    assert section(Path(args.out).read_text(), "mple.table1").splitlines() == [
+        "<h2>Table 1: A &amp; B</h2>",
+        '<p class="soft">MPLE: &lt;em&gt;not a tag&lt;/em&gt;. </p>',
+        '<div class="scroll"><table class="results">',
+        '<thead><tr><th></th><th>BLEU<span class="unit">BLEU</span></th><th>speed<span class="unit">x</span></th></tr>'
+        "</thead>",
+        "<tbody>",
+        '<tr><th class="group" colspan="3">NAT</th></tr>',
+        '<tr><th>KD<span class="published"></span></th><td><span class="measured">21.50</span><span class="spread"> ± '
+        '0.71</span><span class="published">20.87<span class="difference">+0.63</span></span></td>'
+        '<td><span class="measured">6.0</span><span class="spread"> ± 0.0</span><span class="published">15.3'
+        '<span class="difference">−9.3</span></span></td></tr>',
+        '<tr><th>AXE<span class="published"></span></th><td><span class="none">–</span><span class="published">22.22'
+        '</span></td><td><span class="none">–</span><span class="published"></span></td></tr>',
+        "</tbody>",
+        "</table></div>",
+        '<ul class="notes"><li>Measured: run small, scale demo, seeds 1, 2; mean ± sample standard deviation over '
+        "seeds.</li><li>Difference: measured less published. –: nothing measured.</li><li>Datasets: ds for wmt14_ende."
+        "</li><li>Where another dataset stands for the paper&#x27;s, a difference is not one of reproduction.</li>"
+        "</ul>",
+        '<p class="files"><a href="tables/mple.table1.csv">CSV</a> · <a href="tables/mple.table1.md">Markdown</a> · '
+        '<a href="tables/mple.table1.tex">LaTeX</a></p>',
+    ]
+
+
+def test_what_was_run_on_the_page(args):
+    page.run(args)
+    text = Path(args.out).read_text()
+    facts = {
+        "Scale": "demo", "Seeds": "1, 2", "Datasets": "ds for wmt14_ende", "Systems": "vanilla_kd",
+        "Device": "Some CPU", "Commit": "c0ffee with uncommitted changes", "Packages": "torch 2.13",
+    }  # fmt: skip
+    lines = [f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in facts.items()]
+    assert section(text, "run").split('<table class="facts">\n')[1].split("</table>")[0].splitlines() == lines
+    assert text.startswith("<!DOCTYPE html>\n<html") and "<title>natlab: small</title>" in text
+    assert '<nav><a href="#mple.table1">MPLE Table 1</a><a href="#run">' in text and "<h1>natlab: small</h1>" in text
+
+
+def test_all_measurements_on_the_page_seed_by_seed(args):
+    page.run(args)
+    shown = section(Path(args.out).read_text(), "measurements")
+    assert "<summary>12 values</summary>" in shown
+    head, *lines = shown.split('<table class="all">')[1].split("</table>")[0].splitlines()
+    keys = "dataset system seed decoding split metric value unit".split()
+    assert head == f"<thead><tr>{''.join(f'<th>{key}</th>' for key in keys)}</tr></thead>"
+    assert lines[0] == "<tbody>" and lines[-1] == "</tbody>" and len(lines) == 14
+    cells = "".join(f"<td>{text}</td>" for text in ("ds", "vanilla_kd", 1, "argmax", "test", "bleu"))
+    assert f'<tr>{cells}<td class="value">21.000</td><td>BLEU</td></tr>' in lines
+    cells = "".join(f"<td>{text}</td>" for text in ("ds", "vanilla_kd", 2, "", "", "latency/argmax/median"))
+    assert f'<tr>{cells}<td class="value">4.500</td><td>ms</td></tr>' in lines
+
+
+def test_a_measurements_line_in_the_csv_says_all_it_rests_on(args):
+    page.run(args)
+    with open(Path(args.out).with_name("measurements.csv"), newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert list(lines[0]) == list(page.MEASUREMENT_FIELDS) and "\r" not in Path(args.out).read_text()
+    (found,) = [line for line in lines if line["seed"] == "1" and line["metric"] == "bleu"]
+    assert found == {
+        "dataset": "ds", "scale": "demo", "system": "vanilla_kd", "seed": "1", "decoding": "argmax", "split": "test",
+        "metric": "bleu", "value": "21.0", "unit": "BLEU", "sentences": "7", "signature": "s", "commit": "c0ffee",
+        "dirty": "True", "device": "Some CPU", "fingerprint": "f1",
+    }  # fmt: skip
+    (found,) = [line for line in lines if line["seed"] == "2" and line["metric"] == "speedup/argmax"]
+    assert (found["value"], found["unit"], found["signature"], found["decoding"]) == ("6.0", "x", "", "")
+    assert [line["metric"] for line in lines[:2]] == ["bleu", "chrf"]  # file by file, in the files' order
+    assert {line["metric"] for line in lines if line["seed"] == "1"} == {
+        "bleu", "chrf", "speedup/argmax", *(f"latency/argmax/{name}" for name in ("mean", "median", "p95")),
+    }  # fmt: skip
+
+
+def test_rows_of_ours_descriptions_and_stand_ins_are_marked(args):
+    spec = SPEC | {
+        "caption": "A <caption>.",
+        "columns": [{"key": "n", "label": "#", "descriptive": True, "digits": 0}, *SPEC["columns"][:1]],
+        "rows": [
+            {"label": "a", "cell": {"corpus": "wmt14_ende", "system": "vanilla_kd"}, "published": {"n": 5}},
+            {"label": "b", "group": "more", "ours": True, "cell": {"system": "none"}},
+            {"label": "c"},
+        ],
+    }
+    table = tables.build(spec, RUN, args.measurements, "nowhere")
+    found = page._section("mple/table1", table)
+    assert '<p class="soft">MPLE: &lt;em&gt;not a tag&lt;/em&gt;. A &lt;caption&gt;.</p>' in found
+    body = found.split("</thead>\n")[1].split("</table>")[0].splitlines()
+    assert body[:2] == [
+        "<tbody>",
+        '<tr><th>a<span class="published">ds</span></th><td>5</td><td><span class="measured">21.50</span>'
+        '<span class="spread"> ± 0.71</span><span class="published"></span></td></tr>',
+    ]
+    assert body[2:5] == ["</tbody>", "<tbody>", '<tr><th class="group" colspan="3">more</th></tr>']
+    assert body[5].startswith(
+        '<tr class="ours"><th>b *<span class="published"></span></th><td></td><td><span class="none">'
+    )
+    assert body[6:8] == ["</tbody>", "<tbody>"] and body[8].startswith("<tr><th>c<") and body[9:] == ["</tbody>"]
+
+
+def test_a_figure_on_the_page_has_its_values_folded_away(full):
+    page.run(full)
+    lines = section(Path(full.out).read_text(), "mple.figure5").splitlines()
+    assert lines[0] == "<h2>Figure 5: A &amp; B</h2>"
+    assert lines[2].startswith('<figure><img alt="A &amp; B" src="data:image/png;base64,')
+    assert lines[3] == "<details><summary>Its values</summary>" and lines[-2] == "</details>"
+    assert lines[-1] == (
+        '<p class="files"><a href="figures/mple.figure5.png">PNG</a> · <a href="figures/mple.figure5.pdf">PDF</a> · '
+        '<a href="figures/mple.figure5.csv">CSV</a> · <a href="figures/mple.figure5.md">Markdown</a></p>'
+    )
+    text = Path(full.out).read_text()
+    links = ("mple.table1", "MPLE Table 1"), ("mple.figure5", "MPLE Figure 5"), ("mple.claims", "MPLE claims")
+    assert "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name in links) + '<a href="#run">' in text
+
+
+def test_the_arguments():
+    parser = argparse.ArgumentParser()
+    page.add_arguments(parser)
+    assert vars(parser.parse_args("--run r --out o --measurements m --papers p".split())) == {
+        "run_file": "r", "out": "o", "measurements": "m", "papers": "p",
+    }  # fmt: skip
+    for given in (["--run", "r"], ["--out", "o"]):
+        with pytest.raises(SystemExit):
+            parser.parse_args(given)
+    parser = argparse.ArgumentParser()
+    show.add_arguments(parser)
+    assert vars(parser.parse_args(["t.md"])) == {"table": "t.md"}
+
+
+def test_no_table_is_shown_with_what_to_do(tmp_path):
+    with pytest.raises(UserError) as refused:
+        show.run(argparse.Namespace(table=f"{tmp_path}/none.md"))
+    problem = "no such table; run the workflow first, or see reports/ for those there are"
+    assert str(refused.value) == f"{tmp_path}/none.md: {problem}"

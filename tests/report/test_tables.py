@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import csv
 import re
 import shutil
 import subprocess
@@ -346,3 +347,198 @@ def test_a_table_of_ours_has_no_published_lines(tmp_path):
     text = "\n".join(tables.notes(table))
     assert "published" not in text and "not in the paper" not in text
     assert all(f"| {row['label']}" in tables.markdown(table) for row in spec["rows"])
+
+
+SMALL = {
+    "table": "Table 7",
+    "paper": "MPLE: a paper",
+    "title": "Speed & such",
+    "caption": "All of it.",
+    "cell": {"corpus": "wmt14_ende"},
+    "columns": [
+        {"key": "iters", "label": "iters", "digits": 0, "descriptive": True},
+        {"key": "bleu", "label": "BLEU", "unit": "BLEU", "cell": {"metric": "bleu_tok"}},
+        {"key": "l", "label": "L", "latex": "$L$", "unit": "bits/token", "digits": 1, "cell": {"metric": "loss"}},
+        {"key": "n", "label": "own", "measured_only": True, "note": "counted here", "cell": {"metric": "repetition"}},
+    ],
+    "rows": [
+        {"label": "AT", "group": "teachers", "cell": {"system": "at", "decoding": "beam5"}, "reference": ["l"],
+         "published": {"iters": "T", "bleu": 27.1, "l": 2.0}},
+        {"label": "KD", "group": "students", "cell": {"system": "kd", "decoding": "argmax"},
+         "published": {"iters": 1, "bleu": 20.87}},
+        {"label": "old", "group": "students", "quoted": True, "published": {"iters": 10, "bleu": 20.0, "l": 3.0}},
+        {"label": "new", "group": "students", "ours": True, "cell": {"system": "new", "corpus": "own"}},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Two seeds of two systems, the second only once."""
+    run = RUN | {"seeds": [1, 2]}
+    for seed, value in ((1, 26.0), (2, 28.0)):
+        values = {"bleu_tok": {"value": value, "signature": "s"}, "repetition": {"value": 1.0}}
+        measurement(tmp_path / "m", "grammar_ende", "at", seed, "beam5.test", values)
+        measurement(tmp_path / "m", "grammar_ende", "at", seed, "loss", {"loss": {"value": 2.5}})
+    measurement(tmp_path / "m", "grammar_ende", "kd", 2, "argmax.test", {"bleu_tok": {"value": 19.5}})
+    measurement(tmp_path / "m", "grammar_ende", "kd", 2, "loss", {"loss": {"value": 3.25}})
+    return tables.build(SMALL, run, tmp_path / "m", tmp_path / "c")
+
+
+BODY = [
+    ["AT", "published", "T", "27.10", "2.0", ""],
+    ["", "measured", "", "27.00 ± 1.41", "ref.", "1.00 ± 0.00"],
+    ["", "difference", "", "−0.10", "", ""],
+    ["KD", "published", "1", "20.87", "–", ""],
+    ["", "measured", "", "19.50 (n=1)", "3.2 (n=1)", "–"],
+    ["", "difference", "", "−1.37", "", ""],
+    ["old", "published", "10", "20.00", "3.0", ""],
+    ["new *", "measured", "", "–", "–", "–"],
+]
+NOTES = [
+    "Measured: run small, scale demo, seeds 1, 2; mean ± sample standard deviation over seeds.",
+    "Difference: measured less published. –: nothing measured.",
+    "Datasets: grammar_ende for wmt14_ende, own for own.",
+    "Where another dataset stands for the paper's, a difference is not one of reproduction.",
+    "own (not in the paper): counted here.",
+    "Rows marked * are not in the paper's table.",
+    "ref.: what the column's values are relative to.",
+]
+
+
+def test_a_table_in_markdown_is_padded_so_that_it_can_be_read_as_text(small):
+    title, empty, caption, _, *grid = tables.markdown(small).splitlines()
+    assert (title, empty, caption) == ("## Table 7: Speed & such", "", "MPLE: a paper. All of it.")
+    end = grid.index("")
+    head, rule, *body = grid[:end]
+    assert [text.strip() for text in head.split("|")] == ["", "", "", "iters", "BLEU", "L (bits/token)", "own", ""]
+    assert [[text.strip() for text in line.split("|")[1:-1]] for line in body] == BODY
+    assert len({len(line) for line in (head, rule, *body)}) == 1
+    assert [set(part) for part in rule.split("|")[1:-1]] == [{"-"}] * 2 + [{"-", ":"}] * 4
+    assert all(part.endswith("-:") for part in rule.split("|")[3:-1])
+    _, kind, *numbers = body[1].split("|")[1:-1]
+    assert kind == " measured   " and numbers[1] == " 27.00 ± 1.41 " and numbers[2] == "           ref. "
+    assert tables.notes(small) == NOTES
+    assert grid[end + 1 :] == [f"- {markup.markdown_line(note)}" for note in NOTES]
+    assert tables.markdown(small).endswith("\n")
+
+
+def test_a_table_in_latex(small):
+    assert tables.latex(small).splitlines() == [
+        r"% Needs \usepackage{booktabs}; for letters that pdfLaTeX has not got, LuaLaTeX or XeLaTeX.",
+        r"\begin{table}",
+        r"\centering\scriptsize\setlength{\tabcolsep}{2.5pt}",
+        r"\caption{Speed \& such. MPLE: a paper, Table 7. All of it.}",
+        r"\makebox[\linewidth]{\begin{tabular}{llrrrr}",
+        r"\toprule",
+        r" &  & iters & BLEU & $L$ & own \\",
+        r" &  &  & BLEU & bits/token &  \\",
+        r"\midrule",
+        r"AT & published & T & 27.10 & 2.0 &  \\",
+        r" & measured &  & 27.00 $\pm$ 1.41 & ref. & 1.00 $\pm$ 0.00 \\",
+        r" & difference &  & $-$0.10 &  &  \\",
+        r"\midrule",
+        r"KD & published & 1 & 20.87 & -- &  \\",
+        r" & measured &  & 19.50 (n=1) & 3.2 (n=1) & -- \\",
+        r" & difference &  & $-$1.37 &  &  \\",
+        r"\addlinespace[1pt]",
+        r"old & published & 10 & 20.00 & 3.0 &  \\",
+        r"\addlinespace[1pt]",
+        r"new {*} & measured &  & -- & -- & -- \\",
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\par\smallskip\begin{minipage}{\linewidth}\scriptsize",
+        " ".join(markup.latex(note) for note in NOTES),
+        r"\end{minipage}",
+        r"\end{table}",
+    ]
+    assert tables.latex(small).endswith("\\end{table}\n")
+
+
+def test_a_table_as_csv(small, tmp_path):
+    tables.write_csv(small, tmp_path / "t.csv")
+    with open(tmp_path / "t.csv", newline="") as file:
+        lines = {(line["line"], line["column"]): line for line in csv.DictReader(file)}
+    assert list(lines) == [(str(n), key) for n in range(1, 5) for key in ("iters", "bleu", "l", "n")]
+    assert lines["1", "bleu"] == {
+        "table": "Table 7", "line": "1", "row": "AT", "group": "teachers", "column": "bleu", "unit": "BLEU",
+        "published": "27.1", "measured": "27.0", "std": str(2**0.5), "difference": str(27.0 - 27.1), "n_seeds": "2",
+        "seeds": "1 2", "dataset": "grammar_ende", "scale": "demo", "system": "at", "decoding": "beam5",
+        "split": "test", "metric": "bleu_tok", "sentences": "1000", "signature": "s",
+    }  # fmt: skip
+    nothing = {key: "" for key in lines["4", "n"]}
+    assert lines["4", "n"] == nothing | {
+        "table": "Table 7",
+        "line": "4",
+        "row": "new",
+        "group": "students",
+        "column": "n",
+    }
+    assert lines["1", "iters"]["published"] == "T" and lines["1", "l"]["measured"] == ""
+    assert (tmp_path / "t.csv").read_bytes().count(b"\r") == 0
+
+
+def test_notes_of_one_seed_and_a_paper_s_own_corpora(small):
+    run = RUN | {"seeds": [3], "corpora": {"wmt14_ende": "wmt14_ende"}}
+    spec = SMALL | {"columns": SMALL["columns"][:3], "rows": SMALL["rows"][1:3]}
+    assert tables.notes(tables.build(spec, run, "nowhere", "nowhere")) == [
+        "Measured: run small, scale demo, seed 3.",
+        "Difference: measured less published. –: nothing measured.",
+        "Datasets: wmt14_ende for wmt14_ende.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "value, options, shown",
+    [
+        (None, {}, "–"), ("L/2", {}, "L/2"), (1.25, {}, "1.25"), (-2.5, {"digits": 1}, "−2.5"),
+        (3, {"digits": 0}, "3"),
+        (0.126, {"signed": True}, "+0.13"), (-0.126, {"signed": True}, "−0.13"), (float("inf"), {}, "inf"),
+        (1e-9, {"digits": 3, "signed": True}, "+0.000"),
+    ],
+)  # fmt: skip
+def test_numbers_as_text(value, options, shown):
+    assert tables.number(value, **options) == shown
+
+
+def test_a_unit_stands_in_the_head_unless_it_is_plain():
+    for unit, head in ((None, "a"), ("BLEU", "a"), ("x", "a"), ("%", "a (%)"), ("bits/token", "a (bits/token)")):
+        assert tables.head({"label": "a"} | ({"unit": unit} if unit else {})) == head
+
+
+def test_a_row_says_which_dataset_stands_for_its_own_corpus():
+    run = {"corpora": {"wmt14": "small", "same": "same"}}
+    for row, expected in (
+        ({"label": "x", "cell": {"corpus": "wmt14"}}, "small"), ({"label": "x", "cell": {"corpus": "same"}}, ""),
+        ({"label": "x", "cell": {"corpus": "unmapped"}}, ""), ({"label": "x"}, ""),
+    ):  # fmt: skip
+        assert tables.standing(row, run) == expected
+        heads = [tables.row_head(row, kind, run) for kind in ("published", "measured", "difference")]
+        assert heads == ["x", expected, ""]
+    ours = {"label": "x", "ours": True, "cell": {"corpus": "wmt14"}}
+    assert [tables.row_head(ours, kind, run) for kind in ("measured", "difference")] == ["x *", "x *"]
+
+
+def test_a_csv_that_lacks_or_changes_lines_is_refused_with_what_to_do(small, tmp_path):
+    tables.write_csv(small, tmp_path / "t.csv")
+    text = (tmp_path / "t.csv").read_text()
+    for changed, problem in (
+        (text.replace(",27.1,", ",27.2,"), "line 1, bleu: not of this spec; write the table again"),
+        (text[: text.rindex("Table 7")], "its cells are not those of Table 7; write the table again"),
+    ):
+        (tmp_path / "t.csv").write_text(changed)
+        with pytest.raises(UserError) as refused:
+            tables.read_csv(tmp_path / "t.csv", SMALL, small.run)
+        assert str(refused.value) == f"{tmp_path / 't.csv'}: {problem}"
+
+
+def test_the_arguments():
+    parser = argparse.ArgumentParser()
+    tables.add_arguments(parser)
+    given = "--table t --run r --measurements m --corpora c --out o".split()
+    assert vars(parser.parse_args(given)) == {
+        "table": "t", "run_file": "r", "measurements": "m", "corpora": "c", "out": "o",
+    }  # fmt: skip
+    for at in range(0, len(given), 2):
+        with pytest.raises(SystemExit):
+            parser.parse_args(given[:at] + given[at + 2 :])

@@ -1,8 +1,10 @@
 # make demo    the demo: MPLE's Table 1 on a generated corpus, then the table and where the report lies
 # make test    the tests
 # make lint    the linters
+# make mutants [ROOM=proxy]    which small changes of the code the tests notice; not in CI (docs/testing.md)
 # Each makes .venv from requirements.lock first. PYTHON=... names the Python to make it with, CORES=... how many to use.
 
+ROOM ?= proxy objective models select decoding metrics report
 PYTHON ?= python3.11 python3.12 python3
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
@@ -11,7 +13,7 @@ python = $(shell for python in $(PYTHON); do "$$python" -c '$(supported)' 2>/dev
 compiler = $(shell command -v $(CXX) || command -v c++ || command -v g++ || command -v clang++)
 in_venv := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: demo test lint
+.PHONY: demo test lint mutants
 
 demo: .venv/made
 	$(in_venv) snakemake --cores $(CORES)
@@ -32,6 +34,11 @@ lint: .venv/made
 		/^Lints for/ { linted = 1; item = $$0 } \
 		/^    \* / && !/Specify a conda environment or container/ { print item; print; refused = 1 } \
 		END { if (!linted) printf "%s", output; exit refused || !linted }'
+
+# A core takes one room at a time; what was found is kept, so that this goes on where it was stopped.
+mutants: .venv/made
+	@printf '%s\n' $(ROOM) | $(in_venv) xargs -n 1 -P $(CORES) nice python tests/mutants.py try
+	@$(in_venv) python tests/mutants.py show $(ROOM)
 
 # The last line marks the environment as whole; without it the next make starts afresh. PIP_CONSTRAINT holds for what
 # packages need to be built, too.

@@ -513,10 +513,13 @@ def test_a_row_says_which_dataset_stands_for_its_own_corpus():
         ({"label": "x", "cell": {"corpus": "unmapped"}}, ""), ({"label": "x"}, ""),
     ):  # fmt: skip
         assert tables.standing(row, run) == expected
-        heads = [tables.row_head(row, kind, run) for kind in ("published", "measured", "difference")]
+        heads = [
+            tables.row_head(row, kind, tables.Table(SMALL, run, {})) for kind in ("published", "measured", "difference")
+        ]
         assert heads == ["x", expected, ""]
     ours = {"label": "x", "ours": True, "cell": {"corpus": "wmt14"}}
-    assert [tables.row_head(ours, kind, run) for kind in ("measured", "difference")] == ["x *", "x *"]
+    shown = tables.Table(SMALL, run, {})
+    assert [tables.row_head(ours, kind, shown) for kind in ("measured", "difference")] == ["x *", "x *"]
 
 
 def test_a_csv_that_lacks_or_changes_lines_is_refused_with_what_to_do(small, tmp_path):

@@ -267,9 +267,9 @@ class Costs:
     def _begun(self, dataset: str) -> Corpus | None:
         """Of what the first steps have made of it."""
         for step in ("bpe", "tok", "text"):
-            folder = self.root / f"results/corpora/{dataset}/{step}"
-            if (folder / "stats.json").exists():
-                return self._of_folder(dataset, folder, f"results/corpora/{dataset}/{step}")
+            with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+                place = f"results/corpora/{dataset}/{step}"
+                return self._of_folder(dataset, self.root / place, place)
         return None
 
     def _of_folder(self, dataset: str, folder: Path, source: str) -> Corpus:

@@ -34,7 +34,7 @@ def test_wmt14_at_the_papers_scale(fresh):
     ):
         assert part in result.stdout
     gpu = next(line for line in lines if line.startswith("  GPU  "))
-    assert "MISSING" in gpu and "175 jobs of up to 1 GPU with about" in gpu
+    assert "MISSING" in gpu and "177 jobs of up to 1 GPU with about" in gpu
     assert lines[-2] == "Made again: nothing."
     assert fresh.calls() == [] and not (fresh.root / "results").exists()
 

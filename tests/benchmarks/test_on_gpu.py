@@ -149,6 +149,7 @@ def planned(root: Path, *arguments: str) -> set[tuple[str, ...]]:
     return {
         (rule, *(found[1] for name in ("system", "seed") if (found := re.search(rf"\b{name}=(\w+)", text))))
         for rule, text in jobs
+        if rule != "measured"
     }
 
 

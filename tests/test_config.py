@@ -177,8 +177,8 @@ def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
 def test_figure_1_branches_for_a_thirtieth_of_a_training_at_the_papers_scale(project):
     edit(project, "config/config.yaml", lambda r: r.update(scale="paper", tables=["mple/table2"]))
     run = load(project)
-    assert run.training("initial_mle")["updates"] == run.training("initial_glat_kd")["updates"] == 10_000
-    assert run.training("initial")["updates"] == 30_000 and run.training("initial")["warmup"] == 9_999
+    corners = [run.training(system) for system in ("vanilla_raw_mle", "vanilla_raw_glat_kd")]
+    assert all(corner["updates"] == 10_000 and corner["warmup"] == 0 for corner in corners)
 
 
 def test_a_scale_can_differ_on_a_dataset(project):
@@ -330,9 +330,9 @@ def test_figures_and_claims_ask_for_what_they_show(project):
 def test_the_surface_of_a_figure(project):
     edit(project, "config/config.yaml", lambda r: r.update(figures=["mple/figure1", "mple/figure8"]))
     run = load(project)
-    assert run.surface("mple/figure1") == ("grammar_ende", ["initial", "initial_mle", "initial_glat_kd"])
+    assert run.surface("mple/figure1") == ("grammar_ende", ["vanilla_raw", "vanilla_raw_mle", "vanilla_raw_glat_kd"])
     assert run.surface("mple/figure8") is None
-    assert run.splits_of("grammar_ende", "initial") == ["valid"]
+    assert run.splits_of("grammar_ende", "vanilla_raw_mle") == ["valid"]
 
 
 def test_a_run_is_tracked_offline_unless_it_says_otherwise(project):
@@ -496,7 +496,7 @@ def test_what_is_wrong_is_refused_in_one_line(project, file, change, mentions):
         (
             "config/papers/mple/figure1.yaml",
             lambda f: f["draw"]["systems"].__setitem__(0, "start"),
-            ["start", "initial"],
+            ["start", "vanilla_raw_mle"],
         ),
     ],
 )

@@ -97,15 +97,15 @@ def test_dynamic_kd_rests_on_candidates_and_is_measured_with_its_predictor(proje
 
 def test_a_figure_of_surfaces_is_evaluated_row_by_row(fresh):
     fresh.edit("config/config.yaml", "seeds: [1]", "seeds: [1, 2]\nfigures: [mple/figure1]")
-    fresh.edit("config/config.yaml", "systems: [", "systems: [initial, initial_mle, initial_glat_kd, ")
+    fresh.edit("config/config.yaml", "systems: [", "systems: [vanilla_raw_mle, vanilla_raw_glat_kd, ")
     result = fresh.snakemake("--dry-run", "--", "reports/demo/figures/mple.figure1.png")
     assert result.returncode == 0, result.stdout
-    grid = "results/surfaces/grammar_ende/demo/initial+initial_mle+initial_glat_kd/seed1"
+    grid = "results/surfaces/grammar_ende/demo/vanilla_raw+vanilla_raw_mle+vanilla_raw_glat_kd/seed1"
     outputs = {
         line.split()[-1] for line in result.stdout.splitlines() if line.strip().startswith("output: results/surf")
     }
     assert outputs == {f"{grid}/{row}of11.json" for row in range(1, 12)}
-    for system in ("initial", "initial_mle", "initial_glat_kd"):
+    for system in ("vanilla_raw", "vanilla_raw_mle", "vanilla_raw_glat_kd"):
         assert f"output: results/models/grammar_ende/demo/{system}/seed1/model.pt" in result.stdout
 
 

@@ -317,11 +317,20 @@ def test_one_seed_of_equals_is_called_better_in_a_twentieth_of_cases_or_fewer(of
     assert 0.01 < verdicts.count(HOLDS) / 1000 < 0.07 and 0.01 < verdicts.count(REFUTED) / 1000 < 0.07
 
 
-@pytest.mark.parametrize("of", [{"dataset": "ds2"}, {"metric": "chrf"}])
-def test_the_deviation_is_of_the_same_dataset_and_metric(tmp_path, of):
+def test_the_deviation_is_of_the_same_metric(tmp_path):
     compared(tmp_path, 40, 30, 10, seeds=(1,))
-    seeds_apart(tmp_path, "many", 0.1, **of)
+    seeds_apart(tmp_path, "many", 0.1, metric="chrf")
     assert results(tmp_path, STATED | {"deviation": ["many"]})["b", 1].verdict == UNDECIDED
+
+
+@pytest.mark.parametrize(("own", "verdict"), [(None, UNDECIDED), (0.2, HOLDS)])
+def test_where_a_dataset_has_no_deviation_of_its_own_it_is_the_largest_of_others(tmp_path, own, verdict):
+    compared(tmp_path, 40, 30, 10, seeds=(1,))
+    seeds_apart(tmp_path, "few", 0.1, dataset="ds2")
+    seeds_apart(tmp_path, "many", 4, dataset="ds3")
+    if own:
+        seeds_apart(tmp_path, "own", own)
+    assert results(tmp_path, STATED | {"deviation": ["few", "many", "own"]})["b", 1].verdict == verdict
 
 
 def test_a_run_does_not_take_its_own_deviation_from_an_older_report(tmp_path):

@@ -104,7 +104,7 @@ class Sampler:
 
     def _noise(self, asked: resolve.Asked) -> np.ndarray | None:
         """[1 + RESAMPLES], 0 and then how far other seeds would lie; of cells that are sums of their readings."""
-        known = [self.deviations.get((asked.dataset, reading.key)) for reading in asked.readings]
+        known = [self._deviation(asked.dataset, reading.key) for reading in asked.readings]
         if None in known or asked.metric in (resolve.PARAMETER_RATIO, *resolve.BRACKET):
             return None
         drawn = [
@@ -112,6 +112,11 @@ class Sampler:
             for deviation, reading in zip(known, asked.readings, strict=True)
         ]
         return np.concatenate([[0.0], resolve.value(asked, drawn)])
+
+    def _deviation(self, dataset: str, metric: str) -> float | None:
+        """That of a metric on this dataset; where no run has several seeds there, the largest on another one."""
+        others = [value for (_, of), value in self.deviations.items() if of == metric]
+        return self.deviations.get((dataset, metric), max(others, default=None))
 
 
 def _derived(kind: str, parts: list[Sample]) -> Sample:

@@ -329,8 +329,8 @@ def notes(results: list[Tested], run: Mapping) -> list[str]:
         "how far the first value is above the highest of the others, or below the lowest.",
         f"Agree: the share of {bootstrap.RESAMPLES} resamples of the test sentences (paired bootstrap) and the seeds "
         "(Student's t); for r the confidence by Fisher's z over the rows, for a weaker r by Williams' t.",
-        f"One seed: a difference below {REPEATABILITY} times the deviation that runs with several seeds have had on its "
-        "dataset is undecided; where none has had one there, below the largest on another; and any where none has at all.",
+        f"One seed: a difference below {REPEATABILITY} times the deviation that runs with several seeds have had on its"
+        " dataset is undecided; where none has had one there, below the largest on another; where none has, all are.",
     ]
 
 

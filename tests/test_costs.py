@@ -146,6 +146,7 @@ def test_a_corpus_that_is_there_is_read_and_others_are_expected(costs_of, tmp_pa
     assert costs.corpus("grammar_ende").pairs == stated
     assert costs.corpus("grammar_ende_noise_a").pairs == stated, "a noise corpus has its base's pairs"
     assert costs.corpus("wmt14_deen").pairs == 4_500_000, "a reversed one too"
+    assert costs.corpus("grammar_ende_long").tokens == 3 * costs.corpus("grammar_ende").tokens, "of three clauses"
     made = tmp_path / "results/corpora/grammar_ende/bin/stats.json"
     made.parent.mkdir(parents=True)
     sentences = {"src": 50, "tgt": 50}

@@ -313,8 +313,9 @@ class Costs:
         source = dataset_files.sources(self.root / dataset_files.FOLDER)[dataset]
         if source["kind"] == "grammar":
             of, where = self.table["generated"], f"config/datasets/{dataset}.yaml"
-            words = of["vocabulary"]
-            return Corpus(source["pairs"], source["valid"], source["test"], of["tokens"], (words, words), where)
+            words, clauses = of["vocabulary"], source.get("clauses", [1])
+            tokens = of["tokens"] * sum(clauses) / len(clauses)
+            return Corpus(source["pairs"], source["valid"], source["test"], tokens, (words, words), where)
         if "base" in source:
             return self.corpus(source["base"])
         if dataset not in self.table["corpora"]:

@@ -1,6 +1,7 @@
 """The grammar corpus: its German, its probabilities, its exact quantities and its files."""
 
 import argparse
+import itertools
 import random
 from collections import Counter
 
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natlab.corpus import exact, grammar, lexicon
-from natlab.corpus.grammar import MODES, Grammar, Phrase, Recipe, Source, lowered, sample_source, sentence
+from natlab.corpus.exact import Distribution
+from natlab.corpus.grammar import MODES, Clause, Grammar, Phrase, Recipe, Source, lowered, sample_source, sentence
 from natlab.corpus.tokenise import tokeniser
 from natlab.errors import UserError
 from natlab.files import read_json
@@ -20,18 +22,29 @@ strengths = st.fixed_dictionaries(dict.fromkeys(MODES, st.floats(0, 1)))
 sources = st.integers(0, 2**32).map(lambda seed: sample_source(random.Random(seed)))
 
 
-def source(subject, verb, thing, opening="", manner="", place="", time="", tail=()):
-    """A source; a phrase is written "determiner [adjective] noun"."""
+def targets(model, source):
+    """All targets of a source of one clause, with their probabilities."""
+    (listed,) = model.distribution(source).factors
+    return listed
+
+
+def source(*arguments, **parts):
+    """A source of one clause."""
+    return Source((clause(*arguments, **parts),))
+
+
+def clause(subject, verb, thing, opening="", manner="", place="", time="", tail=()):
+    """A clause; a phrase is written "determiner [adjective] noun"."""
     phrases = []
     for text in (subject, thing):
         determiner, *adjective, noun = text.split()
         phrases.append(Phrase(determiner, "".join(adjective), noun))
-    return Source(opening, phrases[0], verb, phrases[1], manner, place, time, tail)
+    return Clause(opening, phrases[0], verb, phrases[1], manner, place, time, tail)
 
 
-def many_sources(count, seed=1):
+def many_sources(count, seed=1, clauses=(1,)):
     rng = random.Random(seed)
-    return [sample_source(rng) for _ in range(count)]
+    return [sample_source(rng, clauses) for _ in range(count)]
 
 
 # Written by hand, not by the grammar: everything a German reader expects of each source.
@@ -110,7 +123,7 @@ BY_HAND = [
 @pytest.mark.parametrize(("source", "english", "german"), BY_HAND, ids=[english for _, english, _ in BY_HAND])
 def test_all_targets_of_sources_translated_by_hand(source, english, german):
     assert sentence(source.english()) == english
-    found = EVEN.targets(source)
+    found = targets(EVEN, source)
     assert sorted(sentence(tokens) for tokens, _ in found) == sorted(line.strip() for line in german.splitlines())
     assert all(p == pytest.approx(1 / len(found)) for _, p in found)
 
@@ -145,28 +158,28 @@ def test_declension(determiner, gender, case, phrase):
 
 @given(sources, strengths)
 def test_probabilities_sum_to_one_over_different_targets(source, modes):
-    targets = Grammar(modes).targets(source)
-    assert sum(p for _, p in targets) == pytest.approx(1)
-    assert all(p > 0 for _, p in targets)
+    found = targets(Grammar(modes), source)
+    assert sum(p for _, p in found) == pytest.approx(1)
+    assert all(p > 0 for _, p in found)
     # In lower case too no two targets are the same: the exact quantities count them so.
-    assert len({lowered(tokens) for tokens, _ in targets}) == len(targets)
+    assert len({lowered(tokens) for tokens, _ in found}) == len(found)
 
 
 def test_strength_weighs_all_alternatives_but_the_first():
     time = source("the man", "buys", "a bicycle", time="now and then")
-    probabilities = sorted((p for _, p in Grammar({"pairs": 0.5}).targets(time)), reverse=True)
+    probabilities = sorted((p for _, p in targets(Grammar({"pairs": 0.5}), time)), reverse=True)
     assert probabilities == pytest.approx([0.5, 0.25, 0.25])
 
 
 @given(sources)
 def test_without_modes_a_source_has_one_target(source):
-    ((tokens, probability),) = Grammar({}).targets(source)
+    ((tokens, probability),) = targets(Grammar({}), source)
     assert probability == 1
-    assert tokens == exact.most_probable(Grammar(dict.fromkeys(MODES, 0.6)).targets(source))
+    assert tokens == Grammar(dict.fromkeys(MODES, 0.6)).distribution(source).most_probable()
 
 
 def test_without_modes_the_conditional_tc_is_zero():
-    values = exact.information([Grammar({}).targets(source) for source in many_sources(200)])
+    values = exact.information([Grammar({}).distribution(source) for source in many_sources(200)])
     assert values["conditional_tc"] == values["entropy"] == values["length_entropy"] == 0
 
 
@@ -174,14 +187,14 @@ def test_without_modes_the_conditional_tc_is_zero():
 def test_every_kind_of_mode_alone_has_dependencies(mode):
     # Separable verbs alone have few: mostly the length already tells a separable from a simple verb, so what is left
     # are verbs with different particles or of different cases at the same length.
-    values = exact.information([Grammar({mode: 1.0}).targets(source) for source in many_sources(200)])
+    values = exact.information([Grammar({mode: 1.0}).distribution(source) for source in many_sources(200)])
     assert values["conditional_tc"] > 0.005
     assert values["entropy"] > 0.05
 
 
 def test_length_alone_separates_a_simple_from_a_separable_verb():
     calls = source("the man", "calls", "a woman")
-    values = exact.information([Grammar({"separable": 1.0}).targets(calls)])
+    values = exact.information([Grammar({"separable": 1.0}).distribution(calls)])
     assert values["entropy"] == pytest.approx(values["length_entropy"])
     assert values["conditional_tc"] == 0
 
@@ -189,7 +202,7 @@ def test_length_alone_separates_a_simple_from_a_separable_verb():
 def test_stronger_modes_have_more_conditional_tc():
     drawn = many_sources(150)
     found = [
-        exact.information([Grammar(dict.fromkeys(MODES, s)).targets(source) for source in drawn])["conditional_tc"]
+        exact.information([Grammar(dict.fromkeys(MODES, s)).distribution(source) for source in drawn])["conditional_tc"]
         for s in (0.0, 0.1, 0.3, 0.6, 1.0)
     ]
     assert found == sorted(found) and found[0] == 0 and found[-1] > 0.8
@@ -200,9 +213,9 @@ def test_samples_follow_the_enumerated_distribution():
     case = source("the doctor", "opens", "the box", place="at the market", time="every day")
     rng = random.Random(7)
     draws = Counter(model.sample(case, rng) for _ in range(40_000))
-    targets = dict(model.targets(case))
-    assert set(draws) <= set(targets)
-    distance = sum(abs(draws[tokens] / 40_000 - p) for tokens, p in targets.items()) / 2
+    possible = dict(targets(model, case))
+    assert set(draws) <= set(possible)
+    distance = sum(abs(draws[tokens] / 40_000 - p) for tokens, p in possible.items()) / 2
     assert distance < 0.03  # of 64 targets; the expected distance of a true sample is about 0.015
 
 
@@ -220,7 +233,7 @@ def test_source_space_is_large():
 def test_moses_tokenisation_gives_the_grammar_tokens():
     english, german = tokeniser("moses", "en", lowercase=True), tokeniser("moses", "de", lowercase=True)
     rng = random.Random(2)
-    for source in many_sources(1500, seed=2):
+    for source in [*many_sources(1500, seed=2), *many_sources(300, seed=2, clauses=(2, 3))]:
         tokens = EVEN.sample(source, rng)
         assert german(sentence(tokens)).split() == list(lowered(tokens))
         assert english(sentence(source.english())).split() == list(lowered(source.english()))
@@ -245,6 +258,70 @@ def test_lexicon_names_only_known_words():
         assert set(objects) <= set(lexicon.NOUNS), verb
     kinds = set(lexicon.KINDS.values())
     assert all(adjective.kinds <= kinds for adjective in lexicon.ADJECTIVES.values())
+
+
+TWO = Source(
+    (
+        clause("the man", "buys", "a old car", time="on Monday", tail=("but", "expensive")),
+        clause("a woman", "calls", "this neighbour", place="in the pub"),
+    ),
+    ("and",),
+)
+
+
+def test_all_targets_of_a_conjoined_source_translated_by_hand():
+    assert sentence(TWO.english()) == (
+        "The man buys an old car on Monday, but it is too expensive, and a woman calls this neighbour in the pub."
+    )
+    first = """Der Mann kauft am Montag ein altes Auto, aber es ist zu teuer
+        Der Mann kauft am Montag einen alten Wagen, aber er ist zu teuer
+        Am Montag kauft der Mann ein altes Auto, aber es ist zu teuer
+        Am Montag kauft der Mann einen alten Wagen, aber er ist zu teuer""".splitlines()
+    second = [
+        form.format(*words)
+        for form in ("eine Frau {2} {0} {1}{3}", "{0} {2} eine Frau {1}{3}")
+        for words in itertools.product(
+            ("in der Kneipe", "im Wirtshaus"), ("diese Nachbarin", "diesen Nachbarn"), ("ruft", "kontaktiert"), ("",)
+        )
+    ]
+    second = [f"{text.strip()} an" if "ruft" in text else text.strip() for text in second]
+    found = EVEN.distribution(TWO)
+    expected = [f"{one.strip()}, und {two}." for one in first for two in second]
+    assert sorted(sentence(tokens) for tokens, _ in found.enumerated()) == sorted(expected)
+    assert all(p == pytest.approx(1 / len(expected)) for _, p in found.enumerated())
+
+
+def test_samples_of_a_conjoined_source_follow_its_distribution():
+    model = Grammar(dict.fromkeys(MODES, 0.5))
+    rng = random.Random(7)
+    draws = Counter(model.sample(TWO, rng) for _ in range(8_000))
+    possible = dict(model.distribution(TWO).enumerated())
+    assert set(draws) <= set(possible)
+    assert sum(abs(draws[tokens] / 8_000 - p) for tokens, p in possible.items()) / 2 < 0.06  # of 64 targets
+
+
+def test_a_comma_and_a_connective_stand_between_clauses_only():
+    """So no target is made in two ways and no two sources read the same."""
+    rng = random.Random(2)
+    joints = {"src": set(lexicon.CONNECTIVES), "tgt": set(lexicon.CONNECTIVES.values())}
+    for source in many_sources(1000, clauses=(1, 2, 4)):
+        english = source.english()
+        for tokens, side in ((english, "src"), (EVEN.sample(source, rng), "tgt")):
+            found = [
+                word
+                for comma, word, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
+                if comma == "," and word in joints[side] and after != "it"
+            ]
+            assert len(found) == len(source.connectives)
+
+
+def test_conjoined_sources_say_no_subject_or_verb_twice_and_open_once():
+    found = many_sources(500, clauses=(2, 3))
+    assert {len(source.clauses) for source in found} == {2, 3}
+    for source in found:
+        assert len({clause.subject.noun for clause in source.clauses}) == len(source.clauses)
+        assert len({clause.verb for clause in source.clauses}) == len(source.clauses)
+        assert not any(clause.opening for clause in source.clauses[1:])
 
 
 SMALL = {
@@ -306,7 +383,7 @@ def test_targets_and_references_are_targets_of_their_source():
     recipe = Recipe(**{key: value for key, value in SMALL.items() if key != "kind"})
     model = Grammar(recipe.modes)
     for case in recipe.sources()["test"]:
-        possible = {tokens for tokens, _ in model.targets(case)}
+        possible = {tokens for tokens, _ in targets(model, case)}
         assert model.sample(case, random.Random(1)) in possible
 
 
@@ -320,6 +397,19 @@ def test_exact_file(tmp_path):
         assert 0 < split["ceiling_bleu"] < split["ceiling_bleu_multi"] <= 100
     tokens = [line.split() for line in (tmp_path / "text" / "valid.tgt").read_text(encoding="utf-8").splitlines()]
     assert values["mean_length"] > sum(map(len, tokens)) / len(tokens)  # punctuation counts as tokens
+
+
+def test_exact_file_of_conjoined_clauses_is_that_of_their_targets_enumerated(tmp_path):
+    recipe = SMALL | {"clauses": [2], "valid": 4, "test": 1, "modes": dict.fromkeys(MODES, 0.3)}
+    natlab_grammar("--config", dataset_file(tmp_path, **recipe), "--out", tmp_path / "text")
+    values = read_json(tmp_path / "text" / "exact.json")
+    enumerated = [Distribution((d.enumerated(),)) for d in grammar.distributions(recipe, "valid")]
+    expected = exact.information(enumerated)
+    assert {name: values[name] for name in expected} == pytest.approx(expected)
+    assert values["mean_targets"] == sum(len(d.factors[0]) for d in enumerated) / 4
+    read = tokeniser("moses", "de", lowercase=True)
+    targets = [tuple(read(line).split()) for line in (tmp_path / "text/valid.tgt").read_text("utf-8").splitlines()]
+    assert values["ideal_losses"] == pytest.approx(exact.ideal_losses(enumerated, targets))
 
 
 def test_the_same_seed_gives_the_same_files_and_another_seed_others(tmp_path):
@@ -353,6 +443,12 @@ def test_show_prints_sources_with_all_their_targets(capsys):
     assert sum(float(line.split()[0]) for line in shown if line.startswith(" ")) == pytest.approx(3, abs=0.02)
 
 
+def test_show_draws_targets_of_sources_that_have_too_many(tmp_path, capsys):
+    natlab_grammar("--config", dataset_file(tmp_path, clauses=[3]), "--show", 2)
+    english, *shown = capsys.readouterr().out.splitlines()[:11]
+    assert english.endswith(".") and all(0 < float(line.split()[0]) < 0.1 for line in shown)
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -360,6 +456,7 @@ def test_show_prints_sources_with_all_their_targets(capsys):
         ({"modes": dict.fromkeys(MODES, 0.5) | {"gender": 0.5}}, "gender"),
         ({"pairs": 0}, "source.pairs"),
         ({"sentences": 5}, "sentences"),
+        ({"clauses": []}, "source.clauses"),
     ],
 )
 def test_bad_recipes_are_refused_and_nothing_is_written(tmp_path, changes, named):
@@ -382,11 +479,21 @@ def test_other_kinds_of_dataset_are_refused(tmp_path):
         ("grammar_ende_mild", 0.6, 0.85),
         ("grammar_ende_plain", 0, 0),
         ("grammar_ende_plain_96k", 0, 0),
+        ("grammar_ende_long", 1.2, 1.5),
     ],
 )
 def test_shipped_datasets_have_the_conditional_tc_they_are_for(name, least, most):
     recipe = yaml.safe_load(open(f"config/datasets/{name}.yaml", encoding="utf-8"))["source"]
     assert recipe.pop("kind") == "grammar"
     model = Grammar(recipe["modes"])
-    values = exact.information([model.targets(source) for source in Recipe(**recipe).sources()["valid"][:200]])
+    values = exact.information(
+        [model.distribution(source) for source in Recipe(**recipe | {"pairs": 0}).sources()["valid"][:200]]
+    )
     assert least <= values["conditional_tc"] <= most
+
+
+def test_most_targets_of_the_long_dataset_have_25_to_40_tokens():
+    source = yaml.safe_load(open("config/datasets/grammar_ende_long.yaml", encoding="utf-8"))["source"]
+    lengths = [distribution.lengths() for distribution in grammar.distributions(source | {"valid": 200}, "valid")]
+    within = [sum(p for length, p in of.items() if 25 <= length <= 40) for of in lengths]
+    assert sum(within) / len(within) > 0.9

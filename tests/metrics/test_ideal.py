@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natlab.corpus.exact import Information, Marginals
+from natlab.corpus.exact import Distribution, Information, Marginals
 from natlab.metrics import ideal
 from natlab.proxy import registry
 
@@ -18,6 +18,8 @@ TWO_WAYS = [(("ein", "haus"), 0.5), (("das", "heim"), 0.5)]  # one word says the
 
 def losses(distribution, target, name="vanilla", many=1, **options):
     torch.manual_seed(0)
+    if not isinstance(distribution, Distribution):
+        distribution = Distribution((distribution,))
     found = ideal.losses([distribution] * many, [target] * many, registry.load("inputs", name, **options))
     return {key: value["value"] for key, value in found.items()}
 
@@ -59,17 +61,18 @@ def test_the_loss_of_a_fixed_number_of_masks_is_the_mean_over_all_of_them(distri
         for i in set(range(3)) - set(shown):
             bits -= log2(sum(p for words, p in agree if words[i] == target[i]) / total) / comb(3, number)
     masks = torch.tensor([[i in shown for i in range(3)] for shown in itertools.combinations(range(3), number)])
-    support = torch.tensor([["abc".index(word) for word in words] for words, _ in distribution])
-    weights = torch.tensor([p for _, p in distribution], dtype=torch.double)
-    found = ideal.conditional(support, weights, support[:1], masks).log2().neg().where(~masks, 0).sum(1).mean()
+    lattice = ideal.Lattice(Distribution((distribution,)), 3)
+    own = torch.tensor([[lattice.words[word] for word in target]])
+    found = lattice.conditional(own, masks).log2().neg().where(~masks, 0).sum(1).mean()
     assert found.item() == pytest.approx(bits, abs=1e-9)
 
 
 @given(distributions())
 def test_without_a_hint_the_expected_loss_is_the_sum_of_marginal_entropies(distribution):
     expected = sum(p * losses(distribution, words)["ideal_loss"] * 3 for words, p in distribution)
-    assert expected == pytest.approx(Information.of(distribution).marginal_entropy, abs=1e-9)
-    marginals = Marginals.of(distribution)
+    enumerated = Distribution((distribution,))
+    assert expected == pytest.approx(Information.of(enumerated).marginal_entropy, abs=1e-9)
+    marginals = Marginals.of(enumerated)
     for words, _ in distribution:
         assert losses(distribution, words)["ideal_loss"] * 3 == pytest.approx(marginals.bits(words)[1], abs=1e-9)
 
@@ -84,3 +87,53 @@ def test_the_input_costs_its_divergence_which_is_never_negative_on_average(optio
             mean[key] += p * value
     assert mean["ideal_l_input"] > -0.01
     assert mean["ideal_loss"] < sum(p * losses(distribution, words)["ideal_loss"] for words, p in distribution)
+
+
+@st.composite
+def products(draw):
+    """P(Y|X) over sentences of two or three parts of one to three words; a full stop ends each."""
+    factors = []
+    for _ in range(draw(st.integers(2, 3))):
+        parts = draw(
+            st.lists(st.lists(st.sampled_from("ab"), max_size=2).map(tuple), min_size=1, max_size=4, unique=True)
+        )
+        weights = draw(st.lists(st.integers(1, 9), min_size=len(parts), max_size=len(parts)))
+        factors.append([((*part, "."), weight / sum(weights)) for part, weight in zip(parts, weights, strict=True)])
+    return Distribution(tuple(factors))
+
+
+@given(products(), st.data())
+def test_a_product_has_the_conditionals_of_its_targets_enumerated(product, data):
+    """P(t_i | t_Z, X, M) for any Z, P(y_i | X, M), and which targets are drawn."""
+    listed = product.enumerated()
+    target = data.draw(st.sampled_from([words for words, _ in listed]))
+    length = len(target)
+    lattice = ideal.Lattice(product, length)
+    own = torch.tensor([[lattice.words[word] for word in target]])
+    revealed = data.draw(st.lists(st.lists(st.booleans(), min_size=length, max_size=length), min_size=1, max_size=3))
+    found = lattice.conditional(own, torch.tensor(revealed))
+    marginals = lattice.marginals()
+    of_length = [(words, p) for words, p in listed if len(words) == length]
+    for row, shown in enumerate(revealed):
+        agree = [(words, p) for words, p in of_length if all(words[i] == target[i] for i in range(length) if shown[i])]
+        for i in range(length):
+            share = sum(p for words, p in agree if words[i] == target[i]) / sum(p for _, p in agree)
+            assert found[row, i].item() == pytest.approx(share)
+    for position, expected in zip(marginals, Marginals.of(product).tokens[length], strict=True):
+        assert {w: position[n].item() for w, n in lattice.words.items() if position[n]} == pytest.approx(expected)
+    numbered = {tuple(lattice.words[word] for word in words) for words, _ in of_length}
+    assert set(map(tuple, lattice.draw(20).tolist())) <= numbered
+
+
+def test_targets_of_a_product_are_drawn_as_often_as_they_are_probable():
+    parts = [((".",), 0.2), (("a", "."), 0.5), (("b", "."), 0.3)]
+    product = Distribution((parts, parts, parts))
+    torch.manual_seed(0)
+    lattice = ideal.Lattice(product, 5)  # two of the three parts have a word of their own
+    drawn = list(map(tuple, lattice.draw(20_000).tolist()))
+    of_length = {words: p for words, p in product.enumerated() if len(words) == 5}
+    shares = [
+        (drawn.count(tuple(lattice.words[word] for word in words)) / 20_000, p / sum(of_length.values()))
+        for words, p in of_length.items()
+    ]
+    assert sum(abs(share - p) for share, p in shares) / 2 < 0.015

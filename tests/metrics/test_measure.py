@@ -202,7 +202,7 @@ def test_generated_corpora_have_the_exact_distortion_besides(args, folders, dist
     modes = {"synonyms": 1, "fronting": 1, "separable": 0.5, "pairs": 0}
     source = {"kind": "grammar", "pairs": 4, "valid": 1, "test": 2, "seed": 1, "references": 2, "modes": modes}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET | {"source": source}))
-    distributions = grammar.distributions(source, "test")
+    distributions = [distribution.factors[0] for distribution in grammar.distributions(source, "test")]
     write(folders[0] / "target.txt", *(" ".join(distribution[0][0]) for distribution in distributions))
     measure.run(args)
     metric = BLEU(tokenize="none", smooth_method="exp", effective_order=True)

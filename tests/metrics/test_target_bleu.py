@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 
-from natlab.corpus import exact, grammar
+from natlab.corpus import grammar
+from natlab.corpus.exact import Distribution
 from natlab.corpus.grammar import MODES
 from natlab.metrics import target_bleu
 
@@ -38,29 +39,40 @@ def test_batches_change_nothing(monkeypatch):
 
 
 def test_the_exact_value_weighs_each_reference_by_its_probability():
-    distributions = [[(("a", "b", "c"), 0.25), (("a", "c"), 0.75)], [(("b",), 1.0)]]
+    distributions = [Distribution(([(("a", "b", "c"), 0.25), (("a", "c"), 0.75)],)), Distribution(([(("b",), 1.0)],))]
     targets = [["a", "b", "c"], ["c", "b"]]
 
     def score(target, reference):
         return METRIC.sentence_score(" ".join(target), [" ".join(reference)]).score
 
     expected = (25 + 0.75 * score(targets[0], ("a", "c")) + score(targets[1], ("b",))) / 2
-    assert target_bleu.exact(targets, distributions) == pytest.approx(expected)
+    assert target_bleu.exact(targets, distributions) == (pytest.approx(expected), target_bleu.SIGNATURE)
 
 
 def test_the_mean_over_drawn_references_comes_to_the_exact_value():
     rng = random.Random(1)
     source = {"seed": 3, "pairs": 5, "valid": 0, "test": 8, "references": 0, "modes": dict.fromkeys(MODES, 0.6)}
     distributions = grammar.distributions({"kind": "grammar", **source}, "test")
-    targets = [exact.most_probable(distribution) for distribution in distributions]
+    targets = [distribution.most_probable() for distribution in distributions]
     numbers = {}
 
     def numbered(sentences):
         return [[numbers.setdefault(word, len(numbers)) for word in words] for words in sentences]
 
-    drawn = [numbered(exact.draw(distribution, rng) for distribution in distributions) for _ in range(300)]
+    drawn = [numbered(distribution.draw(rng) for distribution in distributions) for _ in range(300)]
     found = target_bleu.target_bleu(numbered(targets), drawn).mean()
-    assert found == pytest.approx(target_bleu.exact(targets, distributions), rel=0.05)
+    assert found == pytest.approx(target_bleu.exact(targets, distributions)[0], rel=0.05)
+
+
+def test_of_too_many_targets_some_are_drawn_and_the_signature_says_so(monkeypatch):
+    monkeypatch.setattr(target_bleu, "DRAWS", 3000)
+    parts = [((".",), 0.2), (("a", "."), 0.5), (("b", "c", "."), 0.3)]
+    product = Distribution((parts, parts))
+    target = ("a", ".", "b", "c", ".")
+    found, signature = target_bleu.exact([target], [product])
+    expected, _ = target_bleu.exact([target], [Distribution((product.enumerated(),))])
+    assert found == pytest.approx(expected, abs=1)
+    assert signature == f"{target_bleu.SIGNATURE}|draws:3000"
 
 
 def test_a_target_without_a_reference_has_no_value_and_keeps_its_place():

@@ -1,4 +1,4 @@
-"""Exact information quantities of an enumerated P(Y|X), and the BLEU that P allows.
+"""Exact information quantities of a P(Y|X) that is enumerated, or whose parts are, and the BLEU that P allows.
 
 Convention: the length M of a target is a random variable of its own. With H in bits,
 
@@ -10,16 +10,18 @@ length appear on both sides of the difference, so C = sum_i H(y_i|X,M) - H(Y|X,M
 best model that predicts the length first and then every token on its own, over the best autoregressive one.
 """
 
+import itertools
 import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from sacrebleu.metrics import BLEU
 
 Tokens = tuple[str, ...]
-Distribution = Sequence[tuple[Tokens, float]]  # the targets of one source, their probabilities summing to 1
+Enumeration = Sequence[tuple[Tokens, float]]  # alternatives, their probabilities summing to 1
 
 CONVENTION = (
     "bits per target token, end of sentence not counted; "
@@ -34,6 +36,77 @@ def entropy(probabilities: Iterable[float]) -> float:
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """P(Y|x): a target is one alternative of each factor, end to end, each drawn independently of the others.
+
+    Where all targets are enumerated there is one factor. No two choices of alternatives may make the same target.
+    """
+
+    factors: tuple[Enumeration, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of targets."""
+        return math.prod(map(len, self.factors))
+
+    def enumerated(self) -> Enumeration:
+        """Every target with its probability; of several factors there can be very many."""
+        chosen = (zip(*alternatives, strict=True) for alternatives in itertools.product(*self.factors))
+        return [(_joined(parts), math.prod(probabilities)) for parts, probabilities in chosen]
+
+    def probability(self, target: Tokens) -> float:
+        """P(target|x); 0 for what is no target."""
+        reached = {0: 1.0}  # where the factors so far can end, with the probability of the tokens before
+        for factor in self.factors:
+            ends: dict[int, float] = defaultdict(float)
+            for start, before in reached.items():
+                for tokens, p in factor:
+                    if target[start : start + len(tokens)] == tokens:
+                        ends[start + len(tokens)] += before * p
+            reached = ends
+        return reached.get(len(target), 0.0)
+
+    def most_probable(self) -> Tokens:
+        """The target of highest probability, the first of them in a tie."""
+        return _joined(max(factor, key=lambda pair: pair[1])[0] for factor in self.factors)
+
+    def draw(self, rng: random.Random) -> Tokens:
+        """One target drawn from the distribution."""
+        columns = (zip(*factor, strict=True) for factor in self.factors)
+        return _joined(rng.choices(alternatives, probabilities)[0] for alternatives, probabilities in columns)
+
+    def lengths(self) -> dict[int, float]:
+        """P(M)."""
+        return reduce(_convolved, map(_lengths, self.factors), {0: 1.0})
+
+    def around(self) -> list[tuple[dict[int, float], dict[int, float]]]:
+        """Of each factor, how many tokens stand before it and how many after it: two distributions."""
+        lengths = [_lengths(factor) for factor in self.factors]
+        before = itertools.accumulate(lengths[:-1], _convolved, initial={0: 1.0})
+        after = itertools.accumulate(lengths[:0:-1], _convolved, initial={0: 1.0})
+        return list(zip(before, reversed(list(after)), strict=True))
+
+
+def _joined(parts: Iterable[Tokens]) -> Tokens:
+    return tuple(itertools.chain.from_iterable(parts))
+
+
+def _lengths(factor: Enumeration) -> dict[int, float]:
+    lengths: dict[int, float] = defaultdict(float)
+    for tokens, probability in factor:
+        lengths[len(tokens)] += probability
+    return dict(lengths)
+
+
+def _convolved(one: dict[int, float], other: dict[int, float]) -> dict[int, float]:
+    """The distribution of the sum of two independent lengths."""
+    total: dict[int, float] = defaultdict(float)
+    for (a, p), (b, q) in itertools.product(one.items(), other.items()):
+        total[a + b] += p * q
+    return dict(total)
+
+
+@dataclass(frozen=True)
 class Marginals:
     """What a model that predicts the length, then every token on its own, can know of one P(Y|x).
 
@@ -45,18 +118,24 @@ class Marginals:
 
     @classmethod
     def of(cls, distribution: Distribution) -> "Marginals":
-        """Marginalise an enumerated distribution."""
-        lengths: dict[int, float] = defaultdict(float)
+        """Marginalise a distribution: each factor's own tokens, wherever what stands around it can put them."""
+        lengths = distribution.lengths()
         joint: dict[int, list[dict[str, float]]] = {}
-        for tokens, probability in distribution:
-            lengths[len(tokens)] += probability
-            for position, token in zip(joint.setdefault(len(tokens), [{} for _ in tokens]), tokens, strict=True):
-                position[token] = position.get(token, 0.0) + probability
+        for factor, (before, after) in zip(distribution.factors, distribution.around(), strict=True):
+            own: dict[int, list[dict[str, float]]] = {}
+            for tokens, probability in factor:
+                _add([{token: probability} for token in tokens], own.setdefault(len(tokens), [{} for _ in tokens]))
+            for (start, p), (size, positions), (rest, q) in itertools.product(
+                before.items(), own.items(), after.items()
+            ):
+                length = start + size + rest
+                whole = joint.setdefault(length, [{} for _ in range(length)])
+                _add(positions, whole[start : start + size], p * q)
         conditional = {
             length: [{token: p / lengths[length] for token, p in position.items()} for position in positions]
             for length, positions in joint.items()
         }
-        return cls(dict(lengths), conditional)
+        return cls(lengths, conditional)
 
     def bits(self, tokens: Tokens) -> tuple[float, float]:
         """The cost in bits of a target under this factorisation: of its length, of its tokens given the length."""
@@ -65,6 +144,13 @@ class Marginals:
             -math.log2(self.lengths[len(tokens)]),
             -sum(math.log2(position[token]) for position, token in zip(positions, tokens, strict=True)),
         )
+
+
+def _add(terms: Iterable[dict[str, float]], sums: Iterable[dict[str, float]], weight: float = 1.0) -> None:
+    """Add, position by position, the terms times a weight."""
+    for position, total in zip(terms, sums, strict=True):
+        for token, p in position.items():
+            total[token] = total.get(token, 0.0) + weight * p
 
 
 @dataclass(frozen=True)
@@ -78,10 +164,10 @@ class Information:
 
     @classmethod
     def of(cls, distribution: Distribution) -> "Information":
-        """The exact quantities of an enumerated distribution."""
+        """The exact quantities of a distribution."""
         marginals = Marginals.of(distribution)
         return cls(
-            entropy=entropy(p for _, p in distribution),
+            entropy=sum(entropy(p for _, p in factor) for factor in distribution.factors),
             length_entropy=entropy(marginals.lengths.values()),
             marginal_entropy=sum(
                 p * sum(entropy(position.values()) for position in marginals.tokens[length])
@@ -116,23 +202,12 @@ def ideal_losses(distributions: Sequence[Distribution], targets: Sequence[Tokens
     """
     at = nat = length = 0.0
     for distribution, target in zip(distributions, targets, strict=True):
-        at -= math.log2(dict(distribution)[target])
+        at -= math.log2(distribution.probability(target))
         length_bits, token_bits = Marginals.of(distribution).bits(target)
         length += length_bits
         nat += token_bits
     tokens = sum(map(len, targets))
     return {"at": at / tokens, "nat": nat / tokens, "length": length / tokens}
-
-
-def most_probable(distribution: Distribution) -> Tokens:
-    """The target of highest probability, the first of them in a tie."""
-    return max(distribution, key=lambda pair: pair[1])[0]
-
-
-def draw(distribution: Distribution, rng: random.Random) -> Tokens:
-    """One target drawn from the distribution."""
-    tokens, probabilities = zip(*distribution, strict=True)
-    return rng.choices(tokens, probabilities)[0]
 
 
 def ceiling(
@@ -144,10 +219,10 @@ def ceiling(
     spread from one set to the next; ``ceiling_bleu_multi``: against 1 + ``references`` references.
     """
     metric = BLEU(tokenize="none", force=True)
-    hypotheses = [" ".join(most_probable(distribution)) for distribution in distributions]
+    hypotheses = [" ".join(distribution.most_probable()) for distribution in distributions]
     single, multi = [], []
     for _ in range(draws):
-        streams = [[" ".join(draw(d, rng)) for d in distributions] for _ in range(1 + references)]
+        streams = [[" ".join(d.draw(rng)) for d in distributions] for _ in range(1 + references)]
         single.append(metric.corpus_score(hypotheses, streams[:1]).score)
         multi.append(metric.corpus_score(hypotheses, streams).score)
     mean = sum(single) / draws

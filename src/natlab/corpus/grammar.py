@@ -10,25 +10,28 @@ several targets, and only the German side shows which one was taken:
 
 A kind's strength s in [0, 1] sets the probabilities: of K alternatives the first has weight 1 and every other one
 weight s, so 0 always takes the first and 1 makes them equally likely. Choices are independent of each other.
+
+Longer sentences are several such clauses, joined by connectives that have one translation each. Given their source,
+clauses are translated independently, so P(Y|X) is a product of enumerated factors, which stays exact where its targets
+are too many to list.
 """
 
 import argparse
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from natlab.corpus import dataset, exact, lexicon
+from natlab.corpus.exact import Distribution, Enumeration, Tokens
 from natlab.corpus.lexicon import Noun
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import write_json
 
 MODES = ("synonyms", "fronting", "separable", "pairs")
-
-Tokens = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class Phrase:
 
 
 @dataclass(frozen=True)
-class Source:
-    """What is said, in English words; "" or () where a part is absent.
+class Clause:
+    """What one clause says, in English words; "" or () where a part is absent.
 
     ``tail`` says more of the object: ("but", A) it is too A; ("very", A) which is very A; ("both", A, B) which is both.
     """
@@ -57,7 +60,7 @@ class Source:
     tail: tuple[str, ...]
 
     def english(self) -> Tokens:
-        """The tokens of the source sentence. Its word order does not depend on the German choice."""
+        """Its tokens. Their order does not depend on the German choice."""
         tokens: list[str] = []
         if self.opening:
             tokens += [*self.opening.split(), ","]
@@ -73,7 +76,21 @@ class Source:
             tokens += [*clause, *adverbials]
             if kind == "but":
                 tokens += [",", "but", "it", "is", "too", *adjectives]
-        return (*tokens, ".")
+        return tuple(tokens)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a sentence says: clauses, and between any two the English connective."""
+
+    clauses: tuple[Clause, ...]
+    connectives: tuple[str, ...] = ()
+
+    def english(self) -> Tokens:
+        """The tokens of the source sentence."""
+        joints = ((",", connective) for connective in self.connectives)
+        parts = (joint + clause.english() for joint, clause in zip([(), *joints], self.clauses, strict=True))
+        return (*itertools.chain.from_iterable(parts), ".")
 
 
 def _english(phrase: Phrase) -> list[str]:
@@ -82,45 +99,45 @@ def _english(phrase: Phrase) -> list[str]:
     return [article, *words]
 
 
-def choices(source: Source) -> dict[str, tuple[str, Sequence[Any]]]:
-    """The choices a translator of ``source`` has: {what: (kind of mode, alternatives, the usual one first)}."""
+def choices(clause: Clause) -> dict[str, tuple[str, Sequence[Any]]]:
+    """The choices a translator of ``clause`` has: {what: (kind of mode, alternatives, the usual one first)}."""
     slots = {
-        "subject": ("synonyms", lexicon.NOUNS[source.subject.noun]),
-        "verb": ("separable", lexicon.VERBS[source.verb]),
-        "object": ("synonyms", lexicon.NOUNS[source.object.noun]),
+        "subject": ("synonyms", lexicon.NOUNS[clause.subject.noun]),
+        "verb": ("separable", lexicon.VERBS[clause.verb]),
+        "object": ("synonyms", lexicon.NOUNS[clause.object.noun]),
     }
     fronts = ["subject"]
-    if source.opening:
-        slots["opening"] = ("pairs", lexicon.OPENINGS[source.opening])
-    if source.time:
-        slots["time"] = ("pairs", lexicon.TIMES[source.time])
+    if clause.opening:
+        slots["opening"] = ("pairs", lexicon.OPENINGS[clause.opening])
+    if clause.time:
+        slots["time"] = ("pairs", lexicon.TIMES[clause.time])
         fronts.append("time")
-    if source.manner:
-        slots["manner"] = ("pairs", lexicon.MANNERS[source.manner])
+    if clause.manner:
+        slots["manner"] = ("pairs", lexicon.MANNERS[clause.manner])
         fronts.append("manner")
-    if source.place:
-        slots["place"] = ("synonyms", lexicon.PLACES[source.place])
+    if clause.place:
+        slots["place"] = ("synonyms", lexicon.PLACES[clause.place])
         fronts.append("place")
-    if source.tail[:1] == ("both",):
+    if clause.tail[:1] == ("both",):
         slots["tail"] = ("pairs", lexicon.BOTH)
-    elif source.object.determiner != "a" and lexicon.KINDS[source.object.noun] != "person" and not source.tail:
+    elif clause.object.determiner != "a" and lexicon.KINDS[clause.object.noun] != "person" and not clause.tail:
         # A definite thing: a person could be taken for the subject, and what follows must stay near its object.
         fronts.append("object")
     return slots | {"front": ("fronting", fronts)}
 
 
-def realise(source: Source, chosen: Mapping[str, Any]) -> Tokens:
+def realise(clause: Clause, chosen: Mapping[str, Any]) -> Tokens:
     """The German tokens for one choice of alternatives, ``{what: alternative}`` as `choices` lists them."""
     verb, noun = chosen["verb"], chosen["object"]
     middle = {
-        "subject": _german(source.subject, chosen["subject"], "nom"),
+        "subject": _german(clause.subject, chosen["subject"], "nom"),
         "time": chosen.get("time", ()),
         "manner": chosen.get("manner", ()),
         "place": chosen.get("place", ()),
-        "object": _german(source.object, noun, verb.case),
+        "object": _german(clause.object, noun, verb.case),
     }
     front = middle.pop(chosen["front"])
-    opening = (*chosen["opening"], ",") if source.opening else ()
+    opening = (*chosen["opening"], ",") if clause.opening else ()
     particle = (verb.particle,) if verb.particle else ()
     return (
         *opening,
@@ -128,8 +145,7 @@ def realise(source: Source, chosen: Mapping[str, Any]) -> Tokens:
         verb.finite,
         *itertools.chain.from_iterable(middle.values()),
         *particle,
-        *_german_tail(source.tail, noun, chosen.get("tail", ())),
-        ".",
+        *_german_tail(clause.tail, noun, chosen.get("tail", ())),
     )
 
 
@@ -169,41 +185,80 @@ class Grammar:
     def __init__(self, modes: Mapping[str, float]):
         self.strengths = {mode: modes.get(mode, 0.0) for mode in MODES}
 
-    def _weighted(self, source: Source) -> dict[str, list[tuple[Any, float]]]:
+    def _weighted(self, clause: Clause) -> dict[str, list[tuple[Any, float]]]:
         """Every choice's possible alternatives with their probabilities."""
         weighted = {}
-        for what, (mode, alternatives) in choices(source).items():
+        for what, (mode, alternatives) in choices(clause).items():
             strength = self.strengths[mode]
             total = 1 + strength * (len(alternatives) - 1)
             weights = [1 / total] + [strength / total] * (len(alternatives) - 1)
             weighted[what] = [(a, w) for a, w in zip(alternatives, weights, strict=True) if w > 0]
         return weighted
 
-    def targets(self, source: Source) -> list[tuple[Tokens, float]]:
-        """P(Y|X) enumerated: every target, its tokens in their case, with its probability; these sum to 1."""
-        weighted = self._weighted(source)
+    def _translations(self, clause: Clause) -> Enumeration:
+        """Every translation of a clause with its probability; these sum to 1."""
+        weighted = self._weighted(clause)
         probabilities: dict[Tokens, float] = {}
         for combination in itertools.product(*weighted.values()):
             chosen = dict(zip(weighted, (alternative for alternative, _ in combination), strict=True))
             probability = 1.0
             for _, p in combination:
                 probability *= p
-            tokens = realise(source, chosen)
+            tokens = realise(clause, chosen)
             probabilities[tokens] = probabilities.get(tokens, 0.0) + probability
         # A product of very small strengths can underflow to 0.
         return [(tokens, p) for tokens, p in probabilities.items() if p > 0]
 
+    def distribution(self, source: Source) -> Distribution:
+        """P(Y|X), tokens in their case: a factor a clause."""
+        return Distribution(
+            tuple(
+                [((*before, *tokens, *after), p) for tokens, p in self._translations(clause)]
+                for clause, (before, after) in zip(source.clauses, _between(source), strict=True)
+            )
+        )
+
     def sample(self, source: Source, rng: random.Random) -> Tokens:
         """One target drawn from P(Y|X)."""
-        chosen = {}
-        for what, weighted in self._weighted(source).items():
-            alternatives, probabilities = zip(*weighted, strict=True)
-            chosen[what] = rng.choices(alternatives, probabilities)[0]
-        return realise(source, chosen)
+        target: list[str] = []
+        for clause, (before, after) in zip(source.clauses, _between(source), strict=True):
+            chosen = {}
+            for what, weighted in self._weighted(clause).items():
+                alternatives, probabilities = zip(*weighted, strict=True)
+                chosen[what] = rng.choices(alternatives, probabilities)[0]
+            target += [*before, *realise(clause, chosen), *after]
+        return tuple(target)
 
 
-def sample_source(rng: random.Random) -> Source:
-    """One source drawn from the grammar's distribution over sources, which no mode changes."""
+def _between(source: Source) -> list[tuple[Tokens, Tokens]]:
+    """The German tokens before and after each clause. No clause has a connective behind a comma, so that a target shows
+    where its clauses begin."""
+    before = [(), *((",", lexicon.CONNECTIVES[connective]) for connective in source.connectives)]
+    return list(zip(before, [*[()] * len(source.connectives), (".",)], strict=True))
+
+
+def sample_source(rng: random.Random, clauses: Sequence[int] = (1,)) -> Source:
+    """One source drawn from the grammar's distribution over sources, which no mode changes.
+
+    ``clauses``: how many it can have, each as likely. No two have the same subject or verb, and only the first has an
+    opening.
+    """
+    count = rng.choice(clauses) if len(clauses) > 1 else clauses[0]
+    drawn = [sample_clause(rng)]
+    connectives: list[str] = []
+    while len(drawn) < count:
+        clause = sample_clause(rng)
+        if any(clause.subject.noun == other.subject.noun or clause.verb == other.verb for other in drawn):
+            continue
+        # "But it is too old, but the man ..." is no English.
+        said = drawn[-1].tail[:1] == ("but",)
+        connectives.append("and" if said else rng.choice(list(lexicon.CONNECTIVES)))
+        drawn.append(replace(clause, opening=""))
+    return Source(tuple(drawn), tuple(connectives))
+
+
+def sample_clause(rng: random.Random) -> Clause:
+    """One clause drawn from the grammar's distribution over clauses."""
 
     def sometimes(probability: float, words: Sequence[str]) -> str:
         return rng.choice(words) if rng.random() < probability else ""
@@ -228,7 +283,7 @@ def sample_source(rng: random.Random) -> Source:
         tail = ("both", first, second)
     beside = tail[:1] in (("very",), ("both",))
 
-    return Source(
+    return Clause(
         opening=sometimes(0.04, list(lexicon.OPENINGS)),
         subject=Phrase(rng.choice(("the", "the", "a")), sometimes(0.1, _adjectives("person")), subject),
         verb=verb,
@@ -246,7 +301,8 @@ def _adjectives(kind: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The ``source`` mapping of a grammar dataset: pairs of each split, further references of valid and test, modes."""
+    """The ``source`` mapping of a grammar dataset: pairs of each split, further references of valid and test, modes,
+    how many clauses a sentence can have."""
 
     pairs: int
     valid: int
@@ -254,20 +310,21 @@ class Recipe:
     seed: int
     references: int
     modes: dict[str, float]
+    clauses: Sequence[int] = (1,)
 
     def sources(self) -> dict[str, list[Source]]:
         """The sources of every split, all different; test and valid come first, so they do not depend on ``pairs``."""
         rng = random.Random(f"{self.seed}/sources")
-        fresh = _distinct(rng)
+        fresh = _distinct(rng, self.clauses)
         sizes = {"test": self.test, "valid": self.valid, "train": self.pairs}
         return {split: list(itertools.islice(fresh, size)) for split, size in sizes.items()}
 
 
-def _distinct(rng: random.Random) -> Iterator[Source]:
+def _distinct(rng: random.Random, clauses: Sequence[int]) -> Iterator[Source]:
     """Sources drawn one after the other, those seen before left out."""
     seen = set()
     while True:
-        source = sample_source(rng)
+        source = sample_source(rng, clauses)
         english = source.english()
         if english not in seen:
             seen.add(english)
@@ -303,33 +360,47 @@ def generate(recipe: Recipe, out: Path) -> None:
     write_json(out / "exact.json", {"convention": exact.CONVENTION, **exactly["valid"], "test": exactly["test"]})
 
 
-def distributions(source: Mapping[str, Any], split: str) -> list[exact.Distribution]:
-    """P(Y|X) enumerated for each source of valid or test of a grammar dataset's ``source``, tokens in lower case."""
+def distributions(source: Mapping[str, Any], split: str) -> list[Distribution]:
+    """P(Y|X) of each source of valid or test of a grammar dataset's ``source``, tokens in lower case."""
     # the training sources come last and need not be drawn
     recipe = Recipe(**{key: value for key, value in source.items() if key != "kind"} | {"pairs": 0})
-    grammar = Grammar(recipe.modes)
-    return [[(lowered(tokens), p) for tokens, p in grammar.targets(drawn)] for drawn in recipe.sources()[split]]
+    return _lowered(Grammar(recipe.modes), recipe.sources()[split])
+
+
+def _lowered(grammar: Grammar, sources: Sequence[Source]) -> list[Distribution]:
+    """P(Y|X) of each source, tokens in lower case."""
+    cased = (grammar.distribution(source).factors for source in sources)
+    return [Distribution(tuple([(lowered(t), p) for t, p in factor] for factor in factors)) for factors in cased]
 
 
 def _exact(
     grammar: Grammar, sources: Sequence[Source], drawn: Sequence[Tokens], references: int, rng: random.Random
 ) -> dict[str, Any]:
-    distributions = [[(lowered(tokens), p) for tokens, p in grammar.targets(source)] for source in sources]
+    distributions = _lowered(grammar, sources)
     return {
         "sentences": len(sources),
         **exact.information(distributions),
-        "mean_targets": sum(map(len, distributions)) / len(distributions),
+        "mean_targets": sum(distribution.size for distribution in distributions) / len(distributions),
         **exact.ceiling(distributions, references, rng),
         "ideal_losses": exact.ideal_losses(distributions, [lowered(tokens) for tokens in drawn]),
     }
 
 
-def show(grammar: Grammar, count: int, seed: int) -> None:
-    """Print ``count`` sources with all their targets, the likeliest first."""
-    for source in itertools.islice(_distinct(random.Random(f"{seed}/sources")), count):
+def show(recipe: Recipe, count: int) -> None:
+    """Print ``count`` sources with all their targets, the likeliest first; with ten that are drawn where a source has
+    several clauses, and too many targets."""
+    grammar = Grammar(recipe.modes)
+    rng = random.Random(recipe.seed)
+    for source in itertools.islice(_distinct(random.Random(f"{recipe.seed}/sources"), recipe.clauses), count):
         print(sentence(source.english()))
-        for tokens, probability in sorted(grammar.targets(source), key=lambda pair: -pair[1]):
-            print(f"  {probability:.4f}  {sentence(tokens)}")
+        distribution = grammar.distribution(source)
+        if len(distribution.factors) == 1:
+            (targets,) = distribution.factors
+        else:
+            drawn = [distribution.draw(rng) for _ in range(10)]
+            targets = [(tokens, distribution.probability(tokens)) for tokens in drawn]
+        for tokens, probability in sorted(targets, key=lambda pair: -pair[1]):
+            print(f"  {probability:.{4 if len(source.clauses) == 1 else 7}f}  {sentence(tokens)}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -345,7 +416,7 @@ def run(args: argparse.Namespace) -> None:
     if args.config is None:
         if args.out is not None:
             raise UserError("--out needs a dataset; name its YAML with --config")
-        show(Grammar(dict.fromkeys(MODES, 1.0)), args.show, seed=1)
+        show(Recipe(0, 0, 0, seed=1, references=0, modes=dict.fromkeys(MODES, 1.0)), args.show)
         return
     source = dict(dataset.load(args.config)["source"])
     kind = source.pop("kind")
@@ -353,7 +424,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"{args.config}: source.kind is {kind!r}; natlab grammar needs 'grammar'")
     recipe = Recipe(**source)
     if args.show is not None:
-        show(Grammar(recipe.modes), args.show, recipe.seed)
+        show(recipe, args.show)
         return
     with folder_aside(args.out) as folder:
         generate(recipe, folder)

@@ -269,3 +269,5 @@ OPENINGS = {
     }.items()
 }
 BOTH = _phrases("sowohl {} als auch {} / nicht nur {} , sondern auch {} / ebenso {} wie {}")
+# What joins two clauses, the verb staying second.
+CONNECTIVES = {"and": "und", "but": "doch"}

@@ -94,8 +94,8 @@ def target_values(path: Path, corpus: Path, dataset: dict) -> tuple[int, dict, l
 
     ``target_bleu``: E[S(Y, T)] of MPLE's equation 14, over the sentences with further references (the first one, the
     raw target, is none of them); ``target_bleu_exact``: the same over all that the grammar of a generated corpus
-    allows, by their probabilities; ``reference_bleu/<k>``: corpus BLEU against the k-th further reference, of the
-    sentences that have one (Figure 6).
+    allows, by their probabilities (over drawn ones where that is too many: see its signature);
+    ``reference_bleu/<k>``: corpus BLEU against the k-th further reference, of the sentences that have one (Figure 6).
     """
     targets = list(lines(path))
     columns = [
@@ -110,10 +110,10 @@ def target_values(path: Path, corpus: Path, dataset: dict) -> tuple[int, dict, l
     of = {"unit": "BLEU", "signature": target_bleu.SIGNATURE}
     values = {"target_bleu": {"value": float(np.nanmean(each)), **of, "sentences": int(np.isfinite(each).sum())}}
     if dataset["source"]["kind"] == "grammar":
-        exactly = target_bleu.exact(
+        exactly, signature = target_bleu.exact(
             [line.split() for line in targets], grammar.distributions(dataset["source"], "test")
         )
-        values["target_bleu_exact"] = {"value": exactly, **of, "sentences": len(targets)}
+        values["target_bleu_exact"] = {"value": exactly, **of, "signature": signature, "sentences": len(targets)}
     for number, column in enumerate(columns, 1):
         pairs = [(target, reference) for target, reference in zip(targets, column, strict=True) if reference]
         if pairs:

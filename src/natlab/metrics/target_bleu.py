@@ -5,12 +5,14 @@ BLEU"; with words and this smoothing the raw targets of WMT14 En-De have -0.2 S 
 Ott et al. (2018), where its Table 2 prints -6.42.
 """
 
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Sequence
 
 import numpy as np
 
 from natlab.corpus.exact import Distribution
 
+DRAWS = 32  # of the targets of a sentence that has too many to list
 BATCH = 1_000  # pairs that are padded at once
 SIGNATURE = "sentence|eff:yes|tok:none|smooth:exp"  # as sacreBLEU would sign it
 Tokens = Sequence[int]
@@ -29,17 +31,27 @@ def target_bleu(targets: Sequence[Tokens], references: Sequence[Sequence[Tokens]
     return np.divide(sums, counts, out=np.full(len(targets), np.nan), where=counts > 0)
 
 
-def exact(targets: Sequence[Sequence[str]], distributions: Iterable[Distribution]) -> float:
-    """The mean over sentences of Σ_Y P(Y|X) S(Y, T): targets T in words, and P(Y|X) enumerated for each of them."""
+def exact(targets: Sequence[Sequence[str]], distributions: Sequence[Distribution]) -> tuple[float, str]:
+    """The mean over sentences of Σ_Y P(Y|X) S(Y, T), of targets T in words and P(Y|X) for each, and its signature.
+
+    The sum is over all Y where they are enumerated; else over `DRAWS` that are drawn, which the signature says.
+    """
     numbers: dict[str, int] = {}
     hypotheses, references, weights = [], [], []
+    rng = random.Random(1)
+    signature = SIGNATURE
     for target, distribution in zip(targets, distributions, strict=True):
-        sentences, probabilities = zip(*distribution, strict=True)
+        if len(distribution.factors) == 1:
+            (possible,) = distribution.factors
+        else:
+            possible = [(distribution.draw(rng), 1 / DRAWS) for _ in range(DRAWS)]
+            signature = f"{SIGNATURE}|draws:{DRAWS}"
+        sentences, probabilities = zip(*possible, strict=True)
         own, *others = ([numbers.setdefault(word, len(numbers)) for word in words] for words in (target, *sentences))
         hypotheses += [own] * len(others)
         references += others
         weights += probabilities
-    return float(np.dot(weights, sentence_scores(hypotheses, references))) / len(targets)
+    return float(np.dot(weights, sentence_scores(hypotheses, references))) / len(targets), signature
 
 
 def sentence_scores(hypotheses: Sequence[Tokens], references: Sequence[Tokens]) -> np.ndarray:

@@ -457,6 +457,9 @@ def test_show_draws_targets_of_sources_that_have_too_many(tmp_path, capsys):
         ({"pairs": 0}, "source.pairs"),
         ({"sentences": 5}, "sentences"),
         ({"clauses": []}, "source.clauses"),
+        ({"orders": [0.5, 0]}, "source.orders.1"),
+        ({"orders": [0.2] * 6}, "source.orders"),
+        ({"orders": [0.5, 0.5], "clauses": [3]}, "source.clauses: .* with orders has one clause"),
     ],
 )
 def test_bad_recipes_are_refused_and_nothing_is_written(tmp_path, changes, named):

@@ -52,7 +52,12 @@ rule extract:
 
 rule grammar:
     input:
-        code=code("corpus/exact.py", "corpus/grammar.py", "corpus/lexicon.py"),
+        code=code(
+            "corpus/exact.py",
+            "corpus/grammar.py",
+            "corpus/lexicon.py",
+            "corpus/ordering.py",
+        ),
     output:
         directory("results/corpora/{dataset}/text"),
     log:

@@ -27,6 +27,7 @@ from typing import Any
 from natlab.corpus import dataset, exact, lexicon
 from natlab.corpus.exact import Distribution, Enumeration, Tokens
 from natlab.corpus.lexicon import Noun
+from natlab.corpus.ordering import Reordered, Translations
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import write_json
@@ -302,7 +303,7 @@ def _adjectives(kind: str) -> list[str]:
 @dataclass(frozen=True)
 class Recipe:
     """The ``source`` mapping of a grammar dataset: pairs of each split, further references of valid and test, modes,
-    how many clauses a sentence can have."""
+    how many clauses a sentence can have, and how probable its orders are."""
 
     pairs: int
     valid: int
@@ -311,6 +312,12 @@ class Recipe:
     references: int
     modes: dict[str, float]
     clauses: Sequence[int] = (1,)
+    orders: Sequence[float] = (1.0,)
+
+    def translations(self) -> Translations:
+        """P(Y|X) of its sources."""
+        grammar = Grammar(self.modes)
+        return Reordered(grammar, self.orders) if len(self.orders) > 1 else grammar
 
     def sources(self) -> dict[str, list[Source]]:
         """The sources of every split, all different; test and valid come first, so they do not depend on ``pairs``."""
@@ -333,7 +340,7 @@ def _distinct(rng: random.Random, clauses: Sequence[int]) -> Iterator[Source]:
 
 def generate(recipe: Recipe, out: Path) -> None:
     """Fill the folder ``out``: the splits, further references of valid and test, ``stats.json``, ``exact.json``."""
-    grammar = Grammar(recipe.modes)
+    grammar = recipe.translations()
     stats: dict[str, Any] = {"modes": recipe.modes, "seed": recipe.seed, "splits": {}}
     exactly: dict[str, dict[str, Any]] = {}
     types: dict[str, set[str]] = {"src": set(), "tgt": set()}
@@ -364,17 +371,17 @@ def distributions(source: Mapping[str, Any], split: str) -> list[Distribution]:
     """P(Y|X) of each source of valid or test of a grammar dataset's ``source``, tokens in lower case."""
     # the training sources come last and need not be drawn
     recipe = Recipe(**{key: value for key, value in source.items() if key != "kind"} | {"pairs": 0})
-    return _lowered(Grammar(recipe.modes), recipe.sources()[split])
+    return _lowered(recipe.translations(), recipe.sources()[split])
 
 
-def _lowered(grammar: Grammar, sources: Sequence[Source]) -> list[Distribution]:
+def _lowered(grammar: Translations, sources: Sequence[Source]) -> list[Distribution]:
     """P(Y|X) of each source, tokens in lower case."""
     cased = (grammar.distribution(source).factors for source in sources)
     return [Distribution(tuple([(lowered(t), p) for t, p in factor] for factor in factors)) for factors in cased]
 
 
 def _exact(
-    grammar: Grammar, sources: Sequence[Source], drawn: Sequence[Tokens], references: int, rng: random.Random
+    grammar: Translations, sources: Sequence[Source], drawn: Sequence[Tokens], references: int, rng: random.Random
 ) -> dict[str, Any]:
     distributions = _lowered(grammar, sources)
     return {
@@ -389,7 +396,7 @@ def _exact(
 def show(recipe: Recipe, count: int) -> None:
     """Print ``count`` sources with all their targets, the likeliest first; with ten that are drawn where a source has
     several clauses, and too many targets."""
-    grammar = Grammar(recipe.modes)
+    grammar = recipe.translations()
     rng = random.Random(recipe.seed)
     for source in itertools.islice(_distinct(random.Random(f"{recipe.seed}/sources"), recipe.clauses), count):
         print(sentence(source.english()))

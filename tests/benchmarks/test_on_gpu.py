@@ -30,7 +30,7 @@ SCALE = {
     "threads": 1, "gpus": 0,
 }  # fmt: skip
 RUN = {
-    "run": "toy", "scale": "toy", "seeds": [1], "corpora": {"wmt14_ende": "toy"}, "tables": ["mple/table3"],
+    "run": "toy", "scale": "toy", "seeds": [1], "corpora": {"wmt14_ende": "toy"}, "tables": ["mple/table4"],
     "systems": ["transformer", "vanilla_kd", "glat_kd"], "tracking": {"backend": "none"},
 }  # fmt: skip
 
@@ -113,7 +113,7 @@ def test_the_table_comes_last_and_says_what_was_measured(measured):
     for row in ("5 tests, 0 failures", "assign 64 x 16 x 16 ", "training table6_1, tokens/s", "latency glat_kd npd7 b",
                 "distillation, sentences/s", "transformer beam5 ", "kernels: sanitizer +failed \\(9\\)"):  # fmt: skip
         assert re.search(row, table), row
-    assert "| GLAT " in found(root)["tables"]["mple.table3"]
+    assert "| GLAT + KD " in found(root)["tables"]["mple.table4"]
 
 
 def test_what_is_measured_comes_back_in_few_files(measured):
@@ -191,7 +191,7 @@ def test_told_to_end_it_packs_what_is_whole_and_the_next_call_goes_on(measured, 
     assert "SIGTERM: saved at update" in log
     assert [(step["step"], step["status"]) for step in found(root)["steps"]][1:] == [
         ("pack", "0"),
-        ("mple/table3", "0"),
+        ("mple/table4", "0"),
     ]
     out = root / "build/gpu/out"
     assert {path.name for path in out.glob("*.xz")} == {"corpora.tar.xz", "seed1.tar.xz", "transformer.seed1.tar.xz"}

@@ -222,10 +222,11 @@ def test_on_a_generated_corpus_the_ideal_losses_are_those_of_the_raw_targets(arg
     from natlab.metrics import ideal
 
     asked = {}
+    truth = [[(tuple(sentence.split()), 0.5), (("other",), 0.5)] for sentence in SENTENCES]
 
     def distributions(source, split):
         asked.update(source=source, split=split)
-        return ["of each sentence"] * 4
+        return truth
 
     def of_targets(given, targets, chosen):
         asked.update(distributions=given, targets=targets, input=type(chosen).__name__)
@@ -237,7 +238,10 @@ def test_on_a_generated_corpus_the_ideal_losses_are_those_of_the_raw_targets(arg
     assert read_json(tmp_path / "out/losses.json")["ideal_loss"] == {"value": 1.5}
     assert asked["split"] == "valid" and asked["source"]["kind"] == "grammar"
     assert asked["targets"] == [tuple(sentence.split()) for sentence in SENTENCES] and asked["input"] == "Glat"
-    assert asked["distributions"] == ["of each sentence"] * 4
+    assert asked["distributions"] is truth
+    truth[2] = truth[2][1:]  # its target has a word that the dictionary lacks
+    translate.run(arguments({}, "other", "--grammar", "config/datasets/grammar_ende.yaml"))
+    assert "ideal_loss" not in read_json(tmp_path / "other/losses.json")
 
 
 def test_the_arguments():

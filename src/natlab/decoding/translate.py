@@ -113,14 +113,18 @@ def run(args: argparse.Namespace) -> None:
 
 
 def ideal_losses(dataset: str, data: Any, proxies: Any) -> dict:
-    """`natlab.metrics.ideal.losses` on the raw targets of valid of a generated corpus, under a system's proxy input."""
+    """`natlab.metrics.ideal.losses` on the raw targets of valid of a generated corpus, under a system's proxy input;
+    none of a corpus so small that its dictionary lacks words, whose targets are then not the grammar's."""
     from natlab.corpus import dataset as datasets
     from natlab.corpus import grammar
     from natlab.metrics import ideal
 
     source = datasets.load(dataset)["source"]
     targets = [tuple(data.text(target).split()) for target in data.targets("valid")]
-    return ideal.losses(grammar.distributions(source, "valid"), targets, proxies.input)
+    distributions = grammar.distributions(source, "valid")
+    if any(target not in dict(distribution) for target, distribution in zip(targets, distributions, strict=True)):
+        return {}
+    return ideal.losses(distributions, targets, proxies.input)
 
 
 def proxy_data(args: argparse.Namespace, spec: dict, split: str) -> tuple[tuple, Callable | None]:

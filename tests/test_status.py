@@ -12,7 +12,7 @@ import pytest
 
 from natlab import cli, jobs, status
 from natlab.jobs import Job
-from natlab.training.lock import birth
+from natlab.processes import birth
 
 NOW = 1_000_000.0
 DEAD = 2**22 + 1  # above the kernel's largest process id

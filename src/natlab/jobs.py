@@ -18,7 +18,7 @@ from typing import Any
 
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
-from natlab.training.lock import birth
+from natlab.processes import birth
 
 RUNS = Path("results/runs")
 
@@ -68,7 +68,7 @@ class Event:
 class Record:
     """What `begin` and `end` wrote.
 
-    host, pid, birth: Snakemake's process (`natlab.training.lock.birth`); log: what it says itself; ended: None while it
+    host, pid, birth: Snakemake's process (`natlab.processes.birth`); log: what it says itself; ended: None while it
     runs, and for ever when it was killed, else whether all jobs succeeded.
     """
 

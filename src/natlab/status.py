@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from natlab import jobs
+from natlab import jobs, processes
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.jobs import Job, Record
 from natlab.schema import read_object
-from natlab.training import lock
 
 STATES = ("done", "running", "queued", "interrupted", "failed", "waiting")
 INTERVALS = 10  # of the curve's newest, over which the speed is taken
@@ -136,7 +135,7 @@ def _current(job: Job, root: Path, since: float, now: float) -> Progress | None:
 
 def _held(folder: Path, silent: float) -> bool:
     try:
-        return lock.alive(read_json(folder / "lock"), silent)
+        return processes.alive(read_json(folder / "lock"), silent)
     except (FileNotFoundError, json.JSONDecodeError):  # nobody's, or being written
         return False
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from natlab import processes
 from natlab.errors import UserError
 from natlab.training import lock, train
 from natlab.training.lock import Lock
@@ -70,7 +71,7 @@ def test_a_training_waits_for_the_lock_and_can_be_asked_to_end(arguments, spec, 
         assert sorted(path.name for path in folder.iterdir()) == ["lock", "lock.guard"]  # nothing was touched
 
 
-@pytest.mark.parametrize("silent, is_alive", [(lock.SILENCE - 60, True), (lock.SILENCE + 60, False)])
+@pytest.mark.parametrize("silent, is_alive", [(processes.SILENCE - 60, True), (processes.SILENCE + 60, False)])
 def test_a_holder_on_another_machine_is_dead_when_silent_for_long(silent, is_alive, tmp_path):
     holder = {"host": "elsewhere", "pid": os.getpid(), "birth": "1", "started": "2026-01-01", "job": "17"}
     (tmp_path / "lock").write_text(json.dumps(holder))
@@ -87,21 +88,6 @@ def test_a_holder_on_another_machine_is_dead_when_silent_for_long(silent, is_ali
     else:
         with Lock(tmp_path, pause):
             pass
-
-
-def test_another_process_with_the_pid_of_a_dead_holder_is_not_it():
-    holder = lock.holder_of_this_process()
-    assert lock.alive(holder, silent=10**6)  # on its own machine a stopped process is alive, however silent
-    assert not lock.alive({**holder, "birth": "1"}, silent=0)
-
-
-def test_a_zombie_is_dead():
-    with subprocess.Popen(["sleep", "600"]) as process:
-        assert lock.birth(process.pid) is not None
-        process.kill()
-        while "Z" not in open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()[0]:
-            time.sleep(0.01)
-        assert lock.birth(process.pid) is None
 
 
 def test_a_lock_left_empty_by_a_full_disk_binds_nobody(tmp_path):

@@ -18,32 +18,12 @@ from pathlib import Path
 
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
+from natlab.processes import alive, birth
 
 HEARTBEAT = 20  # seconds between two signs of life
-SILENCE = 300  # seconds without one after which a holder on another machine is taken for dead
 POLL = 1  # seconds between two looks at a lock that somebody else holds
 
 log = logging.getLogger(__name__)
-
-
-def birth(pid: int) -> str | None:
-    """When a process of this machine started, in the kernel's ticks since boot; None if it does not run.
-
-    The kernel uses a pid again; pid and birth together name a process. Without /proc, the pid has to do.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        if Path("/proc/self/stat").exists():
-            return None
-        with suppress(PermissionError):  # it runs, and is another user's
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                return None
-        return ""
-    state, *rest = stat.rsplit(")", 1)[1].split()
-    return None if state in "ZX" else rest[18]  # a zombie has ended; its parent has not asked yet
 
 
 def holder_of_this_process() -> dict:
@@ -55,13 +35,6 @@ def holder_of_this_process() -> dict:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "job": os.environ.get("SLURM_JOB_ID"),
     }
-
-
-def alive(holder: dict, silent: float) -> bool:
-    """Whether a lock's holder lives, given for how many seconds it has shown no sign of it."""
-    if holder["host"] == socket.gethostname():
-        return birth(holder["pid"]) == holder["birth"]
-    return silent < SILENCE
 
 
 def named(holder: dict) -> str:

@@ -26,7 +26,7 @@ VERBS = {
     "clean": ("natlab.corpus.clean", "normalise, tokenise, filter and deduplicate a corpus"),
     "bpe": ("natlab.corpus.bpe", "learn subwords on a corpus and split it into them"),
     "binarise": ("natlab.corpus.binarise", "write a corpus as a fairseq data folder"),
-    "kernels": ("natlab.kernels.build", "build the kernels' libraries, or say what is built and what runs here"),
+    "kernels": ("natlab.kernels.verb", "build the kernels' libraries, or say what is built and what runs here"),
     "train": ("natlab.training.train", "train one model from a resolved spec"),
     "distil": ("natlab.decoding.distil", "decode one shard of a corpus side with a teacher"),
     "merge-distilled": ("natlab.corpus.distilled", "put distilled shards together into a fairseq data folder"),

@@ -10,7 +10,7 @@ import torch
 
 from natlab.errors import UserError
 from natlab.files import read_json
-from natlab.kernels import build
+from natlab.kernels import build, verb
 from natlab.kernels.library import TYPES
 
 CONVERSIONS = """
@@ -51,7 +51,7 @@ def csrc(tmp_path, monkeypatch):
 
 def test_a_build_says_what_it_holds_and_what_it_lacks(csrc, tmp_path, capsys):
     out = tmp_path / "kernels"
-    build.run(argparse.Namespace(action="build", out=out, threads=2))
+    verb.run(argparse.Namespace(action="build", out=out, threads=2))
     said = capsys.readouterr()
     assert "left out: cuda (there is no nvcc" in said.out and said.err == ""
     manifest = read_json(out / build.sources_hash() / "manifest.json")

@@ -12,7 +12,6 @@ leaves CUDA out). $NATLAB_CUDA_ARCHITECTURES ("90", "80 90") builds the CUDA lib
 only, which takes a fraction of the time; it is the same build, of the same hash, that runs on fewer cards.
 """
 
-import argparse
 import functools
 import hashlib
 import os
@@ -47,25 +46,6 @@ ARCHITECTURES = (75, 80, 86, 89, 90)
 CHOSEN = "NATLAB_CUDA_ARCHITECTURES"
 GENERATED = [f"-gencode=arch=compute_{arch},code=sm_{arch}" for arch in ARCHITECTURES]
 GENERATED += [f"-gencode=arch=compute_{ARCHITECTURES[-1]},code=compute_{ARCHITECTURES[-1]}"]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`natlab kernels build --out DIR [--threads N]` and `natlab kernels info`."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="action")
-    building = actions.add_parser("build", help="compile the kernels' libraries")
-    building.add_argument("--out", type=Path, required=True, help="folder of all builds: results/kernels")
-    building.add_argument("--threads", type=int, default=os.cpu_count(), help="files compiled at once (all cores)")
-    actions.add_parser("info", help="print what is built, for what, and what runs here")
-
-
-def run(args: argparse.Namespace) -> None:
-    if args.action == "build":
-        manifest = build(args.out, args.threads)
-        print("\n".join(described(manifest)))
-    else:
-        from natlab.kernels import library
-
-        print("\n".join(library.info()))
 
 
 @functools.cache

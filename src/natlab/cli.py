@@ -16,7 +16,7 @@ from natlab.errors import UserError
 
 VERBS = {
     # verb: (module, what it does), along the street
-    "check": ("natlab.config", "validate a run's configuration and say what it would build"),
+    "check": ("natlab.config.loading", "validate a run's configuration and say what it would build"),
     "preflight": ("natlab.preflight", "what a run would do: jobs, hours, disk, what is missing, what reruns and why"),
     "status": ("natlab.status", "where every job of a run stands"),
     "fetch": ("natlab.corpus.fetch", "fetch one file, from the mirror or its address, and check it"),

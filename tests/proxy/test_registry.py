@@ -107,3 +107,20 @@ def test_an_option_takes_the_values_of_its_type_and_the_refusal_says_which(wante
 def test_traits_are_no_options():
     assert registry.options("targets", "axe").keys() == {"delta"}
     assert registry.options("targets", "axe")["delta"] == Option(REQUIRED, Annotated[float, "> 0"])
+
+
+def test_registry_reads_names_and_options():
+    assert {"raw", "kd"} <= set(registry.names("targets"))
+    assert {"vanilla", "glat"} <= set(registry.names("inputs"))
+    options = registry.options("inputs", "glat")
+    assert (options["start"].default, options["end"].default) == (0.5, 0.3)
+    assert registry.trait("kd", "references") == "distilled" and not registry.trait("kd", "blank")
+    assert registry.options("targets", "kd") == {}
+
+
+def test_registry_loads_what_it_reads():
+    glat = registry.load("inputs", "glat", start=0.9)
+    assert glat.start == 0.9
+    assert registry.options("inputs", "glat").keys() == vars(glat).keys()
+    with pytest.raises(KeyError):
+        registry.load("inputs", "nothing")

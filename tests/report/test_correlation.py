@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from natlab.report import correlation, spec, tables
+from natlab.papers import spec
+from natlab.report import correlation
 from natlab.report.correlation import (
     Correlation,
     confidence_at_most,
@@ -19,13 +20,14 @@ from natlab.report.correlation import (
     weaker,
     williams,
 )
+from natlab.report.filled import Entry, Table, build
 
 PAPERS = Path(__file__).resolve().parents[2] / "config" / "papers" / "mple"
 RUN = {"run": "r", "scale": "demo", "seeds": [1], "corpora": {"none": "none"}}
 
 
 def shipped(name, tmp_path):
-    return tables.build(spec.load(PAPERS / f"{name}.yaml"), RUN, tmp_path, tmp_path)
+    return build(spec.load(PAPERS / f"{name}.yaml"), RUN, tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +76,8 @@ def measured_table(rows):
     entries = {}
     for number, (l_nat, target, bleu) in enumerate(rows):
         values = {"l_mple": l_nat - 0.2 * target, "l_target": -0.2 * target, "target_bleu": target, "bleu": bleu}
-        entries |= {(number, key): tables.Entry(measured=value) for key, value in values.items()}
-    return tables.Table({"columns": columns, "rows": [{"label": "x"} for _ in rows]}, RUN, entries)
+        entries |= {(number, key): Entry(measured=value) for key, value in values.items()}
+    return Table({"columns": columns, "rows": [{"label": "x"} for _ in rows]}, RUN, entries)
 
 
 def test_a_sweep_of_measured_values_weighs_their_bleu_anew():
@@ -156,10 +158,8 @@ def test_williams_t_by_hand():
 def two_columns(rows):
     """A table of rows (x, y, z)."""
     rows = list(rows)
-    entries = {
-        (n, key): tables.Entry(measured=v) for n, row in enumerate(rows) for key, v in zip("xyz", row, strict=True)
-    }
-    return tables.Table({"columns": [], "rows": [{"label": "r"} for _ in rows]}, RUN, entries)
+    entries = {(n, key): Entry(measured=v) for n, row in enumerate(rows) for key, v in zip("xyz", row, strict=True)}
+    return Table({"columns": [], "rows": [{"label": "r"} for _ in rows]}, RUN, entries)
 
 
 def test_the_weaker_correlation_is_the_one_that_is_less_negative():

@@ -10,7 +10,9 @@ from matplotlib.colors import to_hex
 
 from natlab.errors import UserError
 from natlab.files import write_json
-from natlab.report import cells, figures, spec, tables
+from natlab.papers import cells, spec
+from natlab.report import figures, tables
+from natlab.report.filled import Entry, Table, build
 
 PAPERS = Path(__file__).resolve().parents[2] / "config" / "papers"
 SHIPPED = [path for path in sorted(PAPERS.glob("*/*.yaml")) if spec.kind(yaml.safe_load(path.read_text())) == "figures"]
@@ -32,7 +34,7 @@ def measured(folder, table):
                 values.setdefault(reading.source("ds", "demo", seed), {})[reading.key] = {"value": n + seed, "unit": ""}
     for source, held in values.items():
         write_json(folder / source, {"values": held, "sentences": 5})
-    return tables.build(table, RUN, folder, folder)
+    return build(table, RUN, folder, folder)
 
 
 def grid(rows=4):
@@ -50,7 +52,7 @@ def texts(axes):
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_figure_is_drawn_whatever_was_measured(path, tmp_path):
     table = spec.load(path)
-    empty = tables.build(table, RUN, tmp_path, tmp_path)
+    empty = build(table, RUN, tmp_path, tmp_path)
     assert figures.draw(empty).axes
     surface = grid() if table["draw"]["kind"] == "surface" else ()
     assert figures.draw(measured(tmp_path, table), surface).axes
@@ -68,7 +70,7 @@ def test_bars_are_the_measured_values_and_diamonds_the_published(tmp_path):
 
 
 def test_published_values_are_never_drawn_as_bars(tmp_path):
-    table = tables.build(spec.load(PAPERS / "mple/figure8.yaml"), RUN, tmp_path, tmp_path)
+    table = build(spec.load(PAPERS / "mple/figure8.yaml"), RUN, tmp_path, tmp_path)
     (axes,) = figures.draw(table).axes
     assert not axes.patches and not texts(axes)
     assert sorted(line.get_ydata()[0] for line in axes.lines) == [11.79, 20.98, 22.82, 25.12, 25.88]
@@ -79,7 +81,7 @@ def test_groups_leave_out_rows_of_which_nothing_is_known(tmp_path):
     values = {f"reference_bleu/{k}": {"value": 20.0 + k, "unit": "BLEU"} for k in (1, 2)}
     for seed in RUN["seeds"]:
         write_json(tmp_path / f"ds/demo/vanilla_raw/seed{seed}/target.json", {"values": values})
-    (axes,) = figures.draw(tables.build(table, RUN, tmp_path, tmp_path)).axes
+    (axes,) = figures.draw(build(table, RUN, tmp_path, tmp_path)).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["ref. 1", "ref. 2"]
     assert [bar.get_height() for bar in axes.patches] == [21, 22] and texts(axes) == {"21.0", "22.0"}
 
@@ -108,7 +110,7 @@ def test_the_surfaces_mark_the_three_models(tmp_path):
 def test_a_point_without_a_likelihood_does_not_stop_the_map(tmp_path):
     surface = grid()
     surface[0]["points"][0]["log_likelihood"] = None
-    table = tables.build(spec.load(PAPERS / "mple/figure1.yaml"), RUN, tmp_path, tmp_path)
+    table = build(spec.load(PAPERS / "mple/figure1.yaml"), RUN, tmp_path, tmp_path)
     assert [len(axes.child_axes) for axes in figures.draw(table, surface).axes] == [1, 1]  # each map its colour bar
 
 
@@ -140,8 +142,8 @@ def test_a_table_is_not_drawn(tmp_path):
 def made(spec_of, values, std=None, published=None):
     """A table whose entries are given: {(row, column): measured}, and likewise deviations and published values."""
     keys = [(n, column["key"]) for n in range(len(spec_of["rows"])) for column in spec_of["columns"]]
-    entries = {key: tables.Entry((published or {}).get(key), values.get(key), (std or {}).get(key)) for key in keys}
-    return tables.Table(spec_of, RUN, entries)
+    entries = {key: Entry((published or {}).get(key), values.get(key), (std or {}).get(key)) for key in keys}
+    return Table(spec_of, RUN, entries)
 
 
 def legend(figure):
@@ -296,7 +298,7 @@ def test_a_scatter_plot_has_a_point_a_row_and_a_line_a_group():
 def test_the_surfaces_are_maps_of_their_values_with_labels_inside():
     rows = [{"label": "initial"}, {"label": "MLE"}, {"label": "KD"}]
     spec_of = {"table": "Figure 1", "title": "s", "draw": {"kind": "surface"}, "columns": [], "rows": rows}
-    left, right = figures.draw(tables.Table(spec_of, RUN, {}), grid()[::-1]).axes
+    left, right = figures.draw(Table(spec_of, RUN, {}), grid()[::-1]).axes
     assert left.get_ylabel() == "distance at right angles" and right.get_ylabel() == ""
     for axes, values in ((left, [-7, 0]), (right, [0, 12])):
         assert axes.get_xlabel() == "distance along initial → MLE"
@@ -311,11 +313,9 @@ def test_the_surfaces_are_maps_of_their_values_with_labels_inside():
     further = grid()
     for row in further:
         row["models"][1]["x"] = 3
-    (mle,) = [
-        text for text in figures.draw(tables.Table(spec_of, RUN, {}), further).axes[0].texts if text.get_text() == "MLE"
-    ]
+    (mle,) = [text for text in figures.draw(Table(spec_of, RUN, {}), further).axes[0].texts if text.get_text() == "MLE"]
     assert mle.get_ha() == "right" and mle.xyann[0] < 0
-    nothing = figures.draw(tables.Table(spec_of, RUN, {})).axes
+    nothing = figures.draw(Table(spec_of, RUN, {})).axes
     assert [texts(axes) for axes in nothing] == [{"not measured"}] * 2
 
 

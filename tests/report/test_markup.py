@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from matplotlib import pyplot
 
-from natlab.report import claims, figures, markup, page, spec, tables
+from natlab.papers import spec
+from natlab.report import claims, figures, markup, page, tables
+from natlab.report.filled import build
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 RUN = {"run": "r", "scale": "demo", "seeds": [1], "corpora": {"c": "d"}, "tables": ["p/t"]}
@@ -110,7 +112,7 @@ ONE_FOLDER = {"suppress_health_check": [HealthCheck.function_scoped_fixture], "d
 @settings(**ONE_FOLDER, max_examples=50)
 @example(["[ours]", "a|b", "two\nlines", "$$"], ["from $5 to $10", "\\"])
 def test_a_table_shows_its_labels_in_every_form(tmp_path, row_labels, columns):
-    table = tables.build(spec_of(tmp_path, row_labels, columns), RUN, tmp_path, tmp_path)
+    table = build(spec_of(tmp_path, row_labels, columns), RUN, tmp_path, tmp_path)
     rows, heads = ([spec.one_line(label) for label in found] for found in (row_labels, columns))
 
     found = [spaced(cell) for cell in Cells(MARKDOWN.render(tables.markdown(table))).found]
@@ -152,7 +154,7 @@ def test_a_figure_shows_its_labels_whatever_they_are_and_however_many(tmp_path, 
     rows, heads = ([spec.one_line(label) for label in found] for found in (row_labels, columns))
     keys = [f"k{n}" for n in range(len(columns))]
     for draw in ({"kind": "groups", "series": keys}, {"kind": "bars", "value": "k0"}):
-        table = tables.build(spec_of(tmp_path, row_labels, columns, draw), RUN, tmp_path, tmp_path)
+        table = build(spec_of(tmp_path, row_labels, columns, draw), RUN, tmp_path, tmp_path)
         drawn = figures.draw(table)
         drawn.savefig(tmp_path / "f.png", dpi=20)
         (axes,), (legend,) = drawn.axes, drawn.legends

@@ -12,6 +12,7 @@ import yaml
 from natlab.errors import UserError
 from natlab.files import write_json
 from natlab.report import claims, figures, page, show, tables
+from natlab.report.filled import build
 
 RUN = {"run": "small", "scale": "demo", "seeds": [1, 2], "corpora": {"wmt14_ende": "ds"}, "tables": ["mple/table1"]}
 SPEC = {
@@ -60,7 +61,7 @@ def args(tmp_path):
     (tmp_path / "papers/mple").mkdir(parents=True)
     (tmp_path / "papers/mple/table1.yaml").write_text(yaml.safe_dump(SPEC))
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(RUN))
-    table = tables.build(SPEC, RUN, measurements, tmp_path)
+    table = build(SPEC, RUN, measurements, tmp_path)
     out = tmp_path / "reports/small"
     tables.write_csv(table, out / "tables/mple.table1.csv")
     (out / "tables/mple.table1.md").write_text(tables.markdown(table))
@@ -333,7 +334,7 @@ def test_rows_of_ours_descriptions_and_stand_ins_are_marked(args):
             {"label": "c"},
         ],
     }
-    table = tables.build(spec, RUN, args.measurements, "nowhere")
+    table = build(spec, RUN, args.measurements, "nowhere")
     found = page._section("mple/table1", table)
     assert '<p class="soft">MPLE: &lt;em&gt;not a tag&lt;/em&gt;. A &lt;caption&gt;.</p>' in found
     body = found.split("</thead>\n")[1].split("</table>")[0].splitlines()

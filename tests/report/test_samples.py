@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from natlab.files import write_json
-from natlab.report import bootstrap, cells
+from natlab.papers import cells
+from natlab.report import bootstrap
 from natlab.report.samples import Sampler, deviations
 
 RUN = {"run": "r", "scale": "demo", "seeds": [1, 2], "corpora": {"one": "ds"}}

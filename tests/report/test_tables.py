@@ -1,4 +1,4 @@
-"""Tables from measurements: means, deviations, differences, and cells that stay empty."""
+"""Tables as CSV, Markdown and LaTeX: what is shown of measured and published values, and what stays a dash."""
 
 import argparse
 import copy
@@ -6,137 +6,16 @@ import csv
 import re
 import shutil
 import subprocess
-from statistics import stdev
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.report.example import RUN, SPEC, bleu, built, measurement
 
 from natlab.errors import UserError
-from natlab.files import write_json
-from natlab.report import cells, markup, tables
-
-RUN = {
-    "run": "small",
-    "scale": "demo",
-    "seeds": [1, 2, 3],
-    "corpora": {"wmt14_ende": "grammar_ende", "own": "own"},
-    "tables": ["p/table1"],
-}
-SYSTEMS = {"at": "transformer", "nat": "vanilla_raw"}
-SPEC = {
-    "table": "Table 1",
-    "paper": "MPLE: a paper (Somebody 2022)",
-    "title": "Gaps & such",
-    "caption": "100 % of it.",
-    "cell": {"split": "test"},
-    "columns": [
-        {"key": "c", "label": "C", "unit": "bits/token", "cell": {"metric": "conditional_tc", "systems": SYSTEMS}},
-        {
-            "key": "c_exact",
-            "label": "exact C",
-            "measured_only": True,
-            "note": "by enumeration",
-            "cell": {"metric": "exact/conditional_tc"},
-        },
-        {"key": "ratio", "label": "ratio", "measured_only": True, "note": "their ratio", "divide": ["c", "c_exact"]},
-        {"key": "gap", "label": "ΔBLEU", "unit": "BLEU", "minus": ["at", "nat"]},
-        {
-            "key": "at",
-            "label": "BLEU AT",
-            "unit": "BLEU",
-            "cell": {"metric": "bleu_tok", "system": "transformer", "decoding": "beam5"},
-        },
-        {
-            "key": "nat",
-            "label": "BLEU NAT",
-            "unit": "BLEU",
-            "cell": {"metric": "bleu_tok", "system": "vanilla_raw", "decoding": "argmax"},
-        },
-    ],
-    "rows": [
-        {
-            "label": "WMT14",
-            "cell": {"corpus": "wmt14_ende"},
-            "published": {"c": 2.5, "gap": 15.32, "at": 27.11, "nat": 11.79},
-        },
-        {
-            "label": "elsewhere",
-            "cell": {"corpus": "wmt16"},
-            "published": {"c": 2.2, "gap": 9.98, "at": 33.7, "nat": 23.72},
-        },
-        {"label": "own", "cell": {"corpus": "own"}, "ours": True},
-    ],
-}
-AT, NAT = {1: 30.0, 2: 31.0, 3: 33.0}, {1: 20.0, 2: 20.5, 3: 21.0}
-
-
-def measurement(folder, dataset, system, seed, name, values, **more):
-    path = folder / dataset / "demo" / system / f"seed{seed}" / f"{name}.json"
-    write_json(path, {"sentences": 1000, "values": values} | more)
-
-
-def bleu(value):
-    return {"bleu_tok": {"value": value, "unit": "BLEU", "signature": "nrefs:1|tok:none"}}
-
-
-def bits(raw, length):
-    return {"loss_raw": {"value": raw, "unit": "bits/token"}, "length_raw": {"value": length, "unit": "bits/token"}}
-
-
-@pytest.fixture
-def results(tmp_path):
-    for seed in RUN["seeds"]:
-        measurement(tmp_path / "m", "grammar_ende", "transformer", seed, "beam5.test", bleu(AT[seed]))
-        measurement(tmp_path / "m", "grammar_ende", "vanilla_raw", seed, "argmax.test", bleu(NAT[seed]))
-        measurement(tmp_path / "m", "grammar_ende", "transformer", seed, "loss", bits(2.0, 0.0))
-        measurement(tmp_path / "m", "grammar_ende", "vanilla_raw", seed, "loss", bits(3.0 + seed / 10, 0.5))
-    write_json(tmp_path / "c/grammar_ende/text/exact.json", {"conditional_tc": 1.25})
-    return tmp_path
-
-
-def built(results, spec=SPEC, run=RUN):
-    return tables.build(spec, run, results / "m", results / "c")
-
-
-def test_mean_and_sample_deviation_over_seeds(results):
-    entry = built(results).entries[0, "at"]
-    assert entry.measured == pytest.approx(94 / 3) and entry.std == pytest.approx(stdev(AT.values()))
-    assert entry.seeds == (1, 2, 3) and entry.sentences == 1000 and entry.signature == "nrefs:1|tok:none"
-    assert (entry.dataset, entry.system, entry.decoding) == ("grammar_ende", "transformer", "beam5")
-
-
-def test_difference_is_measured_less_published(results):
-    found = built(results).entries
-    assert found[0, "at"].difference == pytest.approx(94 / 3 - 27.11) and found[0, "at"].difference > 0
-    assert found[0, "c"].difference == pytest.approx(1.7 - 2.5) and found[0, "c"].difference < 0
-    assert found[0, "c_exact"].difference is None
-
-
-def test_conditional_tc_is_nat_with_its_length_less_at(results):
-    entry = built(results).entries[0, "c"]
-    assert entry.measured == pytest.approx((1.6 + 1.7 + 1.8) / 3) and entry.std == pytest.approx(0.1)
-    assert entry.system == "transformer and vanilla_raw"
-
-
-def test_derived_columns_are_taken_seed_by_seed(results):
-    found = built(results).entries
-    gaps = [AT[seed] - NAT[seed] for seed in RUN["seeds"]]
-    assert found[0, "gap"].measured == pytest.approx(sum(gaps) / 3)
-    assert found[0, "gap"].std == pytest.approx(stdev(gaps))
-    assert found[0, "ratio"].measured == pytest.approx(1.7 / 1.25)
-
-
-def test_exact_values_have_no_seeds_and_no_deviation(results):
-    entry = built(results).entries[0, "c_exact"]
-    assert (entry.measured, entry.std, entry.seeds) == (1.25, None, ())
-
-
-def test_a_ratio_to_zero_stays_empty(results):
-    write_json(results / "c/grammar_ende/text/exact.json", {"conditional_tc": 0.0})
-    found = built(results).entries
-    assert found[0, "c_exact"].measured == 0 and found[0, "ratio"].measured is None
+from natlab.report import markup, tables
+from natlab.report.filled import Table, build
 
 
 def test_missing_seeds_are_said(results):
@@ -151,43 +30,6 @@ def test_one_seed_has_no_deviation(results):
     assert table.entries[0, "at"].std is None
     text = tables.markdown(table)
     assert "±" not in text and "seed 2." in text
-
-
-def test_a_metric_the_measurement_lacks_stays_empty(results):
-    measurement(results / "m", "grammar_ende", "transformer", 1, "beam5.test", {"bleu": {"value": 1.0, "unit": "BLEU"}})
-    assert built(results).entries[0, "at"].seeds == (2, 3)
-
-
-def test_a_sum_takes_what_holds_by_definition_and_beta_weighs_bleu(tmp_path):
-    spec = {
-        "cell": {"corpus": "own", "system": "x"},
-        "columns": [
-            {"key": "input", "label": "L_input", "cell": {"metric": "l_input"}},
-            {"key": "nat", "label": "L_NAT", "cell": {"metric": "loss"}},
-            {"key": "target", "label": "L_target", "cell": {"metric": "l_target", "beta": 0.1}},
-            {"key": "mple", "label": "L_MPLE", "sum": ["input", "nat", "target"]},
-        ],
-        "rows": [{"label": "vanilla", "by_definition": {"input": 0}}, {"label": "cmlm"}],
-    }
-    for seed, loss in ((1, 2.0), (2, 3.0)):
-        values = {"loss": {"value": loss}, **({"l_input": {"value": 0.5}} if seed == 1 else {})}
-        measurement(tmp_path / "m", "own", "x", seed, "loss", values)
-        measurement(tmp_path / "m", "own", "x", seed, "target", {"target_bleu": {"value": 30.0 + seed}})
-    found = tables.build(spec, RUN, tmp_path / "m", tmp_path / "c").entries
-    assert found[0, "target"].measured == pytest.approx(-3.15) and found[0, "target"].seeds == (1, 2)
-    assert found[0, "mple"].measured == pytest.approx(0 + 2.5 - 3.15) and found[0, "mple"].seeds == (1, 2)
-    assert found[1, "mple"].measured == pytest.approx(0.5 + 2.0 - 3.1) and found[1, "mple"].seeds == (1,)
-    assert (found[0, "input"].measured, found[0, "input"].seeds) == (0, ())
-
-
-def test_latency_is_read_by_decoding(tmp_path):
-    spec = {
-        "rows": [{"label": "x", "cell": {"system": "glat_kd", "decoding": "lpd3", "corpus": "own"}}],
-        "columns": [{"key": "speed", "label": "speed", "cell": {"metric": "speedup"}}],
-    }
-    values = {f"speedup/{name}": {"value": value, "unit": "x"} for name, value in (("argmax", 6.0), ("lpd3", 5.5))}
-    write_json(tmp_path / "m/own/demo/glat_kd/seed1.latency.json", {"values": values, "sentences": 100})
-    assert built(tmp_path, spec).entries[0, "speed"].measured == 5.5
 
 
 def test_unmeasured_rows_are_dashes_in_every_format(results):
@@ -325,24 +167,13 @@ def test_the_verb_writes_three_files(results, tmp_path):
     assert "31.33 ± 1.53" in (tmp_path / "out/p.table1.md").read_text()
 
 
-def test_every_source_of_a_cell_is_read(results):
-    """Taking away any file that `sources` names empties a cell's seed: tables read these and no others."""
-    for cell in cells.cells(SPEC, RUN):
-        for source in cells.sources(cell, "demo", 1):
-            path = results / "m" / source
-            if path.exists():
-                path.rename(path.with_suffix(".away"))
-                assert 1 not in built(results).entries[cell.row, cell.column].seeds
-                path.with_suffix(".away").rename(path)
-
-
 def test_a_table_of_ours_has_no_published_lines(tmp_path):
     spec = copy.deepcopy(SPEC)
     for column in spec["columns"]:
         column |= {"measured_only": True, "note": "ours"}
     for row in spec["rows"]:
         row.pop("published", None)
-    table = tables.build(spec, RUN, tmp_path / "m", tmp_path / "c")
+    table = build(spec, RUN, tmp_path / "m", tmp_path / "c")
     assert {kind for _, kind, _ in tables.lines(table)} == {"measured"}
     text = "\n".join(tables.notes(table))
     assert "published" not in text and "not in the paper" not in text
@@ -382,7 +213,7 @@ def small(tmp_path):
         measurement(tmp_path / "m", "grammar_ende", "at", seed, "loss", {"loss": {"value": 2.5}})
     measurement(tmp_path / "m", "grammar_ende", "kd", 2, "argmax.test", {"bleu_tok": {"value": 19.5}})
     measurement(tmp_path / "m", "grammar_ende", "kd", 2, "loss", {"loss": {"value": 3.25}})
-    return tables.build(SMALL, run, tmp_path / "m", tmp_path / "c")
+    return build(SMALL, run, tmp_path / "m", tmp_path / "c")
 
 
 BODY = [
@@ -395,6 +226,8 @@ BODY = [
     ["old", "published", "10", "20.00", "3.0", ""],
     ["new *", "measured", "", "–", "–", "–"],
 ]
+
+
 NOTES = [
     "Measured: run small, scale demo, seeds 1, 2; mean ± sample standard deviation over seeds.",
     "Difference: measured less published. –: nothing measured.",
@@ -481,7 +314,7 @@ def test_a_table_as_csv(small, tmp_path):
 def test_notes_of_one_seed_and_a_paper_s_own_corpora(small):
     run = RUN | {"seeds": [3], "corpora": {"wmt14_ende": "wmt14_ende"}}
     spec = SMALL | {"columns": SMALL["columns"][:3], "rows": SMALL["rows"][1:3]}
-    assert tables.notes(tables.build(spec, run, "nowhere", "nowhere")) == [
+    assert tables.notes(build(spec, run, "nowhere", "nowhere")) == [
         "Measured: run small, scale demo, seed 3.",
         "Difference: measured less published. –: nothing measured.",
         "Datasets: wmt14_ende for wmt14_ende.",
@@ -513,12 +346,10 @@ def test_a_row_says_which_dataset_stands_for_its_own_corpus():
         ({"label": "x", "cell": {"corpus": "unmapped"}}, ""), ({"label": "x"}, ""),
     ):  # fmt: skip
         assert tables.standing(row, run) == expected
-        heads = [
-            tables.row_head(row, kind, tables.Table(SMALL, run, {})) for kind in ("published", "measured", "difference")
-        ]
+        heads = [tables.row_head(row, kind, Table(SMALL, run, {})) for kind in ("published", "measured", "difference")]
         assert heads == ["x", expected, ""]
     ours = {"label": "x", "ours": True, "cell": {"corpus": "wmt14"}}
-    shown = tables.Table(SMALL, run, {})
+    shown = Table(SMALL, run, {})
     assert [tables.row_head(ours, kind, shown) for kind in ("measured", "difference")] == ["x *", "x *"]
 
 

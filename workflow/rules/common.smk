@@ -5,7 +5,7 @@ from pathlib import Path
 
 import natlab.config
 import natlab.jobs
-import natlab.report.claims
+import natlab.papers.claims
 from natlab.errors import UserError
 
 try:

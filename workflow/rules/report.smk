@@ -43,7 +43,7 @@ rule table:
         run=rules.run_settings.output,
         measurements=lambda wildcards: measurements(f"{wildcards.paper}/{wildcards.table}"),
         exact=lambda wildcards: exact(f"{wildcards.paper}/{wildcards.table}"),
-        code=code("report/*.py"),
+        code=code("papers/*.py", "report/*.py"),
     output:
         csv=report(
             f"{REPORTS}/tables/{{paper}}.{{table}}.csv",
@@ -69,7 +69,7 @@ rule figure:
         measurements=lambda wildcards: measurements(f"{wildcards.paper}/{wildcards.figure}"),
         exact=lambda wildcards: exact(f"{wildcards.paper}/{wildcards.figure}"),
         surface=lambda wildcards: surface(f"{wildcards.paper}/{wildcards.figure}"),
-        code=code("report/*.py"),
+        code=code("papers/*.py", "report/*.py"),
     output:
         png=report(
             f"{REPORTS}/figures/{{paper}}.{{figure}}.png",
@@ -94,15 +94,15 @@ rule claims:
         spec="config/papers/{paper}/{claims}.yaml",
         tables=lambda wildcards: expand(
             "config/papers/{table}.yaml",
-            table=natlab.report.claims.tables_named(RUN.claims[f"{wildcards.paper}/{wildcards.claims}"]),
+            table=natlab.papers.claims.tables_named(RUN.claims[f"{wildcards.paper}/{wildcards.claims}"]),
         ),
         run=rules.run_settings.output,
         measurements=lambda wildcards: measurements(f"{wildcards.paper}/{wildcards.claims}"),
         # of other runs, as they stand in reports/: how far seeds lie apart
-        deviations=lambda wildcards: natlab.report.claims.measurements_of(
+        deviations=lambda wildcards: natlab.papers.claims.measurements_of(
             RUN.claims[f"{wildcards.paper}/{wildcards.claims}"], "reports", RUN.name
         ),
-        code=code("report/*.py"),
+        code=code("papers/*.py", "report/*.py"),
     output:
         csv=report(
             f"{REPORTS}/claims/{{paper}}.{{claims}}.csv",
@@ -128,7 +128,7 @@ rule report:
         claims=expand(f"{REPORTS}/claims/{{claims}}.csv", claims=CLAIMS),
         measurements=measurements(*RUN.tables, *RUN.figures, *RUN.claims),
         provenance=rules.provenance.output,
-        code=code("report/*.py"),
+        code=code("papers/*.py", "report/*.py"),
     output:
         page=f"{REPORTS}/report.html",
         settings=f"{REPORTS}/run.json",

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from natlab.errors import UserError
 from natlab.files import written_aside
+from natlab.papers import cells as resolve
+from natlab.papers import claims as claimed
+from natlab.papers import spec as specs
 from natlab.report import bootstrap, correlation, markup, tables
-from natlab.report import cells as resolve
-from natlab.report import spec as specs
+from natlab.report.filled import Table, build
 from natlab.report.samples import Sample, Sampler, deviations
-from natlab.schema import known, one_line, read_yaml, validate
 
 HOLDS, REFUTED, UNDECIDED, UNMEASURED = "holds", "refuted", "undecided", "not measured"
 CONFIDENCE = 0.95
@@ -57,63 +57,7 @@ class Tested:
     seeds: str = ""
 
 
-class Compared(resolve.Cell):
-    """A cell of a comparison; ``row`` is the part's number, from 0, ``column`` the claim's id."""
-
-    @property
-    def where(self) -> str:
-        return f"claim {self.column}, part {self.row + 1}"
-
-
-def load(path: str | Path) -> dict:
-    """The claims in ``path``. UserError names the file, the key and what is allowed there."""
-    stated = one_line(read_yaml(path))
-    validate(stated, specs.SCHEMAS / "claims.schema.yaml", str(path))
-    for claim in stated["claims"]:
-        for number, part in enumerate(claim["parts"], 1):
-            for described in _described(stated, part):
-                system = "systems" if described.get("metric") == resolve.CONDITIONAL_TC else "system"
-                for key in ("metric", "corpus", system):
-                    if key not in described:
-                        raise UserError(f"{path}: claim {claim['id']}, part {number}: key {key} is missing; add it")
-    return stated
-
-
-def cells(stated: Mapping, run: Mapping) -> list[Compared]:
-    """All cells that the claims' comparisons ask for, as ``run`` resolves them."""
-    return [
-        Compared(number, claim["id"], resolve.resolved(described, run))
-        for claim in stated["claims"]
-        for number, part in enumerate(claim["parts"])
-        for described in _described(stated, part)
-    ]
-
-
-def tables_named(stated: Mapping) -> list[str]:
-    """The tables that the claims are about, each once."""
-    asked = [_of_table(part) for claim in stated["claims"] for part in claim["parts"]]
-    return list(dict.fromkeys(of["table"] for of in asked if of))
-
-
-def check_columns(file: str, stated: Mapping, name: str, table: Mapping) -> None:
-    """Refuse claims, the content of ``file``, about columns that the table of this name does not have."""
-    keys = [column["key"] for column in table["columns"]]
-    swept = [(asked["x"], asked["y"]) for asked in table.get("correlations", ()) if "sweep" in asked]
-    for claim in stated["claims"]:
-        for number, part in enumerate(claim["parts"], 1):
-            of = _of_table(part)
-            if of and of["table"] == name:
-                for role in ("x", "y", "weaker_than"):
-                    if role in of:
-                        known(file, f"claim {claim['id']}, part {number}: {role}", of[role], keys)
-                if of.get("swept") and (of["x"], of["y"]) not in swept:
-                    raise UserError(
-                        f"{file}: claim {claim['id']}, part {number}: {name} sweeps no β of {of['x']} with {of['y']}; "
-                        "drop swept, or add the sweep to its correlations"
-                    )
-
-
-def tested(stated: Mapping, shown: Mapping[str, tables.Table], sampler: Sampler) -> list[Tested]:
+def tested(stated: Mapping, shown: Mapping[str, Table], sampler: Sampler) -> list[Tested]:
     """All parts of all claims; ``shown`` are the tables they are about, by name."""
     found = []
     for claim in stated["claims"]:
@@ -126,17 +70,6 @@ def tested(stated: Mapping, shown: Mapping[str, tables.Table], sampler: Sampler)
                 result = _correlation(part["correlation"], shown[part["correlation"]["table"]])
             found.append(Tested(claim["id"], number, part["says"], **(result or {"verdict": UNMEASURED})))
     return found
-
-
-def _of_table(part: Mapping) -> Mapping | None:
-    return part.get("order") or part.get("correlation")
-
-
-def _described(stated: Mapping, part: Mapping) -> list[dict]:
-    """The descriptions of a comparison's cells, the claimed highest or lowest first."""
-    compared = part.get("comparison")
-    given = [compared.get("higher") or compared["lower"], *compared["than"]] if compared else []
-    return [{**stated.get("cell", {}), **description} for description in given]
 
 
 def _verdict(confidence: float | None) -> str:
@@ -173,7 +106,7 @@ def _judged(samples: list[Sample], seeds: list[int], margins: np.ndarray, statis
     }
 
 
-def _order(asked: Mapping, table: tables.Table, sampler: Sampler) -> dict | None:
+def _order(asked: Mapping, table: Table, sampler: Sampler) -> dict | None:
     rows = []
     for number, row in enumerate(table.spec["rows"]):
         pair = [sampler.column(table.spec, number, asked[axis]) for axis in ("x", "y")]
@@ -194,7 +127,7 @@ def _order(asked: Mapping, table: tables.Table, sampler: Sampler) -> dict | None
     }
 
 
-def _correlation(asked: Mapping, table: tables.Table) -> dict | None:
+def _correlation(asked: Mapping, table: Table) -> dict | None:
     if "weaker_than" in asked:
         result = _weaker(asked, table)
     else:
@@ -205,7 +138,7 @@ def _correlation(asked: Mapping, table: tables.Table) -> dict | None:
     return {"verdict": _verdict(result["confidence"]), **result, "seeds": _seeds(seeds)}
 
 
-def _at_most(asked: Mapping, table: tables.Table) -> dict | None:
+def _at_most(asked: Mapping, table: Table) -> dict | None:
     """Of several r, one a β, the confidence is that of the least sure: all must be at most the limit."""
     if asked.get("swept"):
         (swept,) = (of for of in table.spec["correlations"] if "sweep" in of and of["x"] == asked["x"])
@@ -231,7 +164,7 @@ def _at_most(asked: Mapping, table: tables.Table) -> dict | None:
     }
 
 
-def _weaker(asked: Mapping, table: tables.Table) -> dict | None:
+def _weaker(asked: Mapping, table: Table) -> dict | None:
     columns = {column["key"]: column["label"] for column in table.spec["columns"]}
     found = correlation.weaker(table, asked["x"], asked["y"], asked["weaker_than"])
     if found is None:
@@ -248,7 +181,7 @@ def _weaker(asked: Mapping, table: tables.Table) -> dict | None:
 
 def _comparison(stated: Mapping, part: Mapping, sampler: Sampler) -> dict | None:
     compared, run = part["comparison"], sampler.run
-    asked = [resolve.resolved(described, run) for described in _described(stated, part)]
+    asked = [resolve.resolved(description, run) for description in claimed.compared(stated, part)]
     samples = [sampler.cell(cell) for cell in asked]
     lacking = [_name(cell) for cell, sample in zip(asked, samples, strict=True) if sample is None]
     if lacking:
@@ -372,12 +305,6 @@ def read_csv(path: str | Path) -> list[Tested]:
     ]
 
 
-def measurements_of(stated: Mapping, reports: str | Path, run: str) -> list[Path]:
-    """The measurements that say how far seeds lie apart: of the runs named, other than this one, that have a report."""
-    named = [Path(reports) / name / "measurements.csv" for name in stated.get("deviation", ()) if name != run]
-    return [path for path in named if path.exists()]
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb ``claims``."""
     parser.add_argument("--claims", required=True, help="the claims, config/papers/<paper>/<claims>.yaml")
@@ -391,13 +318,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write ``OUT.csv`` and ``OUT.md``."""
-    stated, settings = load(args.claims), specs.load_run(args.run_file)
+    stated, settings = claimed.load(args.claims), specs.load_run(args.run_file)
     about = {}
-    for name in tables_named(stated):
+    for name in claimed.tables_named(stated):
         spec = specs.load(Path(args.papers) / f"{name}.yaml")
-        check_columns(args.claims, stated, name, spec)
-        about[name] = tables.build(spec, settings, args.measurements, args.corpora)
-    apart = deviations(measurements_of(stated, args.reports, settings["run"]))
+        claimed.check_columns(args.claims, stated, name, spec)
+        about[name] = build(spec, settings, args.measurements, args.corpora)
+    apart = deviations(claimed.measurements_of(stated, args.reports, settings["run"]))
     sampler = Sampler(settings, Path(args.measurements), Path(args.corpora), apart)
     results = tested(stated, about, sampler)
     write_csv(results, f"{args.out}.csv")

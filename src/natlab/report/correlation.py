@@ -6,12 +6,12 @@ What a table's ``correlations`` ask for; the result stands below the table. Rows
 from collections.abc import Sequence
 from math import atanh, copysign, inf, sqrt, tanh
 from statistics import NormalDist, correlation
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from natlab.report.spec import of_paper
+from scipy.special import stdtr
 
-if TYPE_CHECKING:
-    from natlab.report.tables import Table
+from natlab.papers.spec import of_paper
+from natlab.report.filled import Table
 
 CONFIDENCE = 0.95
 
@@ -76,11 +76,9 @@ class Weaker(NamedTuple):
     confidence: float | None
 
 
-def weaker(table: "Table", x: str, y: str, other: str) -> Weaker | None:
+def weaker(table: Table, x: str, y: str, other: str) -> Weaker | None:
     """Whether x's correlation with y is weaker than that with ``other``, both claimed to be negative: the strength of a
     correlation is then -r, so that one of the wrong sign is weaker than any of the right one."""
-    from scipy.special import stdtr  # only here: whatever reads the configuration imports this module
-
     rows = _rows(table, "measured", (x, y, other))
     found, besides, between = (pearson([(row[a], row[b]) for row in rows]) for a, b in ((x, y), (x, other), (y, other)))
     if found is None or besides is None or between is None:
@@ -89,12 +87,12 @@ def weaker(table: "Table", x: str, y: str, other: str) -> Weaker | None:
     return Weaker(found, besides, t, None if t is None else float(stdtr(len(rows) - 3, t)))
 
 
-def of_columns(table: "Table", x: str, y: str, kind: str) -> Correlation | None:
+def of_columns(table: Table, x: str, y: str, kind: str) -> Correlation | None:
     """Between two columns' values of one ``kind``, "measured" or "published"."""
     return pearson([(row[x], row[y]) for row in _rows(table, kind, (x, y))])
 
 
-def sweep(table: "Table", asked: dict, kind: str) -> dict[float, Correlation]:
+def sweep(table: Table, asked: dict, kind: str) -> dict[float, Correlation]:
     """r for each β of a correlation's ``sweep`` (MPLE, section 4.2), which changes only x's part -β S (equation 14).
 
     Of measured values S is a column; of published ones it follows from the β that the paper used.
@@ -114,7 +112,7 @@ def sweep(table: "Table", asked: dict, kind: str) -> dict[float, Correlation]:
     return found
 
 
-def notes(table: "Table") -> list[str]:
+def notes(table: Table) -> list[str]:
     """What a table's correlations come to, a line each, ready to stand below it."""
     labels = {column["key"]: column["label"] for column in table.spec["columns"]}
     kinds = ("measured", "published") if of_paper(table.spec) else ("measured",)
@@ -133,7 +131,7 @@ def notes(table: "Table") -> list[str]:
     return text
 
 
-def _rows(table: "Table", kind: str, keys: Sequence[str]) -> list[dict[str, float]]:
+def _rows(table: Table, kind: str, keys: Sequence[str]) -> list[dict[str, float]]:
     """The values of the paper's own rows that have numbers in all of the columns."""
     found = []
     for number, row in enumerate(table.spec["rows"]):

@@ -13,9 +13,9 @@ import matplotlib
 
 from natlab.errors import UserError
 from natlab.files import read_json, written_aside
+from natlab.papers import spec as specs
 from natlab.report import markup, tables
-from natlab.report import spec as specs
-from natlab.report.tables import Entry, Table
+from natlab.report.filled import Entry, Table, build
 
 matplotlib.use("agg")
 
@@ -251,7 +251,7 @@ def run(args: argparse.Namespace) -> None:
     spec, settings = specs.load(args.table), specs.load_run(args.run_file)
     if "draw" not in spec:
         raise UserError(f"{args.table}: key draw is missing; it is a table: natlab table")
-    table = tables.build(spec, settings, args.measurements, args.corpora)
+    table = build(spec, settings, args.measurements, args.corpora)
     figure = draw(table, [read_json(path) for path in args.surface])
     tables.write_csv(table, f"{args.out}.csv")
     with written_aside(f"{args.out}.md") as file:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from natlab.errors import UserError
 from natlab.files import read_json, written_aside
-from natlab.report import cells as resolve
+from natlab.papers import cells as resolve
+from natlab.papers import claims as claimed
+from natlab.papers import spec as specs
 from natlab.report import claims, tables
-from natlab.report import spec as specs
 from natlab.report.claims import Tested
-from natlab.report.tables import Entry, Table
+from natlab.report.filled import Entry, Table
 
 MEASUREMENT_FIELDS = (
     "dataset scale system seed decoding split metric value unit sentences signature commit dirty device fingerprint"
@@ -95,13 +96,13 @@ def run(args: argparse.Namespace) -> None:
     settings = specs.load_run(args.run_file)
     out, papers = Path(args.out), Path(args.papers)
     shown = {kind: _read(kind, settings, papers, out.parent) for kind in ("tables", "figures")}
-    stated = {name: claims.load(papers / f"{name}.yaml") for name in settings.get("claims", ())}
+    stated = {name: claimed.load(papers / f"{name}.yaml") for name in settings.get("claims", ())}
     results = {name: claims.read_csv(_made(out.parent, "claims", name, "csv")) for name in stated}
     pictures = {name: _made(out.parent, "figures", name, "png").read_bytes() for name in shown["figures"]}
     asked = [cell for of in shown.values() for table in of.values() for cell in resolve.cells(table.spec, settings)]
-    for claimed in stated.values():
-        asked += claims.cells(claimed, settings)
-        for name in claims.tables_named(claimed):
+    for of in stated.values():
+        asked += claimed.cells(of, settings)
+        for name in claimed.tables_named(of):
             asked += resolve.cells(specs.load(papers / f"{name}.yaml"), settings)
     rows = list(measurement_rows(measurement_files(asked, settings, Path(args.measurements))))
     with written_aside(out.with_name("measurements.csv")) as file:

@@ -11,8 +11,8 @@ from statistics import variance
 import numpy as np
 
 from natlab.files import read_json
-from natlab.report import bootstrap, tables
-from natlab.report import cells as resolve
+from natlab.papers import cells as resolve
+from natlab.report import bootstrap, filled
 
 DERIVED = ("minus", "divide", "sum")
 
@@ -57,7 +57,7 @@ class Sampler:
         if asked.dataset is None:
             return None
         if asked.metric.startswith(resolve.EXACT):
-            exact = tables.exact(asked, self.run, self.corpora)
+            exact = filled.exact(asked, self.run, self.corpora)
             return None if exact is None else self._constant(next(iter(exact.by_seed.values())))
         by_seed, sentences = {}, True
         for seed in self.run["seeds"]:

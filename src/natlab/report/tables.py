@@ -1,172 +1,22 @@
-"""Tables: published values beside measured ones, as CSV, Markdown and LaTeX. The verb ``table``.
-
-A cell's measured value is the mean over the run's seeds with the sample standard deviation; its difference is measured
-less published. What nothing measured stays empty: published values never stand in for measured ones.
-"""
+"""Tables: published values beside measured ones, as CSV, Markdown and LaTeX. The verb ``table``."""
 
 import argparse
 import csv
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
 
 from natlab.errors import UserError
-from natlab.files import read_json, written_aside
-from natlab.report import cells as resolve
+from natlab.files import written_aside
+from natlab.papers import cells as resolve
+from natlab.papers import spec as specs
 from natlab.report import correlation, markup
-from natlab.report import spec as specs
+from natlab.report.filled import Entry, Table, build
 
 EMPTY = "–"
 CSV_FIELDS = (
     "table line row group column unit published measured std difference n_seeds seeds dataset scale system decoding"
     " split metric sentences signature"
 ).split()
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One cell as shown: the paper's value, ours, and where ours comes from.
-
-    ``published``: number, text (shown, not compared) or None. ``measured``: mean over ``seeds``, None when nothing was
-    measured; ``std``: sample standard deviation, None with fewer than two seeds and for what no seed changes.
-    """
-
-    published: float | str | None = None
-    measured: float | None = None
-    std: float | None = None
-    seeds: tuple[int, ...] = ()
-    dataset: str = ""
-    system: str = ""
-    decoding: str = ""
-    split: str = ""
-    metric: str = ""
-    sentences: int | None = None
-    signature: str = ""
-
-    @property
-    def difference(self) -> float | None:
-        """Measured less published, None unless both are numbers."""
-        if self.measured is None or not isinstance(self.published, int | float):
-            return None
-        return self.measured - self.published
-
-
-@dataclass(frozen=True)
-class Table:
-    """A spec, the run that fills it, and its entries by (row number, column key)."""
-
-    spec: dict
-    run: dict
-    entries: dict[tuple[int, str], Entry]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Values by seed; ``fixed`` ones do not depend on it."""
-
-    by_seed: dict[int, float]
-    fixed: bool = False
-    sentences: int | None = None
-    signature: str = ""
-
-
-def build(spec: dict, run: dict, measurements: str | Path, corpora: str | Path) -> Table:
-    """Fill ``spec`` with what ``run`` measured below ``measurements`` (and the exact values below ``corpora``)."""
-    asked = {(cell.row, cell.column): cell for cell in resolve.cells(spec, run)}
-    entries = {}
-    for number, row in enumerate(spec["rows"]):
-        measured = {}
-        for column in spec["columns"]:
-            if cell := asked.get((number, column["key"])):
-                of_corpus = cell.metric.startswith(resolve.EXACT)
-                measured[column["key"]] = (
-                    exact(cell.asked, run, Path(corpora)) if of_corpus else read(cell.asked, run, measurements)
-                )
-        for key, value in row.get("by_definition", {}).items():
-            measured[key] = Measured(dict.fromkeys(run["seeds"], value), fixed=True)
-        for column in spec["columns"]:
-            key = column["key"]
-            if any(kind in column for kind in ("minus", "divide", "sum")):
-                measured[key] = _derive(column, measured, run)
-            published = row.get("published", {}).get(key)
-            entries[number, key] = _entry(published, measured.get(key), asked.get((number, key)))
-    return Table(spec, run, entries)
-
-
-def exact(asked: resolve.Asked, run: dict, corpora: Path) -> Measured | None:
-    """A corpus' own value; None where it has none."""
-    if asked.dataset is None:
-        return None
-    path = corpora / asked.dataset / "text" / "exact.json"
-    value = read_json(path).get(asked.metric.removeprefix(resolve.EXACT)) if path.exists() else None
-    return None if value is None else Measured(dict.fromkeys(run["seeds"], value), fixed=True)
-
-
-def read(asked: resolve.Asked, run: Mapping, measurements: str | Path) -> Measured | None:
-    """What the run's seeds measured for one cell; None when no file holds it."""
-    if asked.dataset is None:
-        return None
-    by_seed, last = {}, {}
-    for seed in run["seeds"]:
-        files = {}
-        for source in resolve.sources(asked, run["scale"], seed):
-            path = Path(measurements) / source
-            files[source] = read_json(path) if path.exists() else {"values": {}}
-        held = [files[reading.source(asked.dataset, run["scale"], seed)] for reading in asked.readings]
-        values = [file["values"].get(reading.key) for file, reading in zip(held, asked.readings, strict=True)]
-        if None in values:
-            continue
-        value = resolve.value(asked, [value["value"] for value in values])
-        if value is not None:
-            by_seed[seed] = value
-            last = {"sentences": held[0].get("sentences"), "signature": values[0].get("signature", "")}
-    return Measured(by_seed, **last) if by_seed else None
-
-
-def _derive(column: dict, measured: dict[str, Measured | None], run: dict) -> Measured | None:
-    """``minus``, ``divide`` or ``sum`` of columns of one row, over the seeds that all of them have."""
-    (kind,) = (kind for kind in ("minus", "divide", "sum") if kind in column)
-    parts = [measured.get(key) for key in column[kind]]
-    if None in parts:
-        return None
-    by_seed = {}
-    for seed in run["seeds"]:
-        if all(seed in part.by_seed for part in parts):
-            values = [part.by_seed[seed] for part in parts]
-            if kind == "sum":
-                by_seed[seed] = sum(values)
-            elif kind == "minus":
-                by_seed[seed] = values[0] - values[1]
-            elif values[1] != 0:
-                by_seed[seed] = values[0] / values[1]
-    fixed = all(part.fixed for part in parts)
-    return Measured(by_seed, fixed=fixed, sentences=parts[0].sentences) if by_seed else None
-
-
-def _entry(published: float | str | None, measured: Measured | None, cell: resolve.Cell | None) -> Entry:
-    if measured is None:
-        return Entry(published=published)
-    values = list(measured.by_seed.values())
-    source = {}
-    if cell is not None:
-        source = {
-            "dataset": cell.dataset,
-            "system": " and ".join(cell.systems),
-            "decoding": " and ".join(dict.fromkeys(reading.decoding for reading in cell.readings if reading.decoding)),
-            "split": cell.readings[0].split if cell.readings else "",
-            "metric": cell.metric,
-        }
-    return Entry(
-        published=published,
-        measured=mean(values),
-        std=stdev(values) if len(values) > 1 and not measured.fixed else None,
-        seeds=() if measured.fixed else tuple(measured.by_seed),
-        sentences=measured.sentences,
-        signature=measured.signature,
-        **source,
-    )
 
 
 def write_csv(table: Table, path: str | Path) -> None:

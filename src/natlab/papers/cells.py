@@ -6,7 +6,7 @@ that metric is the corpus' own (``exact/...``), a system; all other cells (rows 
 ask for none. What a cell shows is worked out from its readings, each one value of one model's measurements.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -121,6 +121,14 @@ def resolved(description: Mapping, run: Mapping) -> Asked | None:
     built = "systems" not in run or {reading.system for reading in readings} <= set(run["systems"])
     dataset = run["corpora"].get(corpus) if built else None
     return Asked(metric, corpus, dataset, readings, description.get("beta", 0.0))
+
+
+def corpora(table: Mapping) -> Iterator[str]:
+    """The papers' corpora that a table's cells name; and those that comparisons among claims do."""
+    for part in (table, *table.get("rows", []), *table.get("columns", [])):
+        for cell in (part.get("cell", {}), *part.get("cells", {}).values()):
+            if "corpus" in cell:
+                yield cell["corpus"]
 
 
 def sources(cell: Cell | Asked, scale: str, seed: int) -> list[str]:

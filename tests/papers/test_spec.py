@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from natlab.errors import UserError
-from natlab.report import spec
+from natlab.papers import spec
 
 GOOD = {
     "table": "Table 1",

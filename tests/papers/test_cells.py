@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natlab.report import spec
-from natlab.report.cells import BRACKET, bracket, cells, sources, value
-from natlab.report.cells import resolved as resolved_description
+from natlab.papers import spec
+from natlab.papers.cells import BRACKET, bracket, cells, sources, value
+from natlab.papers.cells import resolved as resolved_description
 from natlab.schema import read_yaml
 
 RUN = {"run": "r", "scale": "demo", "seeds": [1, 2], "corpora": {"wmt14_ende": "grammar_ende"}}

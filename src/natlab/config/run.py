@@ -1,0 +1,257 @@
+"""A run: what its tables, figures and claims ask for, and the models, decodings and data that they rest on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from natlab import tracking
+from natlab.config import rows
+from natlab.config.files import DATASETS, read_dataset, stems
+from natlab.corpus import dataset as dataset_files
+from natlab.papers import cells, claims
+from natlab.schema import one_of
+
+
+class Model(NamedTuple):
+    """One trained model of a run (its scale is the run's)."""
+
+    dataset: str
+    system: str
+    seed: int
+
+
+@dataclass
+class Run:
+    """A validated run. All mappings are the files' contents; ``source`` is the run's file as messages name it."""
+
+    root: Path
+    source: str
+    settings: dict[str, Any]
+    scale: dict[str, Any]
+    sizes: dict[str, dict[str, Any]]
+    systems: dict[str, dict[str, Any]]
+    decodings: dict[str, dict[str, Any]]
+    reference: str
+    candidates: list[str]
+    datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    claims: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tested: dict[str, dict[str, Any]] = field(default_factory=dict)  # the tables that claims are about
+
+    @property
+    def name(self) -> str:
+        return self.settings["run"]
+
+    @property
+    def tracking(self) -> dict[str, Any]:
+        """How trainings are tracked. It determines no model, so it is in no specification."""
+        return {**tracking.DEFAULTS, **self.settings.get("tracking", {})}
+
+    def spec(self, dataset: str, system: str, seed: int) -> dict[str, Any]:
+        """All that determines a model but its data and code: the specification that `natlab train` takes."""
+        row = self.systems[system]
+        training = self.training(system, dataset)
+        size = self.sizes[self.size(system)]
+        del training["size"]
+        if training["dropout"] is None:
+            training["dropout"] = size["dropout"]
+        target = rows.proxy(row["target"]) | {key: row[key] for key in ("teacher",) if key in row}
+        if self.chooses(system):
+            target["candidates"] = [*self.candidates, "raw"]
+        return {
+            "dataset": dataset,
+            "scale": self.settings["scale"],
+            "system": system,
+            "seed": seed,
+            "architecture": row["architecture"],
+            "target": target,
+            **({} if self.is_autoregressive(system) else rows.parallel(row)),
+            "size": {
+                "d_model": size["d_model"],
+                "d_hidden": size["d_hidden"],
+                "encoder_layers": size["layers"],
+                "decoder_layers": size["layers"],
+                "heads": size["heads"],
+            },
+            "joint_vocabulary": self.dataset(dataset)["bpe"]["joint"],
+            "training": training,
+        }
+
+    def training(self, system: str, dataset: str | None = None) -> dict[str, Any]:
+        """How a system is trained, on this dataset if one is given."""
+        return rows.training(self.systems[system], self.scale, dataset)
+
+    def size(self, system: str) -> str:
+        """The name of a system's size."""
+        return rows.size(self.systems[system], self.scale)
+
+    def dataset(self, name: str) -> dict[str, Any]:
+        """The content of a dataset's file: the run's own are in memory, any other is read."""
+        return self.datasets.get(name) or read_dataset(self.root, name)
+
+    def is_autoregressive(self, system: str) -> bool:
+        return rows.is_autoregressive(self.systems[system])
+
+    def teacher(self, system: str) -> str | None:
+        """The system that distils this one's training targets, if any."""
+        return self.systems[system].get("teacher")
+
+    def start(self, system: str) -> str | None:
+        """The system whose model this one's training starts from, if any."""
+        return self.systems[system].get("start")
+
+    def predictor(self, system: str) -> str | None:
+        """The system that predicts the tokens this one's proxy input reveals, if its input is predicted."""
+        return self.systems[system].get("predictor")
+
+    def target(self, system: str) -> str:
+        """The name of a system's proxy target."""
+        return rows.target(self.systems[system])
+
+    def chooses(self, system: str) -> bool:
+        """Whether a system chooses its target among candidates."""
+        return rows.chooses(self.systems[system])
+
+    def runs_kernels(self, system: str) -> bool:
+        """Whether choosing a system's targets runs `natlab.kernels`."""
+        return rows.runs_kernels(self.systems[system])
+
+    def rests_on(self, system: str) -> list[str]:
+        """The systems whose models must be there for this one to be trained and measured, and what those rest on."""
+        found: set[str] = set()
+        new = [system]
+        while new:
+            of = new.pop()
+            asked = {self.teacher(of), self.start(of), self.predictor(of)} - {None}
+            asked |= set(self.candidates) if self.chooses(of) else set()
+            new += asked - found
+            found |= asked
+        return sorted(found)
+
+    @cached_property
+    def asked(self) -> dict[str, list[cells.Cell]]:
+        """The cells of each table, figure and file of claims of the run."""
+        shown = {**self.tables, **self.figures, **self.tested}
+        return {name: cells.cells(table, self.settings) for name, table in shown.items()} | {
+            name: claims.cells(stated, self.settings) for name, stated in self.claims.items()
+        }
+
+    @cached_property
+    def filled(self) -> dict[str, list[cells.Cell]]:
+        """Those of them that this run fills."""
+        return {name: [cell for cell in found if cell.dataset is not None] for name, found in self.asked.items()}
+
+    @cached_property
+    def models(self) -> list[Model]:
+        """Every model that is measured, teachers of others not among them unless they are measured too."""
+        measured = {(dataset, reading.system) for dataset, reading in self._readings()}
+        return [Model(*pair, seed) for pair in sorted(measured) for seed in self.settings["seeds"]]
+
+    @cached_property
+    def trained(self) -> list[Model]:
+        """Every model of the run: those measured, what they rest on, and the references of those that are timed."""
+        found = set(self.models)
+        for model in self.models:
+            found |= {model._replace(system=system) for system in self.rests_on(model.system)}
+            found |= {model._replace(system=system) for system in self.beside(model.dataset, model.system)}
+            if self.timed_decodings_of(model.dataset, model.system):
+                found.add(model._replace(system=self.reference))
+        return sorted(found)
+
+    def decodings_of(self, dataset: str, system: str, metrics: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+        """{name: resolved decoding} that the cells ask of a system, for the given metrics only, if any are given."""
+        names = {
+            reading.decoding
+            for of, reading in self._readings()
+            if of == dataset and reading.system == system and reading.decoding is not None
+            if not metrics or reading.metric in metrics
+        }
+        return {name: self.decoding(dataset, name, system) for name in sorted(names)}
+
+    def timed_decodings_of(self, dataset: str, system: str) -> dict[str, dict[str, Any]]:
+        """The decodings of which the cells ask a speedup."""
+        return self.decodings_of(dataset, system, cells.LATENCY_METRICS)
+
+    def decoding(self, dataset: str, name: str, system: str) -> dict[str, Any]:
+        """A system's decoding with all its options, the dataset's and the system's among them."""
+        row = self.decodings[name]
+        if row["kind"] == "beam":
+            return {**row, "length_penalty": self.length_penalty(dataset)}
+        factor = self.dataset(dataset).get("length_factor", 1.0)
+        if row["kind"] == "sample":
+            return {"length_factor": factor, "seed": 1, "predictor": self.predictor(system), **row}
+        return {"candidates": 1, "length_factor": factor, "deduplicate": False, **row}
+
+    def beside(self, dataset: str, system: str) -> list[str]:
+        """The systems whose models measuring this one takes besides: its predictor, and rerankers."""
+        rerankers = {decoding.get("reranker") for decoding in self.decodings_of(dataset, system).values()}
+        return sorted({self.predictor(system), *rerankers} - {None})
+
+    def measures_distortion(self, dataset: str, system: str) -> bool:
+        """Whether a system's proxy targets of test are compared with further references (L_target of MPLE)."""
+        return not self.is_autoregressive(system) and "test" in dataset_files.referenced(self.dataset(dataset))
+
+    def knows_ideal(self, dataset: str, system: str) -> bool:
+        """Whether what an ideal NAT would lose is known: on raw targets of a generated corpus."""
+        generated = self.dataset(dataset)["source"]["kind"] == "grammar"
+        return generated and not self.is_autoregressive(system) and self.target(system) == "raw"
+
+    def length_penalty(self, dataset: str) -> float:
+        """The exponent of the length in a dataset's beam searches, distillation's too."""
+        return self.dataset(dataset).get("length_penalty", 1.0)
+
+    def splits_of(self, dataset: str, system: str) -> list[str]:
+        """The splits on which the cells ask for this system's translations."""
+        asked = {
+            reading.split
+            for of, reading in self._readings()
+            if of == dataset and reading.system == system and reading.decoding is not None
+        }
+        return sorted(asked) or ["test"]
+
+    def sources(self, name: str) -> list[str]:
+        """The measurement files below results/measurements that a table, figure or file of claims reads, all seeds'."""
+        scale, seeds = self.settings["scale"], self.settings["seeds"]
+        names = [name, *claims.tables_named(self.claims[name])] if name in self.claims else [name]
+        asked = [cell for part in names for cell in self.filled[part]]
+        return sorted({path for cell in asked for seed in seeds for path in cells.sources(cell, scale, seed)})
+
+    def surface(self, figure: str) -> tuple[str, list[str]] | None:
+        """(dataset, its three systems) of a figure of surfaces; None of another, and where the run does not fill it."""
+        draw = self.figures[figure]["draw"]
+        if draw["kind"] != "surface":
+            return None
+        dataset = self.settings["corpora"].get(draw["corpus"])
+        built = set(draw["systems"]) <= set(self.settings.get("systems", self.systems))
+        return (dataset, draw["systems"]) if dataset is not None and built else None
+
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """What each wildcard of the rules can be, as a regular expression. Any dataset can be made, used or not."""
+        papers = [name.partition("/") for name in (*self.tables, *self.figures, *self.claims)]
+        system, number = one_of(self.systems), r"\d+"
+        return {
+            "dataset": one_of(stems(self.root / DATASETS)),
+            "scale": one_of([self.settings["scale"]]),
+            **dict.fromkeys(("system", "teacher", "origin", "first", "second"), system),
+            **dict.fromkeys(("seed", "shard", "shards", "row", "grid"), number),
+            "split": one_of(dataset_files.SPLITS),
+            "paper": one_of({paper for paper, _, _ in papers}),
+            **dict.fromkeys(("table", "figure", "claims"), one_of({name for _, _, name in papers})),
+        }
+
+    def exact_datasets(self, name: str) -> list[str]:
+        """The generated corpora whose exact values a table or figure shows."""
+        asked = {cell.dataset for cell in self.filled[name] if cell.metric.startswith(cells.EXACT)}
+        kinds = dataset_files.sources(self.root / DATASETS)
+        return sorted(name for name in asked if kinds[name]["kind"] == "grammar")
+
+    def _readings(self) -> Iterator[tuple[str, cells.Reading]]:
+        """(dataset, reading) of all that is measured."""
+        for found in self.filled.values():
+            for cell in found:
+                for reading in cell.readings:
+                    yield cell.dataset, reading

@@ -1,0 +1,1 @@
+"""The files of `config/papers`: tables, figures and claims, and the measurements that their cells ask for."""

@@ -1,0 +1,98 @@
+"""What rows and scales say: how a system is trained, of which size, from what."""
+
+import pytest
+from tests.config.project import REPOSITORY, edit, load, row
+
+
+def test_papers_scale_is_appendix_g():
+    run = load(REPOSITORY, "config/runs/wmt14_ende.yaml")
+    training = run.spec("wmt14_ende", "vanilla_kd", 1)["training"]
+    assert training["batch_tokens"] * training["update_freq"] == 65536
+    assert (training["updates"], training["lr"], training["warmup"]) == (300_000, 5e-4, 10_000)
+    assert (training["dropout"], training["weight_decay"], training["label_smoothing"]) == (0.1, 0.01, 0.1)
+    teacher = run.spec("wmt14_ende", "transformer", 1)["training"]
+    assert (teacher["updates"], teacher["dropout"]) == (100_000, 0.3)
+    zhen = load(REPOSITORY, "config/runs/wmt17_zhen.yaml")
+    assert zhen.spec("wmt17_zhen", "transformer", 1)["training"]["updates"] == 300_000
+
+
+def test_spec_of_teacher_and_student():
+    run = load(REPOSITORY)
+    teacher, student = run.spec("grammar_ende", "transformer", 1), run.spec("grammar_ende", "glat_kd", 2)
+    assert "input" not in teacher and "canvas" not in teacher
+    assert teacher["target"] == {"name": "raw"}
+    assert student["target"] == {"name": "kd", "teacher": "transformer"}
+    assert student["input"] == {"name": "glat"}
+    assert (student["dataset"], student["scale"], student["system"], student["seed"]) == (
+        "grammar_ende",
+        "demo",
+        "glat_kd",
+        2,
+    )
+    assert "size" not in student["training"] and student["training"]["dropout"] is not None
+    assert set(student["size"]) == {"d_model", "d_hidden", "encoder_layers", "decoder_layers", "heads"}
+
+
+def test_a_system_overrides_its_scale(project):
+    edit(
+        project,
+        "config/systems.yaml",
+        row("glat_kd", size="base", training={"lr": 0.1}, input={"name": "glat", "start": 0.7}, canvas="mask"),
+    )
+    run = load(project)
+    spec, other = run.spec("grammar_ende", "glat_kd", 1), run.spec("grammar_ende", "vanilla_kd", 1)
+    assert spec["training"]["lr"] == 0.1 and other["training"]["lr"] != 0.1
+    assert spec["size"]["d_model"] == 512 and other["size"]["d_model"] != 512
+    assert spec["input"] == {"name": "glat", "start": 0.7}
+    assert (spec["canvas"], other["canvas"]) == ("mask", "copy")
+
+
+def test_a_system_that_starts_from_another_is_trained_as_the_scale_finetunes(project):
+    edit(project, "config/scales/demo.yaml", lambda s: s["finetune"].update(updates=70))
+    run = load(project)
+    tuned, student = run.spec("grammar_ende", "vanilla_oaxe10k", 1), run.spec("grammar_ende", "vanilla_kd", 1)
+    assert tuned["start"] == "vanilla_kd_10k" and "start" not in student
+    finetune = run.scale["finetune"]
+    assert tuned["training"] == {**student["training"], **finetune} and finetune["updates"] == 70
+
+
+@pytest.mark.parametrize("scale", ["demo", "multi30k_tiny", "paper"])
+def test_a_share_of_the_updates_has_its_own_share_of_warm_up(project, scale):
+    """MPLE, appendix G: 10k updates of 300k are warm-up, so that after a thirtieth of a training it is over, and is a
+    fifth of a sixth of it."""
+    edit(project, "config/config.yaml", lambda r: r.update(scale=scale, tables=["mple/table2"]))
+    run = load(project)
+    whole, tenth, sixth = map(run.training, ("vanilla_kd", "vanilla_kd_10k", "vanilla_kd_50k"))
+    assert tenth["updates"] == tenth["warmup"] == round(0.0333 * whole["updates"])
+    assert sixth["updates"] == round(0.1667 * whole["updates"]) and sixth["warmup"] == round(0.2 * sixth["updates"])
+    same = {"updates", "warmup"}
+    assert {key: value for key, value in tenth.items() if key not in same} == {
+        key: value for key, value in whole.items() if key not in same
+    }
+
+
+def test_figure_1_branches_for_a_thirtieth_of_a_training_at_the_papers_scale(project):
+    edit(project, "config/config.yaml", lambda r: r.update(scale="paper", tables=["mple/table2"]))
+    run = load(project)
+    corners = [run.training(system) for system in ("vanilla_raw_mle", "vanilla_raw_glat_kd")]
+    assert all(corner["updates"] == 10_000 and corner["warmup"] == 0 for corner in corners)
+
+
+def test_a_scale_can_differ_on_a_dataset(project):
+    edit(
+        project,
+        "config/scales/demo.yaml",
+        lambda s: s.update(datasets={"grammar_ende_mild": {"teacher": {"updates": 900}}}),
+    )
+    run = load(project)
+    of = {name: run.spec(name, "transformer", 1)["training"] for name in ("grammar_ende", "grammar_ende_mild")}
+    assert of["grammar_ende_mild"] == {**of["grammar_ende"], "updates": 900} != of["grammar_ende"]
+    students = [run.spec(name, "vanilla_kd", 1)["training"] for name in ("grammar_ende", "grammar_ende_mild")]
+    assert students[0] == students[1]
+
+
+def test_a_scale_says_which_sizes_stand_for_the_papers(project):
+    edit(project, "config/scales/demo.yaml", lambda s: s.update(sizes={"big": "small"}))
+    run = load(project)
+    assert run.spec("grammar_ende", "transformer_big", 1)["size"]["d_model"] == run.sizes["small"]["d_model"]
+    assert run.spec("grammar_ende", "transformer_tiny", 1)["size"]["d_model"] == run.sizes["tiny"]["d_model"]

@@ -1,0 +1,88 @@
+"""Claims read from their files: what they are about, and those that are refused, with a line that says why."""
+
+import copy
+
+import pytest
+import yaml
+
+from natlab.errors import UserError
+from natlab.papers import claims
+
+RUN = {"run": "r", "scale": "demo", "seeds": [1], "corpora": {"one": "ds1"}}
+TABLE = {"columns": [{"key": key} for key in ("loss", "bleu", "other")]}
+STATED = {
+    "paper": "P",
+    "title": "Claims",
+    "cell": {"corpus": "one", "metric": "bleu_tok", "decoding": "argmax"},
+    "claims": [
+        {
+            "id": "a",
+            "claim": "A claim",
+            "source": "section 1",
+            "parts": [
+                {"says": "in order", "order": {"table": "p/table1", "x": "loss", "y": "bleu"}},
+                {
+                    "says": "correlated",
+                    "correlation": {"table": "p/table1", "x": "loss", "y": "bleu", "at_most": -0.9},
+                },
+                {
+                    "says": "weaker",
+                    "correlation": {"table": "p/table1", "x": "loss", "y": "other", "weaker_than": "bleu"},
+                },
+            ],
+        },
+        {
+            "id": "b",
+            "claim": "Another claim",
+            "source": "section 2",
+            "parts": [
+                {
+                    "says": "better",
+                    "comparison": {"higher": {"system": "x"}, "than": [{"system": "y"}, {"system": "z"}]},
+                }
+            ],
+        },
+    ],
+}
+
+
+def test_the_cells_that_comparisons_ask_for():
+    found = claims.cells(STATED, RUN)
+    assert [cell.systems for cell in found] == [["x"], ["y"], ["z"]] and found[0].where == "claim b, part 1"
+    assert {cell.dataset for cell in found} == {"ds1"} and claims.tables_named(STATED) == ["p/table1"]
+
+
+def test_deviations_are_read_from_reports_of_other_runs_that_are_there(tmp_path):
+    for run in ("r", "s"):
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "measurements.csv").touch()
+    assert claims.measurements_of(STATED | {"deviation": ["s", "r", "none"]}, tmp_path, "r") == [
+        tmp_path / "s/measurements.csv"
+    ]
+    assert claims.measurements_of(STATED, tmp_path, "r") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["claims"][0].pop("source"), "claims.0: key source is missing"),
+        (lambda c: c.update(claim=1), "unknown key claim; allowed keys: .*claims"),
+        (lambda c: c["claims"][1]["parts"][0]["comparison"]["than"][0].pop("system"), "claim b, part 1: key system is"),
+        (lambda c: c["claims"][0]["parts"][0]["order"].update(x="los"), r"claim a, part 1: x: .*'los'.*loss, bleu"),
+        (lambda c: c["claims"][0]["parts"][1]["correlation"].update(weaker_than="bleu"), "claims.0.parts.1"),
+        (lambda c: c["claims"][0]["parts"][2]["correlation"].update(swept=True), "claims.0.parts.2.*at_most"),
+        (
+            lambda c: c["claims"][0]["parts"][1]["correlation"].update(swept=True),
+            "part 2: p/table1 sweeps no β of loss",
+        ),
+        (lambda c: c["claims"][1]["parts"][0]["comparison"].update(lower={"system": "y"}), "claims.1.parts.0"),
+    ],
+)
+def test_refused_in_one_line(tmp_path, change, message):
+    stated = copy.deepcopy(STATED)
+    change(stated)
+    path = tmp_path / "claims.yaml"
+    path.write_text(yaml.safe_dump(stated))
+    with pytest.raises(UserError, match=message) as refused:
+        claims.check_columns(str(path), claims.load(path), "p/table1", TABLE)
+    assert "\n" not in str(refused.value) and "claims.yaml" in str(refused.value)

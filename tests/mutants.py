@@ -56,6 +56,8 @@ ROOMS = {
     "decoding": (["decoding"], ["decoding"]),
     "metrics": (["metrics"], ["metrics"]),
     "report": (["report"], ["report"]),
+    "papers": (["papers"], ["papers"]),
+    "config": (["config"], ["config"]),
 }
 UNTOUCHED = ("len", "isinstance")  # calls that mutmut leaves alone, too
 LEFT_OUT = ("help", "device")  # arguments by name: no behaviour; the same on a machine without a GPU

@@ -23,7 +23,7 @@ RUNS = functools.cache(lambda run: config.load_file(REPOSITORY / run, REPOSITORY
 @pytest.fixture
 def costs_of(tmp_path, monkeypatch):
     """The costs of a shipped run on a machine where nothing has been made, whose CPU has bfloat16."""
-    monkeypatch.setattr("natlab.devices.arithmetic", lambda precision, gpu: precision)
+    monkeypatch.setattr("natlab.costs.arithmetic", lambda precision, gpu: precision)
     for name in ("config", "workflow"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
 

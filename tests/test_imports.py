@@ -64,7 +64,7 @@ WITHOUT_FAIRSEQ = "decoding kernels metrics models proxy select"
 # The only files that name fairseq, beside those of training: its own place, and the reader of its data folders.
 NAME_FAIRSEQ = {"compat", "decoding.data"}
 # What rules may import.
-OF_RULES = {"config", "corpus", "errors", "jobs", "papers.claims"}
+OF_RULES = {"config", "corpus", "errors", "jobs", "papers.claims", "sources"}
 
 
 class Import(NamedTuple):

@@ -20,7 +20,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from natlab import devices
 from natlab.config import SCHEMAS, Run
 from natlab.corpus import dataset as dataset_files
 from natlab.corpus.extract import extract
@@ -28,6 +27,7 @@ from natlab.corpus.text import read
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.jobs import Job
+from natlab.models.precision import arithmetic
 from natlab.schema import read_yaml, validate
 
 TABLE = "config/costs.yaml"
@@ -136,7 +136,7 @@ class Costs:
         device, units = self.device(job), job.gpus or job.threads
         tokens = training["updates"] * training["batch_tokens"] * training["update_freq"] * self.table["fill"]
         factor = self.table["inputs"].get(spec.get("input", {}).get("name"), 1.0)
-        precision = devices.arithmetic(training["precision"], gpu=job.gpus > 0)
+        precision = arithmetic(training["precision"], gpu=job.gpus > 0)
         seconds = tokens * 3 * work.forward * factor / (device["train_gflops"][precision] * 1e9 * units)
         validations = training["updates"] // training["validate_every"]
         seconds += validations * self._decoding_seconds(job, work, corpus.valid, corpus.tokens, {"beam": 1})

@@ -1,4 +1,4 @@
-"""What a machine computes with. Its jobs share its GPUs: a job claims its own by lock files and sees no others.
+"""A machine's jobs share its GPUs: a job claims its own by lock files and sees no others.
 
 Snakemake limits how many jobs ask for GPUs at once, but tells none of them which to use. Rules state how many a job
 asks for in the variable ``NATLAB_GPUS``, and every verb claims them before it starts. Inside a job of Slurm, which has
@@ -22,23 +22,6 @@ from pathlib import Path
 from natlab.errors import UserError
 
 ASKED, VISIBLE, SHARING = "NATLAB_GPUS", "CUDA_VISIBLE_DEVICES", "NATLAB_JOBS_PER_GPU"
-CPU = Path("/proc/cpuinfo")
-BF16 = {"avx512_bf16", "amx_bf16", "bf16"}  # how Linux calls a CPU's instructions for bfloat16; the last one is ARM's
-
-
-def arithmetic(precision: str, gpu: bool) -> str:
-    """The precision a training has that asks for ``precision``, on a GPU or on this machine's CPU.
-
-    A CPU without instructions for bfloat16 takes some 30 times as long for its products as in float32, which it trains
-    in instead; so does one of which nothing is known.
-    """
-    if precision != "bf16" or gpu:
-        return precision
-    try:
-        flags = set(CPU.read_text(encoding="utf-8", errors="replace").split())
-    except OSError:
-        flags = set()
-    return precision if flags & BF16 else "fp32"
 
 
 def claim(alone: bool = False) -> None:

@@ -60,7 +60,7 @@ def test_a_wide_beam_finds_what_exhaustive_search_finds(seed, penalty):
             for length in range(1, longest + 1)
             for target in itertools.product(vocabulary, repeat=length)
         )
-    found = beam.search(model, source, beam=200, length_penalty=penalty, longest=(0, longest))[0]
+    found = beam.decode(model, source, beam=200, length_penalty=penalty, longest=(0, longest))[0]
     assert tuple(found.tolist()) == best[1]
 
 
@@ -77,7 +77,7 @@ def test_greedy_is_the_likeliest_continuation_at_each_step():
             if word == 2 and target:
                 break
             target.append(word)
-    assert beam.search(model, source, beam=1, longest=(0, 20))[0].tolist() == target
+    assert beam.decode(model, source, beam=1, longest=(0, 20))[0].tolist() == target
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])
@@ -93,7 +93,7 @@ def test_beam_search_agrees_with_fairseqs_generator(width):
     expected = [hypotheses[0]["tokens"].tolist() for hypotheses in generator.generate([theirs], sample)]
     # fairseq's limit is that of the longest source in the batch, ours each sentence's own
     limit = (0.0, padded.shape[1] + 10)
-    found = beam.search(model, padded, beam=width, length_penalty=0.8, longest=limit)
+    found = beam.decode(model, padded, beam=width, length_penalty=0.8, longest=limit)
     assert [[*target.tolist(), 2] for target in found] == expected
 
 

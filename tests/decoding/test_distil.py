@@ -48,7 +48,7 @@ def distilled(tmp_path):
 @pytest.mark.parametrize("shards", [1, 2, 3, 7])
 def test_the_shards_are_what_beam_search_makes_of_each_source_in_order(distilled, shards):
     lines, teacher, sources, dictionary = distilled
-    expected = [dictionary.string(beam.search(teacher, source)[0].tolist()) for source in sources]
+    expected = [dictionary.string(beam.decode(teacher, source)[0].tolist()) for source in sources]
     assert [line for shard in range(1, shards + 1) for line in lines(shard, shards)] == expected
     assert len(set(expected)) > 3
 
@@ -57,7 +57,7 @@ def test_beam_and_length_penalty_are_as_asked(distilled):
     lines, teacher, sources, dictionary = distilled
     for beam_size, penalty in ((1, 1.0), (3, 0.2)):
         expected = [
-            dictionary.string(beam.search(teacher, source, beam_size, penalty)[0].tolist()) for source in sources
+            dictionary.string(beam.decode(teacher, source, beam_size, penalty)[0].tolist()) for source in sources
         ]
         asked = ["--beam", str(beam_size), "--length-penalty", str(penalty), "--batch-tokens", "4"]
         assert lines(1, 1, *asked) == expected

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
 import natlab.decoding
+from natlab import sources
 from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_mmap
 from natlab.decoding import decode, translate
 from natlab.decoding.data import Data
@@ -179,14 +181,16 @@ def test_what_is_kept_of_a_translation_follows_what_it_is_made_of(arguments, tmp
         seen.append(translate.fingerprint(given))
     (tmp_path / "bin/train.src-tgt.src.bin").write_bytes(b"is not translated")
     assert translate.fingerprint(given) == seen[-1]
-    for room in ("models", "decoding", "report"):
-        (tmp_path / "code" / room).mkdir(parents=True)
+    shutil.copytree(translate.ROOM, tmp_path / "code", ignore=shutil.ignore_patterns("csrc", "__pycache__"))
     monkeypatch.setattr(translate, "ROOM", tmp_path / "code")
     seen.append(translate.fingerprint(given))
-    (tmp_path / "code/report/page.py").write_text("does not matter")
+    for other in ("decoding/beam.py", "metrics/losses.py", "models/new.py", "decoding/new.py"):
+        with open(tmp_path / "code" / other, "a") as file:
+            file.write("# edited\n")
     assert translate.fingerprint(given) == seen[-1]
-    for room in ("models", "decoding"):
-        (tmp_path / "code" / room / "new.py").write_text("")
+    for own in ("decoding/argmax.py", "models/nat.py"):
+        with open(tmp_path / "code" / own, "a") as file:
+            file.write("# edited\n")
         seen.append(translate.fingerprint(given))
     assert len(set(seen)) == len(seen)
 
@@ -264,6 +268,11 @@ def test_the_arguments():
             parser.parse_args(given[:at] + given[at + (3 if option == "--splits" else 2) :])
 
 
-def test_models_beside_are_named_once_each():
-    assert translate.beside(["a=b.pt", "c=d=e.pt"]) == {"a": "b.pt", "c": "d=e.pt"}
-    assert translate.beside([]) == {}
+def test_all_that_a_translation_imports_is_known_beforehand(arguments, imported, tmp_path):
+    decodings = {"argmax": DECODINGS["argmax"], "sample": DECODINGS["sample"]}
+    beside = ["--beside", f"vanilla={tmp_path / 'predictor.pt'}", "--predictor", "vanilla"]
+    loaded = imported("natlab.decoding.translate", arguments(decodings, "out", *beside))
+    spec = torch.load(tmp_path / "model.pt", weights_only=True)["provenance"]["spec"]
+    known = sources.files(sources.translation(spec, decodings.values()), translate.ROOM)
+    unknown = [module for module, file in loaded.items() if file not in known and not sources.stopped(module)]
+    assert unknown == ["natlab.training.validation"]  # which `sources` itself reads

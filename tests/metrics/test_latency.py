@@ -118,8 +118,8 @@ def test_what_is_timed_is_each_models_own_decoding_of_one_sentence(parsed, clock
     at, nat = latency_models(tmp_path)
     for sentence in clocked["sentences"]:
         found = {name: decoder(sentence)[0].tolist() for name, decoder in clocked["decoders"].items()}
-        assert found["reference beam5"] == beam.search(at, sentence, beam=5)[0].tolist()
-        assert found["reference greedy"] == beam.search(at, sentence, beam=1)[0].tolist()
+        assert found["reference beam5"] == beam.decode(at, sentence, beam=5)[0].tolist()
+        assert found["reference greedy"] == beam.decode(at, sentence, beam=1)[0].tolist()
         assert found["argmax"] == argmax.decode(nat, sentence)[0].tolist()
     assert clocked["decoders"].keys() == {"reference beam5", "reference greedy", "argmax", "sample"}
 

@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 
+from natlab import sources
 from natlab.errors import UserError
 from natlab.models.load import load
 from natlab.training import train
@@ -65,7 +66,7 @@ def test_a_finished_training_started_again_gives_the_same_model(first, trained, 
 
 @pytest.mark.parametrize("architecture, precision", [("transformer", "fp32"), ("transformer", "bf16"), ("nat", "bf16")])
 def test_both_architectures_train_in_both_precisions(architecture, precision, trained, spec, tmp_path, monkeypatch):
-    monkeypatch.setattr("natlab.devices.arithmetic", lambda precision, gpu: precision)  # whatever this CPU is
+    monkeypatch.setattr("natlab.models.precision.arithmetic", lambda precision, gpu: precision)  # whatever this CPU is
     parameters, _, curve = trained({**spec(updates=20, precision=precision), "architecture": architecture}, tmp_path)
     assert all(value.dtype == torch.float32 and value.isfinite().all() for value in parameters.values())
     training = [point["loss"] for point in curve if point["subset"] == "train"]
@@ -74,7 +75,7 @@ def test_both_architectures_train_in_both_precisions(architecture, precision, tr
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and this is about training on a CPU")
 def test_a_cpu_without_bfloat16_trains_in_float32_and_the_model_says_so(trained, spec, tmp_path, monkeypatch):
-    monkeypatch.setattr("natlab.devices.CPU", tmp_path / "no cpuinfo")
+    monkeypatch.setattr("natlab.models.precision.CPU", tmp_path / "no cpuinfo")
     trained(spec(updates=2, validate_every=2, precision="bf16"), tmp_path)
     assert torch.load(tmp_path / "model.pt", weights_only=True)["description"]["precision"] == "fp32"
 
@@ -150,15 +151,33 @@ def test_the_fingerprint_follows_the_code_of_the_systems_own_proxies_only(spec, 
         copied.write_bytes(file.read_bytes())
     monkeypatch.setattr(train, "ROOM", tmp_path)
     before = train.fingerprint(spec(), copy_corpus)
-    for other in ("proxy/inputs/vanilla.py", "proxy/targets/kd.py", "proxy/targets/new.py", "report/page.py"):
+    new = ("proxy/targets/new.py", "models/new.py", "decoding/new.py", "metrics/new.py", "training/new.py")
+    for other in (*new, "proxy/inputs/vanilla.py", "proxy/targets/kd.py", "decoding/sample.py", "training/lock.py"):
         with open(tmp_path / other, "a") as file:
             file.write("# edited\n")
     assert train.fingerprint(spec(), copy_corpus) == before
-    for own in ("proxy/inputs/glat.py", "proxy/targets/raw.py", "models/nat.py", "training/loop.py"):
+    for own in (
+        "proxy/inputs/glat.py",
+        "proxy/targets/raw.py",
+        "models/nat.py",
+        "training/loop.py",
+        "decoding/argmax.py",
+    ):
         with open(tmp_path / own, "a") as file:
             file.write("# edited\n")
         assert train.fingerprint(spec(), copy_corpus) != before
         before = train.fingerprint(spec(), copy_corpus)
+
+
+@pytest.mark.parametrize("architecture", ["nat", "transformer"])
+def test_all_that_a_training_imports_is_in_its_fingerprint(architecture, arguments, imported, spec, tmp_path):
+    short = {**spec(updates=2, validate_every=2), "architecture": architecture}
+    loaded = imported("natlab.training.train", arguments(short, tmp_path))
+    assert (tmp_path / "model.pt").exists()
+    known = sources.files(sources.training(short), train.ROOM)
+    assert not [module for module, file in loaded.items() if file not in known and not sources.stopped(module)]
+    # nor is anything in it that is not imported; fairseq imports the plugin under its bare name
+    assert set(known) - set(loaded.values()) == {train.ROOM / "training/plugin/__init__.py"}
 
 
 def test_a_missing_corpus_is_one_clear_line(arguments, spec, tmp_path):

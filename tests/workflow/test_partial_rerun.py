@@ -58,14 +58,25 @@ def test_unrelated_edits_rerun_nothing(project):
     # modules that nothing of this run rests on, a proxy that none of its systems has, and new files
     for module in ("cli", "config", "tracking", "corpus/unpack", "proxy/inputs/glat"):
         project.edit(f"src/natlab/{module}.py", '"""', '"""Edited. ')
-    (project.root / "src/natlab/proxy/targets/new.py").write_text('"""New."""\n', encoding="utf-8")
-    (project.root / "src/natlab/new.py").write_text('"""New."""\n', encoding="utf-8")
+    for folder in ("", "models/", "decoding/", "proxy/targets/", "metrics/", "training/"):
+        (project.root / f"src/natlab/{folder}new.py").write_text('"""New."""\n', encoding="utf-8")
     assert reran(project) == {}
 
 
 def test_editing_the_code_of_a_proxy_retrains_its_systems(project):
     project.edit("src/natlab/proxy/targets/kd.py", '"""', '"""Edited. ')
     assert reran(project)["train"] == {"vanilla_kd"}
+
+
+def test_editing_an_architecture_retrains_its_systems(project):
+    project.edit("src/natlab/models/nat.py", '"""', '"""Edited. ')
+    made = reran(project)
+    assert made["train"] == {"vanilla_raw", "vanilla_kd"} and "distil" not in made
+
+
+def test_editing_what_every_training_imports_retrains_every_system(project):
+    project.edit("src/natlab/training/objective.py", '"""', '"""Edited. ')
+    assert reran(project)["train"] == {"transformer", "vanilla_raw", "vanilla_kd"}
 
 
 def test_results_that_were_copied(built, fresh):

@@ -6,6 +6,7 @@ from pathlib import Path
 import natlab.config
 import natlab.jobs
 import natlab.papers.claims
+from natlab import sources
 from natlab.errors import UserError
 
 try:
@@ -35,8 +36,9 @@ def code(*patterns):
     return sorted(str(path) for pattern in patterns for path in Path("src/natlab").glob(pattern))
 
 
-# what determines a model and what it decodes
-MODEL_CODE = code("compat.py", "models/*.py", "decoding/__init__.py", "decoding/argmax.py", "decoding/beam.py")
+def imported(modules):
+    """The code that determines what some modules of natlab make: what they import (`natlab.sources`)."""
+    return list(map(str, sources.files(modules, Path("src/natlab"))))
 
 
 def compact(value):
@@ -62,13 +64,6 @@ TRACKING = unrecorded(compact(RUN.tracking))
 def training_spec(wildcards):
     """The specification of the model that the wildcards name."""
     return RUN.spec(wildcards.dataset, wildcards.system, int(wildcards.seed))
-
-
-def proxy_code(wildcards):
-    """The code of a system's own proxies: a new proxy beside them changes no other system."""
-    spec = training_spec(wildcards)
-    own = [f"proxy/{kind}s/{spec[kind]['name']}.py" for kind in ("target", "input") if kind in spec]
-    return code("proxy/*.py", *own)
 
 
 def distilled(wildcards):

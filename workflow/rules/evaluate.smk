@@ -9,18 +9,12 @@ rule translate:
         beside=beside,
         kernels=kernels,
         grammar=grammar,
-        code=MODEL_CODE
-        + code(
-            "decoding/data.py",
-            "decoding/rerank.py",
-            "decoding/sample.py",
-            "decoding/translate.py",
-            "metrics/ideal.py",
-            "metrics/losses.py",
-            "training/candidates.py",
-            "training/objective.py",
+        code=lambda wildcards: imported(
+            sources.translation(
+                training_spec(wildcards),
+                RUN.decodings_of(wildcards.dataset, wildcards.system).values(),
+            )
         ),
-        proxies=proxy_code,
     output:
         directory("results/translations/{dataset}/{scale}/{system}/seed{seed}"),
     log:
@@ -52,14 +46,7 @@ rule measure:
         text="results/corpora/{dataset}/text",
         tokenised="results/corpora/{dataset}/tok",
         dataset="config/datasets/{dataset}.yaml",
-        code=code(
-            "corpus/bpe.py",
-            "corpus/references.py",
-            "metrics/bleu.py",
-            "metrics/measure.py",
-            "metrics/repetition.py",
-            "metrics/target_bleu.py",
-        ),
+        code=imported(sources.measurement()),
     output:
         directory("results/measurements/{dataset}/{scale}/{system}/seed{seed}"),
     log:
@@ -81,7 +68,9 @@ rule latency:
         reference=f"results/models/{{dataset}}/{{scale}}/{RUN.reference}/seed{{seed}}/model.pt",
         data="results/corpora/{dataset}/bin",
         beside=beside,
-        code=MODEL_CODE + code("decoding/data.py", "decoding/rerank.py", "decoding/sample.py", "metrics/latency.py"),
+        code=lambda wildcards: imported(
+            sources.latency(RUN.timed_decodings_of(wildcards.dataset, wildcards.system).values())
+        ),
     output:
         "results/measurements/{dataset}/{scale}/{system}/seed{seed}.latency.json",
     log:
@@ -114,9 +103,7 @@ rule surface:
         ],
         data="results/corpora/{dataset}/bin",
         tokenised="results/corpora/{dataset}/tok",
-        code=MODEL_CODE
-        + code("corpus/bpe.py", "decoding/data.py", "metrics/bleu.py", "metrics/losses.py", "metrics/surface.py")
-        + code("training/objective.py", "proxy/*.py", "proxy/targets/raw.py", "proxy/inputs/vanilla.py"),
+        code=imported(sources.surface()),
     output:
         "results/surfaces/{dataset}/{scale}/{origin}+{first}+{second}/seed{seed}/{row}of{grid}.json",
     log:

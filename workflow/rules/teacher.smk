@@ -5,7 +5,7 @@ rule distil:
     input:
         model="results/models/{dataset}/{scale}/{teacher}/seed{seed}/model.pt",
         data="results/corpora/{dataset}/bin",
-        code=MODEL_CODE + code("decoding/data.py", "decoding/distil.py"),
+        code=imported(sources.distillation()),
     output:
         "results/distilled/{dataset}/{scale}/{teacher}/seed{seed}/shards/{split}.{shard}of{shards}.txt",
     log:

@@ -1,11 +1,11 @@
 """From a model and source sentences to tokens."""
 
+import importlib
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
-from natlab.decoding import argmax, beam, sample
 from natlab.models.transformer import Seq2Seq
 
 
@@ -34,10 +34,10 @@ def decode(
     """The best target, without eos, of each source sentence [B, S] under a decoding of ``config/systems.yaml``:
     ``{kind: beam, beam, length_penalty}``, ``{kind: argmax, candidates, length_factor, deduplicate, reranker}`` or
     ``{kind: sample, length_factor, seed, predictor}``. ``beside``: by name, the models that it takes besides."""
-    of_kind = {"beam": beam.search, "argmax": argmax.decode, "sample": sample.decode}
+    of_kind = importlib.import_module(f"natlab.decoding.{decoding['kind']}")  # imported only where it is asked for
     options = {key: value for key, value in decoding.items() if key != "kind"}
     options |= {key: beside[options[key]] for key in ("reranker", "predictor") if key in options}
-    return of_kind[decoding["kind"]](model, source, **options)
+    return of_kind.decode(model, source, **options)
 
 
 @torch.inference_mode()

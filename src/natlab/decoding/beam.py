@@ -9,7 +9,7 @@ ROWS = {"cpu": 128, "cuda": 8192}  # hypotheses whose scores over the vocabulary
 
 
 @torch.inference_mode()
-def search(
+def decode(
     model: Transformer,
     source_tokens: Tensor,
     beam: int = 5,

@@ -7,11 +7,12 @@ import argparse
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from natlab.errors import UserError
+from natlab import sources
+from natlab.decoding.beside import beside
 from natlab.files import sha256, write_json, written_aside
 
 ROOM = Path(__file__).parents[1]
@@ -40,19 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def beside(given: Sequence[str]) -> dict[str, str]:
-    """{system: its model.pt} of arguments SYSTEM=MODEL. UserError for one of another form."""
-    pairs = [pair.partition("=") for pair in given]
-    for system, equals, path in pairs:
-        if not (system and equals and path):
-            raise UserError(f"--beside: '{system}{equals}{path}' is not SYSTEM=MODEL; name a system and its model.pt")
-    return {system: path for system, _, path in pairs}
-
-
 def fingerprint(args: argparse.Namespace) -> str:
     """What determines the translations, as a hash: decodings, models, sentences and code."""
     data = [file for name in ("dict", *args.splits) for file in Path(args.data).glob(f"{name}.*")]
-    code = [file for room in ("models", "decoding") for file in (ROOM / room).glob("*.py")]
+    code = [__file__, *sources.files(sources.decoding(args.decodings.values()), ROOM)]
     models = [args.model, *beside(args.beside).values()]
     sums = {str(file): sha256(file) for file in (*models, *data, *code)}
     return hashlib.sha256(json.dumps([args.decodings, sums], sort_keys=True).encode()).hexdigest()[:16]

@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> None:
 
     from natlab import provenance
     from natlab.decoding import decode
+    from natlab.decoding.beside import beside
     from natlab.decoding.data import Data, device, device_name
-    from natlab.decoding.translate import beside
     from natlab.files import write_json
     from natlab.models.load import load
 

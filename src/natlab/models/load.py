@@ -1,23 +1,26 @@
 """Models as files: published whole, with all that is needed to build them again, loaded weights-only."""
 
+import dataclasses
+import importlib
 from pathlib import Path
 
 import torch
 
 from natlab.errors import UserError
 from natlab.files import written_aside
-from natlab.models.nat import OPTIONS, NonAutoregressiveTransformer
-from natlab.models.transformer import Config, Seq2Seq, Transformer
+from natlab.models.transformer import Config, Seq2Seq
+
+# the class of each architecture, in the file of its name, which only such a model imports
+CLASSES = {"nat": "NonAutoregressiveTransformer", "transformer": "Transformer"}
 
 
 def build(description: dict) -> Seq2Seq:
     """A model with fresh parameters from its ``architecture``, the fields of `Config` and, if a NAT, its options."""
-    rest = dict(description)
-    architecture = rest.pop("architecture")
-    if architecture == "nat":
-        options = {key: rest.pop(key) for key in OPTIONS if key in rest}
-        return NonAutoregressiveTransformer(Config(**rest), **options)
-    return Transformer(Config(**rest))
+    options = dict(description)
+    architecture = options.pop("architecture")
+    config = {field.name: options.pop(field.name) for field in dataclasses.fields(Config) if field.name in options}
+    architectures = importlib.import_module(f"natlab.models.{architecture}")
+    return getattr(architectures, CLASSES[architecture])(Config(**config), **options)
 
 
 def publish(path: str | Path, model: Seq2Seq, provenance: dict) -> None:

@@ -2,15 +2,17 @@
 file's name is the name in ``config/systems.yaml``, the class's fields are its options (see `registry`)."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Source
+
+if TYPE_CHECKING:
+    from natlab.models.nat import NonAutoregressiveTransformer
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Prediction:
     model: the model in training; source, memories: the encoded batch of B sentences; progress: share of training done.
     """
 
-    model: NonAutoregressiveTransformer
+    model: "NonAutoregressiveTransformer"
     source: Source
     memories: list[Tensor]
     progress: float

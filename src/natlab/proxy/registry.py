@@ -55,11 +55,15 @@ def problem(option: Option, value: Any) -> str | None:
     return None if _fits(option.type, value) else f"{value!r} is not allowed; allowed: {_allowed(option.type)}"
 
 
+def module(kind: str, name: str) -> str:
+    """The module of a proxy."""
+    return f"natlab.proxy.{kind}.{name}"
+
+
 def load(kind: str, name: str, **given: Any) -> Any:
     """Import and construct a proxy. Raises KeyError for a name that is not there, TypeError for a wrong option."""
     cls = _dataclass(kind, name).name
-    module = importlib.import_module(f"natlab.proxy.{kind}.{name}")
-    return getattr(module, cls)(**given)
+    return getattr(importlib.import_module(module(kind, name)), cls)(**given)
 
 
 def _fits(wanted: Any, value: Any) -> bool:

@@ -6,8 +6,8 @@ import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
 
-from natlab import devices
 from natlab.errors import UserError
+from natlab.models import precision
 from natlab.models.load import build, load
 from natlab.models.transformer import Seq2Seq
 from natlab.proxy import registry
@@ -20,7 +20,7 @@ def description(spec: dict, source_vocabulary: int, target_vocabulary: int) -> d
         "architecture": spec["architecture"],
         **spec["size"],
         "dropout": spec["training"]["dropout"],
-        "precision": devices.arithmetic(spec["training"]["precision"], torch.cuda.is_available()),
+        "precision": precision.arithmetic(spec["training"]["precision"], torch.cuda.is_available()),
         "source_vocabulary": source_vocabulary,
         "target_vocabulary": target_vocabulary,
         "joint_vocabulary": spec["joint_vocabulary"],

@@ -1,15 +1,18 @@
 """What a batch costs, in nats: the losses both training and measurement use."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Seq2Seq, Source, Transformer
 from natlab.proxy import registry
 from natlab.proxy.interface import Prediction, ProxyInput, ProxyTarget, References
+
+if TYPE_CHECKING:
+    from natlab.models.nat import NonAutoregressiveTransformer
 
 LENGTH_WEIGHT = 0.1  # of the length prediction's loss in the training loss, as in fairseq's and GLAT's NATs
 
@@ -72,7 +75,7 @@ class Proxied:
 
 
 def proxied(
-    model: NonAutoregressiveTransformer, source: Tensor, references: References, proxies: Proxies, progress: float
+    model: "NonAutoregressiveTransformer", source: Tensor, references: References, proxies: Proxies, progress: float
 ) -> Proxied:
     """Choose T and Z for source [B, S] and references [B, T], as `references_of` returns them."""
     encoded = model.encoder(source)
@@ -88,7 +91,7 @@ def proxied(
     return Proxied(target, lengths, revealed, prediction, encoded, memories)
 
 
-def references_of(model: NonAutoregressiveTransformer, target: Tensor, candidates: dict[str, Tensor]) -> References:
+def references_of(model: "NonAutoregressiveTransformer", target: Tensor, candidates: dict[str, Tensor]) -> References:
     """References from a target [B, T + 1] that ends in eos, and for dynamic KD what `natlab.training.candidates`
     read."""
     config = model.config
@@ -115,7 +118,7 @@ def _of_targets(
 
 
 def non_autoregressive_loss(
-    model: NonAutoregressiveTransformer,
+    model: "NonAutoregressiveTransformer",
     source: Tensor,
     references: References,
     proxies: Proxies,

@@ -16,6 +16,7 @@ from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.training.candidates import Candidates, WithCandidates
 from natlab.training.objective import Proxies
+from natlab.training.validation import DECODINGS
 
 LONGEST = 1022  # tokens a sentence may have in training
 
@@ -101,8 +102,7 @@ class NatlabTask(FairseqTask):
     def valid_step(self, sample, model, criterion):
         """Besides the loss, count what BLEU needs: greedy or argmax translations against the validation targets."""
         loss, sample_size, logging = super().valid_step(sample, model, criterion)
-        decoding = {"kind": "argmax"} if model.net.architecture == "nat" else {"kind": "beam", "beam": 1}
-        translations = decode(model.net, sample["net_input"]["src_tokens"], decoding)
+        translations = decode(model.net, sample["net_input"]["src_tokens"], DECODINGS[model.net.architecture])
         bleu = sacrebleu.corpus_bleu(
             [joined(self.target, tokens) for tokens in translations],
             [[joined(self.target, tokens) for tokens in sample["target"]]],

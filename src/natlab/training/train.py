@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from natlab import compat, tracking
+from natlab import compat, sources, tracking
 from natlab.errors import UserError
 from natlab.files import sha256, write_json, written_aside
 from natlab.training.curve import Curve
@@ -21,9 +21,6 @@ from natlab.training.lock import Lock
 from natlab.training.resume import Checkpoints, content
 
 ROOM = Path(__file__).parents[1]
-# What determines a model besides its spec, data and proxies. Validation BLEU, which chooses checkpoints, decodes.
-CODE = ("compat.py", "models/*.py", "proxy/*.py", "training/**/*.py", "decoding/__init__.py", "decoding/argmax.py",
-        "decoding/beam.py")  # fmt: skip
 SAVING = "600"  # seconds that several processes asked to end may take to save
 PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its parent dies
 
@@ -56,8 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def fingerprint(spec: dict, data: str | Path, start: str | None = None) -> str:
     """What determines a model, as a hash: its spec, the checksums of its data and of the model it starts from, the code
     that trains it, torch's version."""
-    proxies = [f"proxy/{kind}s/{spec[kind]['name']}.py" for kind in ("target", "input") if kind in spec]
-    code = sorted(file for pattern in (*CODE, *proxies) for file in ROOM.glob(pattern))
+    code = sources.files(sources.training(spec), ROOM)
     inputs = sorted(
         file
         for file in Path(data).iterdir()

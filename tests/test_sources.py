@@ -1,0 +1,191 @@
+"""What is made of which files: made-up packages are really imported, natlab's own rooms are asked for their lists."""
+
+import contextlib
+import importlib
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from natlab import sources
+from natlab.proxy import registry
+
+ROOM = Path(sources.__file__).parent
+# of a made-up natlab: p and q are packages, s is a folder without __init__.py
+MODULES = ["natlab.a", "natlab.b", "natlab.p", "natlab.p.c", "natlab.p.q", "natlab.p.q.d", "natlab.s.e"]
+PACKAGES = {"natlab.p", "natlab.p.q"}
+TRANSFORMER = {"architecture": "transformer", "target": {"name": "raw"}}
+EVERYTHING = [
+    sources.training(TRANSFORMER),
+    sources.distillation(),
+    sources.latency([]),
+    sources.measurement(),
+    sources.surface(),
+    sources.translation(TRANSFORMER, [{"kind": "beam"}]),
+]
+
+
+def nat(target="raw", input="vanilla"):
+    return {"architecture": "nat", "target": {"name": target}, "input": {"name": input}}
+
+
+def listed(modules, room=ROOM):
+    return {path.relative_to(room).as_posix() for path in sources.files(modules, room)}
+
+
+def relative(importer: str, target: str) -> str:
+    """A relative import of a module, from the innermost package that the two share."""
+    package, wanted = importer.split("."), target.split(".")
+    if importer not in PACKAGES:
+        package.pop()
+    dots = 1
+    while wanted[: len(package)] != package or len(package) == len(wanted):
+        package.pop()
+        dots += 1
+    *inner, name = wanted[len(package) :]
+    return f"from {'.' * dots}{'.'.join(inner)} import {name}"
+
+
+FORMS = {
+    "plain": lambda importer, target: f"import {target}",
+    "several": lambda importer, target: f"import os, {target}",
+    "named": lambda importer, target: f"import {target} as other",
+    "from": lambda importer, target: "from {} import {} as other".format(*target.rsplit(".", 1)),
+    "value": lambda importer, target: f"from {target} import VALUE as other",
+    "relative": relative,
+}
+WRAPPED = {
+    "top": "{}",
+    "function": "def inner():\n    {}\ninner()",
+    "tried": "try:\n    {}\nexcept ImportError:\n    pass",
+    "types": "if TYPE_CHECKING:\n    {}",
+    "qualified": "if typing.TYPE_CHECKING:\n    {}\nelse:\n    pass",
+}
+imports = st.dictionaries(
+    st.sampled_from(MODULES),
+    st.lists(st.tuples(st.sampled_from(MODULES), st.sampled_from(list(FORMS)), st.sampled_from(list(WRAPPED)))),
+)
+
+
+def place(room: Path, module: str) -> Path:
+    path = room.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if module in PACKAGES else path.with_suffix(".py")
+
+
+def write(room: Path, module: str, text: str) -> None:
+    path = place(room, module)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def another_natlab(folder: Path):
+    """Within, `import natlab` finds the one in a folder."""
+
+    def ours():
+        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "natlab"}
+
+    kept = ours()
+    for name in kept:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield ours
+    finally:
+        sys.path.remove(str(folder))
+        for name in ours():
+            del sys.modules[name]
+        sys.modules.update(kept)
+
+
+@settings(max_examples=60)
+@given(imports, st.sampled_from(MODULES))
+def test_the_files_are_those_that_importing_loads(imported, entry):
+    with TemporaryDirectory() as folder:
+        room = Path(folder) / "natlab"
+        room.mkdir()
+        (room / "__init__.py").write_text("")
+        for module in MODULES:
+            lines = [
+                WRAPPED[where].format(FORMS[form](module, target)) for target, form, where in imported.get(module, ())
+            ]
+            write(room, module, "\n".join(["import typing", "from typing import TYPE_CHECKING", "VALUE = 1", *lines]))
+        found = sources.files([entry], room)
+        with another_natlab(Path(folder)) as ours:
+            importlib.import_module(entry)
+            loaded = {Path(module.__file__) for module in ours().values() if module.__file__}
+    assert found == sorted(loaded - {room / "__init__.py"})
+
+
+def test_following_stops_where_no_number_changes(tmp_path):
+    write(tmp_path, "natlab.a", "import natlab.errors\nfrom natlab.kernels.op import run\nimport natlab.b")
+    for module in ("natlab.errors", "natlab.kernels.op", "natlab.b"):
+        write(tmp_path, module, "import natlab.p.c")
+    write(tmp_path, "natlab.p.c", "")
+    assert listed(["natlab.a"], tmp_path) == {"a.py", "b.py", "p/c.py"}
+    write(tmp_path, "natlab.b", "")
+    assert listed(["natlab.a"], tmp_path) == {"a.py", "b.py"}  # an edit is seen, whatever was read before
+
+
+def test_a_module_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(ValueError, match=r"holds no module natlab\.b"):
+        sources.files(["natlab.b"], tmp_path)
+
+
+@pytest.mark.parametrize("stop", sources.STOPS)
+def test_each_stop_is_there_and_needed(stop, monkeypatch):
+    before = [listed(modules) for modules in EVERYTHING]
+    monkeypatch.delitem(sources.STOPS, stop)
+    assert [listed(modules) for modules in EVERYTHING] != before
+
+
+def test_a_system_rests_on_its_own_members():
+    kd = listed(sources.training(nat("kd", "glat")))
+    assert {"proxy/targets/kd.py", "proxy/inputs/glat.py", "proxy/subsets.py", "models/nat.py"} <= kd
+    assert {"decoding/argmax.py", "training/objective.py", "training/loop.py", "compat.py"} <= kd
+    raw = listed(sources.training(nat("raw", "glat")))
+    assert kd ^ raw == {"proxy/targets/kd.py", "proxy/targets/raw.py"}
+    assert "decoding/beam.py" not in kd and "decoding/sample.py" not in kd
+
+
+def test_an_autoregressive_system_rests_on_no_other_architecture_and_no_proxy():
+    own = listed(sources.training(TRANSFORMER))
+    assert {"models/transformer.py", "decoding/beam.py", "training/objective.py"} <= own
+    assert not {"models/nat.py", "decoding/argmax.py"} & own
+    assert not any(file.startswith(("proxy/targets", "proxy/inputs")) for file in own)
+
+
+@pytest.mark.parametrize("target", registry.names("targets"))
+@pytest.mark.parametrize("input", registry.names("inputs"))
+def test_of_the_proxies_a_system_rests_on_its_own_two(target, input):
+    found = listed(sources.training(nat(target, input)))
+    members = {file for file in found if file.startswith(("proxy/targets/", "proxy/inputs/"))}
+    assert {file for file in members if "__init__" not in file} == {
+        f"proxy/targets/{target}.py", f"proxy/inputs/{input}.py"
+    }  # fmt: skip
+
+
+def test_a_translation_rests_on_its_kinds_and_on_what_measures_its_losses():
+    argmax = listed(sources.decoding([{"kind": "argmax"}]))
+    assert "decoding/beam.py" not in argmax and "decoding/sample.py" not in argmax
+    assert listed(sources.decoding([{"kind": "argmax"}, {"kind": "sample"}])) - argmax == {"decoding/sample.py"}
+    whole = listed(sources.translation(nat("kd", "cmlm"), [{"kind": "argmax"}]))
+    plain = {"proxy/targets/raw.py", "proxy/inputs/vanilla.py"}  # its loss on raw data
+    assert argmax | plain | {"proxy/targets/kd.py", "proxy/inputs/cmlm.py", "metrics/losses.py"} <= whole
+    assert "metrics/latency.py" not in whole and "training/loop.py" not in whole
+    assert "metrics/losses.py" not in listed(sources.latency([{"kind": "argmax"}]))
+
+
+def test_new_files_beside_the_members_change_nothing(tmp_path):
+    asked = [*EVERYTHING, sources.training(nat()), sources.translation(nat(), [{"kind": "sample"}])]
+    before = [listed(modules) for modules in asked]
+    room = tmp_path / "natlab"
+    shutil.copytree(ROOM, room, ignore=shutil.ignore_patterns("__pycache__", "csrc"))
+    for folder in ("models", "decoding", "proxy/targets", "proxy/inputs", "metrics", "training"):
+        (room / folder / "new.py").write_text("import natlab.models.nat\n")
+    assert [listed(modules, room) for modules in asked] == before

@@ -32,14 +32,15 @@ MAY = {
     "decoding": "compat errors files models",
     "metrics": "corpus errors files kernels",
     "select": "corpus errors files kernels metrics proxy",
-    "training": "compat decoding devices errors files models processes proxy tracking",
+    "sources": "models proxy",
+    "training": "compat decoding devices errors files models processes proxy sources tracking",
     # what is asked for, where it stands, and what is shown
     "papers": "errors schema",
     "config": "corpus errors papers proxy schema tracking",
     "provenance": "config files",
     "jobs": "errors files processes",
     "status": "errors files jobs processes schema",
-    "costs": "config corpus devices errors files jobs schema",
+    "costs": "config corpus errors files jobs models schema",
     "preflight": "config corpus costs devices errors jobs status",
     "report": "errors files papers",
     "cli": "devices errors",
@@ -48,7 +49,7 @@ MAY = {
 # Files that still import more than their room may, and of which rooms. What runs models to measure them gets a room of
 # its own, above decoding, metrics and training: the next step of the rebuild (DESIGN.md), which empties this list.
 STILL = {
-    "decoding.translate": "corpus metrics provenance training",
+    "decoding.translate": "corpus metrics provenance sources training",
     "metrics.ideal": "proxy",
     "metrics.latency": "decoding models provenance tracking",
     "metrics.losses": "decoding models proxy training",
@@ -58,7 +59,7 @@ STILL = {
 
 # What reads the configuration, draws tables or says where a run stands takes seconds: without torch and fairseq.
 LIGHT = "cli config corpus costs devices errors files jobs papers preflight processes provenance proxy.published "
-LIGHT += "proxy.registry report schema status tracking"
+LIGHT += "proxy.registry models.precision models.validation report schema sources status tracking"
 # Tested and used without fairseq.
 WITHOUT_FAIRSEQ = "decoding kernels metrics models proxy select"
 # The only files that name fairseq, beside those of training: its own place, and the reader of its data folders.

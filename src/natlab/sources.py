@@ -10,8 +10,8 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from natlab.models.validation import DECODINGS
 from natlab.proxy import registry
-from natlab.training.validation import DECODINGS
 
 # Where following ends: modules, and packages with all in them, that change no number, each with the reason.
 STOPS = {

@@ -275,4 +275,4 @@ def test_all_that_a_translation_imports_is_known_beforehand(arguments, imported,
     spec = torch.load(tmp_path / "model.pt", weights_only=True)["provenance"]["spec"]
     known = sources.files(sources.translation(spec, decodings.values()), translate.ROOM)
     unknown = [module for module, file in loaded.items() if file not in known and not sources.stopped(module)]
-    assert unknown == ["natlab.training.validation"]  # which `sources` itself reads
+    assert unknown == ["natlab.models.validation"]  # which `sources` itself reads

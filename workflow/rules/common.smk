@@ -6,7 +6,7 @@ from pathlib import Path
 import natlab.config
 import natlab.jobs
 import natlab.papers.claims
-from natlab import sources
+import natlab.sources
 from natlab.errors import UserError
 
 try:
@@ -38,7 +38,7 @@ def code(*patterns):
 
 def imported(modules):
     """The code that determines what some modules of natlab make: what they import (`natlab.sources`)."""
-    return list(map(str, sources.files(modules, Path("src/natlab"))))
+    return list(map(str, natlab.sources.files(modules, Path("src/natlab"))))
 
 
 def compact(value):

@@ -10,7 +10,7 @@ rule translate:
         kernels=kernels,
         grammar=grammar,
         code=lambda wildcards: imported(
-            sources.translation(
+            natlab.sources.translation(
                 training_spec(wildcards),
                 RUN.decodings_of(wildcards.dataset, wildcards.system).values(),
             )
@@ -46,7 +46,7 @@ rule measure:
         text="results/corpora/{dataset}/text",
         tokenised="results/corpora/{dataset}/tok",
         dataset="config/datasets/{dataset}.yaml",
-        code=imported(sources.measurement()),
+        code=imported(natlab.sources.measurement()),
     output:
         directory("results/measurements/{dataset}/{scale}/{system}/seed{seed}"),
     log:
@@ -69,7 +69,7 @@ rule latency:
         data="results/corpora/{dataset}/bin",
         beside=beside,
         code=lambda wildcards: imported(
-            sources.latency(RUN.timed_decodings_of(wildcards.dataset, wildcards.system).values())
+            natlab.sources.latency(RUN.timed_decodings_of(wildcards.dataset, wildcards.system).values())
         ),
     output:
         "results/measurements/{dataset}/{scale}/{system}/seed{seed}.latency.json",
@@ -103,7 +103,7 @@ rule surface:
         ],
         data="results/corpora/{dataset}/bin",
         tokenised="results/corpora/{dataset}/tok",
-        code=imported(sources.surface()),
+        code=imported(natlab.sources.surface()),
     output:
         "results/surfaces/{dataset}/{scale}/{origin}+{first}+{second}/seed{seed}/{row}of{grid}.json",
     log:

@@ -8,7 +8,7 @@ rule train:
         or f"results/corpora/{wildcards.dataset}/bin",
         start=lambda wildcards: model_of(RUN.start(wildcards.system)),
         kernels=kernels,
-        code=lambda wildcards: imported(sources.training(training_spec(wildcards))),
+        code=lambda wildcards: imported(natlab.sources.training(training_spec(wildcards))),
     output:
         model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
         curve="results/models/{dataset}/{scale}/{system}/seed{seed}/curve.jsonl",

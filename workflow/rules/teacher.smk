@@ -5,7 +5,7 @@ rule distil:
     input:
         model="results/models/{dataset}/{scale}/{teacher}/seed{seed}/model.pt",
         data="results/corpora/{dataset}/bin",
-        code=imported(sources.distillation()),
+        code=imported(natlab.sources.distillation()),
     output:
         "results/distilled/{dataset}/{scale}/{teacher}/seed{seed}/shards/{split}.{shard}of{shards}.txt",
     log:

@@ -14,9 +14,9 @@ from fairseq.tasks.translation import load_langpair_dataset
 from natlab.decoding import decode
 from natlab.errors import UserError
 from natlab.files import read_json
+from natlab.models.validation import DECODINGS
 from natlab.training.candidates import Candidates, WithCandidates
 from natlab.training.objective import Proxies
-from natlab.training.validation import DECODINGS
 
 LONGEST = 1022  # tokens a sentence may have in training
 

@@ -15,6 +15,8 @@ def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
     edit(project, "config/systems.yaml", row("vanilla_kd_50k", training={"share": 0.1}))
     with pytest.raises(UserError, match="vanilla_kd_50k.training: 70 updates at scale demo end within their warm-up"):
         load(project)
+    edit(project, "config/config.yaml", lambda r: r.update(systems=["transformer", "vanilla_kd"]))
+    assert load(project).models  # which does not train it
 
 
 @pytest.mark.parametrize(

@@ -37,20 +37,21 @@ def check_sizes(run: Run) -> None:
         known(file, f"sizes.{name}", stands, run.sizes)
 
 
-def _check_training(file: str, run: Run, system: str) -> None:
-    """A training outlasts its warm-up, and its GPUs share the steps of each update evenly."""
-    gpus, training = run.scale["gpus"], run.training(system)
-    if training["warmup"] > training["updates"]:
-        raise UserError(
-            f"{file}: systems.{system}.training: {training['updates']} updates at scale {run.settings['scale']} end "
-            f"within their warm-up of {training['warmup']}; say warmup_share, or warmup"
-        )
-    if gpus and training["update_freq"] % gpus:
-        raise UserError(
-            f"config/scales/{run.settings['scale']}.yaml: gpus: {gpus} GPUs cannot share update_freq "
-            f"{training['update_freq']} of {system} evenly; make it a multiple of {gpus}, and batch_tokens smaller in "
-            "proportion"
-        )
+def check_trainings(run: Run) -> None:
+    """Every training of the run outlasts its warm-up, and its GPUs share the steps of each update evenly."""
+    gpus, scale = run.scale["gpus"], run.settings["scale"]
+    for dataset, system in dict.fromkeys((model.dataset, model.system) for model in run.trained):
+        training = run.training(system, dataset)
+        if training["warmup"] > training["updates"]:
+            raise UserError(
+                f"config/systems.yaml: systems.{system}.training: {training['updates']} updates at scale {scale} end "
+                f"within their warm-up of {training['warmup']}; say warmup_share, or warmup"
+            )
+        if gpus and training["update_freq"] % gpus:
+            raise UserError(
+                f"config/scales/{scale}.yaml: gpus: {gpus} GPUs cannot share update_freq {training['update_freq']} of "
+                f"{system} evenly; make it a multiple of {gpus}, and batch_tokens smaller in proportion"
+            )
 
 
 def check_systems(run: Run) -> None:
@@ -68,7 +69,6 @@ def check_systems(run: Run) -> None:
             known(file, f"{at}.size", row["size"], run.sizes)
         if "size" in row.get("training", {}):
             raise UserError(f"{file}: {at}.training.size: a system's size stands beside its training; write {at}.size")
-        _check_training(file, run, name)
         _check_proxy(file, f"{at}.target", "targets", rows.proxy(row["target"]))
         if run.is_autoregressive(name):
             _check_autoregressive(file, run, name)

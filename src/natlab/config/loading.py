@@ -39,6 +39,7 @@ def load(settings: Mapping[str, Any], source: str, root: Path = Path()) -> Run:
         known(source, "systems", name, run.systems)
     _load_datasets(run, _load_papers(run))
     checks.check_cells(run)
+    checks.check_trainings(run)
     return run
 
 

@@ -114,7 +114,7 @@ def ideal_losses(dataset: str, data: Any, proxies: Any) -> dict:
     source = datasets.load(dataset)["source"]
     targets = [tuple(data.text(target).split()) for target in data.targets("valid")]
     distributions = grammar.distributions(source, "valid")
-    if any(target not in dict(distribution) for target, distribution in zip(targets, distributions, strict=True)):
+    if not all(distribution.probability(target) for target, distribution in zip(targets, distributions, strict=True)):
         return {}
     return ideal.losses(distributions, targets, proxies.input)
 

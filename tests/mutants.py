@@ -63,19 +63,26 @@ UNTOUCHED = ("len", "isinstance")  # calls that mutmut leaves alone, too
 LEFT_OUT = ("help", "device")  # arguments by name: no behaviour; the same on a machine without a GPU
 PATIENCE = 10  # a test may take so many times as long as without the change, in CPU seconds, and SPARE more
 SPARE = 3
+WAITING = 900  # seconds after which a test that takes no CPU has taken too long, on however busy a machine
 MEMORY = 16 << 30  # of address space: what asks for more fails
 
 
 class Mutant(NamedTuple):
-    """One change: in which function (as `__qualname__` has it) of which file, the changed source of the whole file, the
-    function's text before and after, and its first line."""
+    """One change: in which function (as `__qualname__` has it) of which file, the function's text before and after, and
+    its first line."""
 
     file: Path
     function: str
-    source: str
     before: str
     after: str
     line: int
+
+    @property
+    def source(self) -> str:
+        """The changed file."""
+        lines = self.file.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines[self.line - 1 : self.line - 1 + self.before.count("\n")] = [self.after]
+        return "".join(lines)
 
     @property
     def key(self) -> str:
@@ -143,8 +150,7 @@ def mutants(file: Path) -> Iterator[Mutant]:
                         made = cst.ClassDef(cst.Name("_"), cst.IndentedBlock([made]))
                     made = module.with_changes(header=[], body=[made], footer=[]).code
                     after = "".join(made.splitlines(keepends=True)[depth:])
-                    source = "".join([*lines[:first], after, *lines[span.end.line :]])
-                    yield Mutant(file, name, source, before, after, first + 1)
+                    yield Mutant(file, name, before, after, first + 1)
 
 
 def _hash(*parts: str) -> str:
@@ -220,9 +226,11 @@ class Trial:
         gc.freeze()  # so that a fork shares what is there
         reached, seconds = self._alone(session, self._reached, functions, session)
         items = {item.nodeid: item for item in session.items}
-        known = json.loads(self.kept.read_text()) if self.kept.exists() else {}
+        known = read(self.kept)["tried"]
         results, written, telling = {}, time.monotonic(), defaultdict(dict)
-        for mutant in (mutant for file in self.files for mutant in mutants(file)):
+        # in the order of their hashes: what is stopped early is a fair sample
+        every = sorted((mutant for file in self.files for mutant in mutants(file)), key=lambda mutant: mutant.key)
+        for mutant in every:
             told, result = telling[mutant.function], known.get(mutant.key)
             if result is None or not self._valid(result, items):
                 line, change = mutant.change
@@ -234,14 +242,14 @@ class Trial:
             results[mutant.key] = result
             told[result["noticed"]] = told.get(result["noticed"], 0) + 1
             if time.monotonic() > written + 5:
-                self._write({**known, **results})
+                self._write(len(every), {**known, **results})
                 written = time.monotonic()
-        self._write(results)
+        self._write(len(every), results)
         return True
 
-    def _write(self, results: dict) -> None:
+    def _write(self, count: int, tried: dict) -> None:
         aside = self.kept.with_suffix(".new")
-        aside.write_text(json.dumps(results, indent=0, ensure_ascii=False), encoding="utf-8")
+        aside.write_text(json.dumps({"mutants": count, "tried": tried}, indent=0, ensure_ascii=False), encoding="utf-8")
         aside.replace(self.kept)
 
     def _valid(self, result: dict, items: dict) -> bool:
@@ -261,10 +269,9 @@ class Trial:
         noticed = self._alone(items[0].session, self._run, changed, code, items, seconds)
         if noticed == "":
             return {"noticed": None, "reached": True}
-        # killed: it took too long, or broke the interpreter
-        noticed = noticed or items[-1].nodeid
+        # None where it was killed: it took too long, or broke the interpreter
         test = next((item for item in items if item.nodeid == noticed), items[-1])
-        return {"noticed": test.nodeid, "by": _source(test)}
+        return {"noticed": test.nodeid, "by": _source(test), "killed": noticed is None}
 
     def _run(self, functions: list, code: types.CodeType, items: list, seconds: dict) -> str:
         """The first test that fails under a function's changed code, or ""."""
@@ -285,7 +292,7 @@ class Trial:
             if seconds:
                 limit = int(time.process_time() + PATIENCE * seconds[item.nodeid]) + SPARE
                 resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
-                signal.alarm(PATIENCE * limit)  # who waits takes no CPU
+                signal.alarm(WAITING)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
             yield item
 
@@ -354,24 +361,29 @@ def _source(item) -> str:
     return _hash(inspect.getsource(inner))
 
 
-def table(rooms: Iterable[str]) -> None:
-    """Print what is known of some rooms, and the mutants that no test noticed."""
-    found = {room: KEPT / f"{room}.json" for room in rooms}
-    found = {room: list(json.loads(path.read_text()).values()) for room, path in found.items() if path.exists()}
-    for results in found.values():
-        for result in results:
+def read(kept: Path) -> dict:
+    """{"mutants": how many a room has, "tried": {key: what was found of one}}."""
+    return json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {"mutants": 0, "tried": {}}
+
+
+def show(rooms: Iterable[str]) -> None:
+    """Print which mutants no test noticed, and how many of how many were."""
+    found = {room: read(KEPT / f"{room}.json") for room in rooms}
+    for of in found.values():
+        for result in sorted(of["tried"].values(), key=lambda result: result["where"]):
             if result["noticed"] is None:
                 unreached = "" if result["reached"] else "  (no test reaches it)"
                 print(f"{result['where']}: {result['function']}: {result['change']}{unreached}")
-    print(f"{'room':10} {'mutants':>8} {'noticed':>8} {'share':>7}")
-    for room, results in found.items():
-        noticed = sum(result["noticed"] is not None for result in results)
-        print(f"{room:10} {len(results):8} {noticed:8} {100 * noticed / len(results):6.1f}%")
+    print(f"{'room':10} {'mutants':>8} {'tried':>8} {'noticed':>8} {'share':>7}")
+    for room, of in found.items():
+        tried, noticed = len(of["tried"]), sum(result["noticed"] is not None for result in of["tried"].values())
+        share = f"{100 * noticed / tried:.1f}%" if tried else ""
+        print(f"{room:10} {of['mutants']:8} {tried:8} {noticed:8} {share:>7}")
 
 
 def main(verb: str, *rooms: str) -> None:
     if verb == "show":
-        return table(rooms)
+        return show(rooms)
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     KEPT.mkdir(parents=True, exist_ok=True)
     for room in rooms:

@@ -1,7 +1,7 @@
 # make demo    the demo: MPLE's Table 1 on a generated corpus, then the table and where the report lies
 # make test    the tests
 # make lint    the linters
-# make mutants [ROOM=proxy]    which small changes of the code the tests notice; not in CI (docs/testing.md)
+# make mutants [ROOM=proxy] [SAMPLE=200]    which small changes of the code the tests notice; not in CI (docs/testing.md)
 # Each makes .venv from requirements.lock first. PYTHON=... names the Python to make it with, CORES=... how many to use.
 
 ROOM ?= proxy objective models select decoding metrics report

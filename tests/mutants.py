@@ -1,6 +1,7 @@
 """`make mutants`: which small changes of the code the tests notice, room by room (docs/testing.md).
 
     python tests/mutants.py try ROOM…     # try all mutants of these rooms that are not known yet
+    SAMPLE=200 python tests/mutants.py try ROOM…     # so many of each, a fair sample
     python tests/mutants.py show ROOM…    # print which were not noticed, and how many of how many were
 
 A mutant is the code with one change that mutmut's operators make inside a function: an operator, a number, a text, a
@@ -194,6 +195,7 @@ class Trial:
         self.kept, code, tests = KEPT / f"{room}.json", *ROOMS[room]
         self.files = _files("src/natlab", code)
         self.tests = _hash(*(file.read_text(encoding="utf-8") for file in _files("tests", tests)))
+        self.sample = int(os.environ.get("SAMPLE") or sys.maxsize)
         self.failed: str | None = None
         self.caches: list = []
 
@@ -230,9 +232,11 @@ class Trial:
         results, written, telling = {}, time.monotonic(), defaultdict(dict)
         # in the order of their hashes: what is stopped early is a fair sample
         every = sorted((mutant for file in self.files for mutant in mutants(file)), key=lambda mutant: mutant.key)
-        for mutant in every:
+        for number, mutant in enumerate(every):
             told, result = telling[mutant.function], known.get(mutant.key)
             if result is None or not self._valid(result, items):
+                if number >= self.sample:
+                    continue
                 line, change = mutant.change
                 where = f"{mutant.file.relative_to(ROOT)}:{line}"
                 result = {"where": where, "function": mutant.function, "change": change, "tests": self.tests}

@@ -53,5 +53,7 @@ def test_a_cpu_is_named_with_its_threads(monkeypatch, tmp_path):
     assert data.device_name() == "riscv, 3 thread(s)"
     info.write_text("flags\t: fpu\nmodel name\t: Fast: CPU 9000 \nmodel name\t: another\n")
     assert data.device_name() == "Fast: CPU 9000, 3 thread(s)"
+    info.write_bytes(b"model name\t: \xff CPU\n")
+    assert data.device_name() == "\ufffd CPU, 3 thread(s)"
     info.write_text("flags\t: fpu\n")
     assert data.device_name() == "riscv, 3 thread(s)"

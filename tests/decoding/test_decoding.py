@@ -80,6 +80,18 @@ def test_greedy_is_the_likeliest_continuation_at_each_step():
     assert beam.decode(model, source, beam=1, longest=(0, 20))[0].tolist() == target
 
 
+def test_beam_search_in_bfloat16_follows_the_models_own_scores():
+    model, source = model_of(Transformer, 5), torch.tensor([[4, 6, 5, 2]])
+    model.encoder.precision = "bf16"
+    target = beam.search(model, source, beam=1, longest=(0, 6))[0].tolist()
+    with torch.no_grad():
+        logits = model.logits(model(source, torch.tensor([[2, *target]])))[0]
+    assert target
+    for position, word in enumerate(target):
+        allowed = logits[position, [0, *range(2 if position else 3, 7)]]
+        assert logits[position, word] >= allowed.max() - 0.1  # eight bits of precision
+
+
 @pytest.mark.parametrize("width", [1, 2, 5])
 def test_beam_search_agrees_with_fairseqs_generator(width):
     model = model_of(Transformer, 3, vocabulary=24)

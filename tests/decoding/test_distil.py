@@ -66,7 +66,11 @@ def test_beam_and_length_penalty_are_as_asked(distilled):
 def test_unless_told_the_beam_is_five_and_a_batch_has_six_thousand_tokens():
     parser = argparse.ArgumentParser()
     distil.add_arguments(parser)
-    args = parser.parse_args("--model m --data d --split s --shard 2 --shards 3 --out o".split())
+    given = "--model m --data d --split s --shard 2 --shards 3 --out o".split()
+    for at in range(0, len(given), 2):
+        with pytest.raises(SystemExit):
+            parser.parse_args(given[:at] + given[at + 2 :])
+    args = parser.parse_args(given)
     assert vars(args) == {
         "model": "m", "data": "d", "split": "s", "shard": 2, "shards": 3, "out": "o",
         "beam": 5, "batch_tokens": 6000, "length_penalty": 1.0,

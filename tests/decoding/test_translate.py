@@ -33,7 +33,7 @@ def arguments(tmp_path):
     binarise(True, tmp_path / "bpe", tmp_path / "bin")
     torch.manual_seed(0)
     vocabulary = len(Data(tmp_path / "bin").source)
-    spec = {"architecture": "nat", "seed": 1, "target": {"name": "raw"}, "input": {"name": "glat"}}
+    spec = {"architecture": "nat", "seed": 1, "target": {"name": "raw"}, "input": {"name": "glat", "end": 1.0}}
     for name in ("model", "predictor"):
         model = build({
             "architecture": "nat", "canvas": "copy", "predictor": name == "model", "d_model": 16, "d_hidden": 16,

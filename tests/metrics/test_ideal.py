@@ -137,3 +137,9 @@ def test_targets_of_a_product_are_drawn_as_often_as_they_are_probable():
         for words, p in of_length.items()
     ]
     assert sum(abs(share - p) for share, p in shares) / 2 < 0.015
+
+
+def test_a_head_that_saw_only_masks_is_nearly_sure_of_them():
+    """256 draws of 256 mask a position, and half a draw more of either kind is assumed."""
+    found = losses(TWO_WAYS, ("das", "heim"), "cmlm", ratio=0.0)
+    assert found["ideal_l_input"] == pytest.approx(-log2(256.5 / 257), rel=1e-3) and found["ideal_loss"] == 1

@@ -133,3 +133,16 @@ def latency_models(folder):
 def test_two_hundred_sentences_are_timed_after_ten_unless_told(parsed):
     args = parsed({"argmax": ARGMAX})
     assert (args.sentences, args.warmup, args.beside, args.decodings) == (200, 10, [], {"argmax": ARGMAX})
+
+
+def test_models_data_decodings_and_where_to_write_must_be_given():
+    parser = argparse.ArgumentParser()
+    latency.add_arguments(parser)
+    given = ["--model", "m", "--reference", "r", "--data", "d", "--decodings", "{}", "--out", "o"]
+    found = vars(parser.parse_args(given))
+    assert {key: found[key] for key in ("model", "reference", "data", "decodings", "out", "checkpoints")} == {
+        "model": "m", "reference": "r", "data": "d", "decodings": {}, "out": "o", "checkpoints": "",
+    }  # fmt: skip
+    for at in range(0, len(given), 2):
+        with pytest.raises(SystemExit):
+            parser.parse_args(given[:at] + given[at + 2 :])

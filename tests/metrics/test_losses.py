@@ -150,6 +150,7 @@ def test_parameters_with_and_without_embeddings(joint, cls):
     if joint:
         config = Config(16, 32, 1, 1, 2, 0.1, 12, 12, joint)
     model = cls(config)
+    assert {value["unit"] for value in parameters(model).values()} == {"parameters"}
     found = {name: value["value"] for name, value in parameters(model).items()}
     attention, forward, norm = 4 * (16 * 16 + 16), 2 * 16 * 32 + 32 + 16, 2 * 16
     expected = attention + forward + 2 * norm + 2 * attention + forward + 3 * norm

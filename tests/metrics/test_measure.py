@@ -288,3 +288,27 @@ def test_a_sentence_without_further_references_has_no_distortion(args, folders):
     }  # fmt: skip
     assert found["sentence_statistics"]["target_bleu"] == pytest.approx([100])
     assert found["values"]["reference_bleu/1"]["value"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize("tokenise", ["moses", "none"])
+def test_text_is_put_together_as_its_language_does_unless_it_was_never_taken_apart(args, folders, tmp_path, tokenise):
+    """English joins 's to its noun, and BLEU's own tokens do not take it off again."""
+    languages = {"src": "de", "tgt": "en"}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET | {"tokenise": tokenise, "languages": languages}))
+    write(folders[0] / "argmax.test.txt", "the man 's car is old .", "he goes home .")
+    write(folders[1] / "tok/test.tgt", "the man 's car is old .", "he goes home .")
+    first = "The man's car is old." if tokenise == "moses" else "The man 's car is old ."
+    write(folders[1] / "text/test.tgt", first, "He goes home.")
+    measure.run(args)
+    assert read_json(folders[2] / "argmax.test.json")["values"]["bleu"]["value"] == pytest.approx(100)
+
+
+def test_chinese_is_scored_as_chinese(args, folders, tmp_path):
+    splits = {split: [{"en": "all", "zh": "all"}] for split in ("train", "valid", "test")}
+    source = DATASET["source"] | {"splits": splits}
+    chinese = DATASET | {"source": source, "languages": {"src": "en", "tgt": "zh"}, "tokenise": "moses"}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(chinese))
+    write(folders[1] / "text/test.ref1", "他今天买车。", "")
+    measure.run(args)
+    values = read_json(folders[2] / "argmax.test.json")["values"]
+    assert all("tok:zh" in values[name]["signature"] for name in ("bleu", "bleu_multi"))

@@ -30,6 +30,18 @@ def test_value_and_gradients_equal_the_definition(smoothing, tokens):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("trained", ["hidden", "weight"])
+def test_gradients_of_one_side_alone_are_those_of_both(trained):
+    torch.manual_seed(1)
+    sides, target = {"hidden": torch.randn(5, 6), "weight": torch.randn(11, 6)}, torch.randint(11, (5,))
+    sides[trained].requires_grad_()
+    loss, nll = linear_cross_entropy(**sides, target=target, smoothing=0.1)
+    expected, _ = direct(**sides, target=target, smoothing=0.1)
+    (mine,), (other,) = (torch.autograd.grad(of, sides[trained]) for of in (loss, expected))
+    torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
+    assert not nll.requires_grad
+
+
 def test_tokens_so_unlikely_that_their_probability_underflows_have_a_finite_loss():
     hidden = torch.tensor([[500.0, 0.0]])
     weight = torch.tensor([[1.0, 0.0], [0.0, 1.0]])

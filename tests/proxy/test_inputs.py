@@ -225,3 +225,10 @@ def test_a_subset_outside_or_of_another_size_is_impossible():
         successive = subsets.successive_log_probability(revealed, torch.ones(1, 3), inside, count)
         expected = log(1 / 2) if possible else -torch.inf
         assert even.item() == pytest.approx(expected) and successive.item() == pytest.approx(expected)
+
+
+def test_cmlm_never_reveals_all_of_a_sentence_that_is_shorter_than_its_batch(certain):
+    target = torch.tensor([[4, 5, 6], [4, 5, 1]])
+    revealed = torch.tensor([[True, True, False], [True, True, False]])
+    found = load("cmlm").log_probability(revealed, target, certain(target))
+    assert found.tolist() == [pytest.approx(log(1 / 9)), -torch.inf]

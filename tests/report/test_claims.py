@@ -12,7 +12,7 @@ import yaml
 
 from natlab.errors import UserError
 from natlab.files import write_json
-from natlab.report import bootstrap, claims
+from natlab.report import bootstrap, claims, correlation, tables
 from natlab.report.claims import HOLDS, REFUTED, UNDECIDED, UNMEASURED
 from natlab.report.samples import Sample
 
@@ -419,3 +419,103 @@ def test_markdown_shows_any_text_as_it_stands(tmp_path):
     results(tmp_path, stated)
     text = (tmp_path / "out.md").read_text()
     assert r"### (b) A * and \<b>" in text and r"| a \| b is \*better\* | **holds** |" in text
+
+
+HAND = [
+    claims.Tested("a", 1, "x is best", "holds", "x 3.00 against y 1.00", 2.0, 0.975, 1.25, 2.5, "2 seeds", "1 2"),
+    claims.Tested("a", 2, "y | z", "refuted", "y 1.00", -0.5, 0.0, None, None, "9 rows", "1"),
+    claims.Tested("b", 1, "nothing", "not measured"),
+]
+OF_HAND = {
+    "title": "What *it* says", "paper": "MPLE: a paper",
+    "claims": [
+        {"id": "a", "claim": "First", "source": "section 1"}, {"id": "b", "claim": "Second", "source": "Table 2"},
+    ],
+}  # fmt: skip
+
+
+def test_claims_in_markdown_word_by_word():
+    head = "|  | verdict | measured | statistic | agree | 90 % interval | rests on | seeds |"
+    rule = "|---|---|---|---:|---:|---:|---|---|"
+    assert claims.markdown(OF_HAND, HAND, RUN).splitlines() == [
+        r"## What \*it\* says", "", "MPLE: a paper.", "",
+        "### (a) First", "", "Section 1.", "", head, rule,
+        "| x is best | **holds** | x 3.00 against y 1.00 | 2.00 | 97.5 % | 1.25 to 2.50 | 2 seeds | 1 2 |",
+        r"| y \| z | **refuted** | y 1.00 | −0.50 | 0.0 % | – | 9 rows | 1 |", "",
+        "### (b) Second", "", "Table 2.", "", head, rule,
+        "| nothing | **not measured** |  | – | – | – |  |  |",
+        f"- Run {RUN['run']}, scale {RUN['scale']}; values are means over the seeds named.",
+        "- 2 of 3 parts were tested. Were all these claims mere ties, 5% of the tests or fewer, 0.1, would still be "
+        "expected to come out as “holds”.",
+        "- A part holds if at least 95% of resamples agree, is refuted if at most 5% do, and else undecided; ties "
+        "count half.",
+        "- Statistic: the share of pairs of rows that are in order; Pearson's r, or by how much it is above the other; "
+        "how far the first value is above the highest of the others, or below the lowest.",
+        "- Agree: the share of 1000 resamples of the test sentences (paired bootstrap) and the seeds (Student's t); "
+        "for r the confidence by Fisher's z over the rows, for a weaker r by Williams' t.",
+        "- One seed: a difference below 2.8 times the deviation over seeds that runs with several have had is "
+        "undecided, and so are all where none has.",
+    ]  # fmt: skip
+    assert claims.markdown(OF_HAND, HAND, RUN).endswith("\n")
+
+
+def test_claims_as_csv_and_back(tmp_path):
+    claims.write_csv(HAND, tmp_path / "c.csv")
+    assert (tmp_path / "c.csv").read_bytes().decode().split("\n") == [
+        "claim,part,says,verdict,measured,statistic,confidence,low,high,rests_on,seeds,tests,false_holds",
+        "a,1,x is best,holds,x 3.00 against y 1.00,2.0,0.975,1.25,2.5,2 seeds,1 2,2,0.1",
+        "a,2,y | z,refuted,y 1.00,-0.5,0.0,,,9 rows,1,2,0.1",
+        "b,1,nothing,not measured,,,,,,,,2,0.1",
+        "",
+    ]
+    assert claims.read_csv(tmp_path / "c.csv") == HAND
+
+
+def test_the_weakest_of_several_r_counts_whatever_its_beta(monkeypatch):
+    found = {beta: correlation.Correlation(r, 9, None) for beta, r in ((0.2, -0.9), (0.1, -0.5), (0.5, -0.7))}
+    monkeypatch.setattr(correlation, "sweep", lambda table, swept, kind: found)
+    table = tables.Table({"correlations": [{"x": "i", "y": "j"}, {"x": "x", "y": "y", "sweep": {}}]}, RUN, {})
+    result = claims._at_most({"x": "x", "y": "y", "swept": True, "at_most": -0.8}, table)
+    assert result["statistic"] == -0.5 and result["rests_on"] == "9 rows"
+    assert result["measured"] == "r −0.500 at β 0.1, the weakest; 0.2: −0.900, 0.1: −0.500, 0.5: −0.700"
+    low, high = correlation.interval(-0.5, 9, 0.9)
+    assert (result["low"], result["high"]) == (low, high)
+    assert result["confidence"] == correlation.confidence_at_most(found[0.1], -0.8)
+
+
+def test_the_arguments():
+    parser = argparse.ArgumentParser()
+    claims.add_arguments(parser)
+    given = "--claims c --run r --measurements m --corpora o --out u".split()
+    fewest = {
+        "claims": "c", "run_file": "r", "measurements": "m", "corpora": "o", "out": "u",
+        "papers": "config/papers", "reports": "reports",
+    }  # fmt: skip
+    assert vars(parser.parse_args(given)) == fewest
+    more = parser.parse_args([*given, "--papers", "p", "--reports", "s"])
+    assert vars(more) == fewest | {"papers": "p", "reports": "s"}
+    for at in range(0, len(given), 2):
+        with pytest.raises(SystemExit):
+            parser.parse_args(given[:at] + given[at + 2 :])
+
+
+@pytest.mark.parametrize("role", ["x", "y", "weaker_than"])
+def test_a_claim_about_a_column_that_is_not_there_is_refused(role):
+    stated = copy.deepcopy(STATED)
+    claims.check_columns("f.yaml", stated, "p/table1", TABLE)
+    stated["claims"][0]["parts"][2]["correlation"][role] = "blue"
+    with pytest.raises(UserError, match=f"f.yaml: claim a, part 3: {role}: .*'blue'.*loss, bleu, other"):
+        claims.check_columns("f.yaml", stated, "p/table1", TABLE)
+    claims.check_columns("f.yaml", stated, "p/another", TABLE)
+
+
+def test_a_weaker_correlation_says_both_and_what_it_rests_on(monkeypatch):
+    table = tables.Table({"columns": [{"key": "z", "label": "Sample"}]}, RUN, {})
+    first, second = correlation.Correlation(-0.25, 3, None), correlation.Correlation(-0.75, 3, None)
+    for t, confidence, rests_on in ((None, None, "3 rows"), (2.5, 0.9, "3 rows; Williams' t 2.50")):
+        found = correlation.Weaker(first, second, t, confidence)
+        monkeypatch.setattr(correlation, "weaker", lambda *given, found=found: found)
+        assert claims._weaker({"x": "x", "y": "y", "weaker_than": "z"}, table) == {
+            "measured": "r −0.250; with Sample −0.750", "statistic": 0.5, "confidence": confidence,
+            "rests_on": rests_on,
+        }  # fmt: skip

@@ -192,3 +192,21 @@ def test_of_two_equal_correlations_a_twentieth_of_samples_call_one_the_weaker():
         x, e, f = rng.standard_normal((3, 7))
         sure += weaker(two_columns(zip(x, e - x, f - x, strict=True)), "x", "y", "z").confidence >= 0.95
     assert sure / 1500 == pytest.approx(0.05, abs=0.02)
+
+
+def test_notes_word_by_word():
+    table = measured_table([(4.4, 32.0, 12.0), (2.4, 35.0, 21.0), (0.8, 26.0, 18.0)])
+    swept = {"target": "l_target", "bleu": "target_bleu", "betas": [0, 0.2], "published_beta": 0.2}
+    table.spec["correlations"] = [
+        {"x": "l_mple", "y": "bleu", "printed": 0.9, "sweep": swept},
+        {"x": "l_target", "y": "l_mple"},
+    ]
+    r, besides = (of_columns(table, *keys, "measured").r for keys in (("l_mple", "bleu"), ("l_target", "l_mple")))
+    without = sweep(table, table.spec["correlations"][0], "measured")[0].r
+    r, besides, without = (f"{value:.3f}".replace("-", "−") for value in (r, besides, without))
+    assert correlation.notes(table) == [
+        f"Pearson's r of l_mple with bleu: measured {r} (3 rows), published –; the paper prints |r| = 0.9.",
+        f"The same r, measured, with β of 0: {without}, 0.2: {r}.",
+        f"Pearson's r of l_target with l_mple: measured {besides} (3 rows), published –.",
+    ]
+    assert correlation.said(Correlation(-0.5, 9, (-0.8, 0.1))) == "−0.500 (9 rows; 95% CI −0.800 to 0.100)"

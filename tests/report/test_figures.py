@@ -193,6 +193,8 @@ def test_a_bar_chart_has_a_bar_a_row_from_the_top_and_a_colour_a_group():
     assert [to_hex(handle.get_facecolor()) for handle in handles[-2:]] == colours[:2]
     assert [handle.get_linestyle() for handle in handles[2:4]] == ["-", ":"]
     assert handles[1].get_marker() == "D" and handles[1].get_linestyle() == "None"
+    assert handles[1].get_markeredgecolor() == diamonds[0].get_markeredgecolor() == figures.INK
+    assert handles[1].get_markerfacecolor() == "white" and handles[1].get_markersize() == diamonds[0].get_markersize()
     assert axes.xaxis.get_gridlines()[0].get_visible() and not axes.yaxis.get_gridlines()[0].get_visible()
 
 
@@ -242,6 +244,10 @@ def test_grouped_bars_stand_side_by_side_around_their_rows_place():
 def test_grouped_bars_of_measured_values_only_have_no_legend_of_published_ones():
     figure = figures.draw(made(GROUPS, {(0, "p"): 20.0}, published={(0, "q"): "n/a"}))
     assert legend(figure) == ["first", "second"]
+    many = [{"key": f"{n}", "label": f"{n}"} for n in range(8)]
+    many = GROUPS | {"columns": many, "draw": {"kind": "groups", "series": [column["key"] for column in many]}}
+    (rows,) = figures.draw(made(many, {(0, "0"): 1.0})).legends
+    assert rows._ncols == 6 and figure.legends[0]._ncols == 2
     wide = GROUPS | {"rows": [{"label": f"{n}"} for n in range(10)]}
     wide = figures.draw(made(wide, {(n, "p"): 1.0 for n in range(10)}))
     widest = GROUPS | {"rows": [{"label": f"{n}"} for n in range(100)]}

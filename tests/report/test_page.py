@@ -384,3 +384,18 @@ def test_no_table_is_shown_with_what_to_do(tmp_path):
         show.run(argparse.Namespace(table=f"{tmp_path}/none.md"))
     problem = "no such table; run the workflow first, or see reports/ for those there are"
     assert str(refused.value) == f"{tmp_path}/none.md: {problem}"
+
+
+def test_facts_of_several_measurements_stand_once_each_and_nothing_is_a_dash():
+    rows = [
+        {"system": "a", "device": "CPU", "commit": "c1", "dirty": False, "packages": {"torch": "2", "numpy": "1"}},
+        {"system": "b", "device": "CPU", "commit": "c2", "dirty": True, "packages": {"torch": "3"}},
+        {"system": "a", "device": None, "commit": None, "dirty": False, "packages": None},
+    ]
+    found = page._facts(RUN, rows)
+    for name, text in (
+        ("Systems", "a, b"), ("Device", "CPU"), ("Commit", "c1, c2 with uncommitted changes"),
+        ("Packages", "torch 2, numpy 1; torch 3; "),
+    ):  # fmt: skip
+        assert f"<tr><th>{name}</th><td>{text}</td></tr>\n" in found
+    assert "<tr><th>Device</th><td>–</td></tr>" in page._facts(RUN, [])

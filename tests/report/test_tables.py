@@ -376,3 +376,9 @@ def test_the_arguments():
     for at in range(0, len(given), 2):
         with pytest.raises(SystemExit):
             parser.parse_args(given[:at] + given[at + 2 :])
+
+
+def test_a_table_without_a_caption_has_its_paper_alone(small):
+    bare = tables.Table({key: value for key, value in SMALL.items() if key != "caption"}, small.run, small.entries)
+    assert tables.markdown(bare).splitlines()[2] == "MPLE: a paper."
+    assert r"\caption{Speed \& such. MPLE: a paper, Table 7.}" in tables.latex(bare).splitlines()

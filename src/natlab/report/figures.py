@@ -175,8 +175,9 @@ def _surface(table: Table, surface: Sequence[dict]) -> Figure:
         values = [[levels[0] - 1 if value is None else value for value in row] for row in grid]
         drawn = axes.contourf(xs, ys, values, levels=levels, cmap="viridis", extend="min")
         axes.contour(drawn, levels=levels[::2], colors="white", linewidths=0.5, linestyles="solid", alpha=0.7)
-        # as high as the map, whatever its shape
-        figure.colorbar(drawn, cax=axes.inset_axes([1.04, 0, 0.05, 1]), format="%.1f")
+        # as high as the map, whatever its shape; so many decimals that no two marks read alike
+        decimals = 1 if levels[-1] - levels[0] >= 1 else 2
+        figure.colorbar(drawn, cax=axes.inset_axes([1.04, 0, 0.05, 1]), format=f"%.{decimals}f")
         for n, (model, marker) in enumerate(zip(rows[0]["models"], "D^*", strict=True)):
             axes.plot(model["x"], model["y"], marker, ms=12 if marker == "*" else 8, mfc="white", mec=INK, mew=1.1)
             right = model["x"] > (xs[0] + xs[-1]) / 2  # where a label would leave the map

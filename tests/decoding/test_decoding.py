@@ -83,7 +83,7 @@ def test_greedy_is_the_likeliest_continuation_at_each_step():
 def test_beam_search_in_bfloat16_follows_the_models_own_scores():
     model, source = model_of(Transformer, 5), torch.tensor([[4, 6, 5, 2]])
     model.encoder.precision = "bf16"
-    target = beam.search(model, source, beam=1, longest=(0, 6))[0].tolist()
+    target = beam.decode(model, source, beam=1, longest=(0, 6))[0].tolist()
     with torch.no_grad():
         logits = model.logits(model(source, torch.tensor([[2, *target]])))[0]
     assert target

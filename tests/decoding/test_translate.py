@@ -223,10 +223,11 @@ def test_the_targets_of_dynamic_kd_are_chosen_of_its_candidates(arguments, tmp_p
 
 def test_on_a_generated_corpus_the_ideal_losses_are_those_of_the_raw_targets(arguments, tmp_path, monkeypatch):
     from natlab.corpus import grammar
+    from natlab.corpus.exact import Distribution
     from natlab.metrics import ideal
 
     asked = {}
-    truth = [[(tuple(sentence.split()), 0.5), (("other",), 0.5)] for sentence in SENTENCES]
+    truth = [Distribution(([(tuple(sentence.split()), 0.5), (("other",), 0.5)],)) for sentence in SENTENCES]
 
     def distributions(source, split):
         asked.update(source=source, split=split)
@@ -243,7 +244,7 @@ def test_on_a_generated_corpus_the_ideal_losses_are_those_of_the_raw_targets(arg
     assert asked["split"] == "valid" and asked["source"]["kind"] == "grammar"
     assert asked["targets"] == [tuple(sentence.split()) for sentence in SENTENCES] and asked["input"] == "Glat"
     assert asked["distributions"] is truth
-    truth[2] = truth[2][1:]  # its target has a word that the dictionary lacks
+    truth[2] = Distribution(([(("other",), 1.0)],))  # its target has a word that the dictionary lacks
     translate.run(arguments({}, "other", "--grammar", "config/datasets/grammar_ende.yaml"))
     assert "ideal_loss" not in read_json(tmp_path / "other/losses.json")
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from snakemake.io import regex_from_filepattern, update_wildcard_constraints
 
 from natlab import config, schema
+from natlab.config import loading
 from natlab.corpus import dataset
 from natlab.errors import UserError
 
@@ -231,7 +232,7 @@ def test_natlab_check_and_snakemake_refuse_the_same_also_in_files_that_the_run_d
     assert old in text
     (tmp_path / file).write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(UserError, match=re.escape(complaint)) as by_check:
-        config.run(argparse.Namespace(run=config.DEFAULT_RUN))
+        loading.run(argparse.Namespace(run=config.DEFAULT_RUN))
     with pytest.raises(UserError) as by_snakemake:
         config.from_snakemake({}, [])
     assert str(by_check.value) == str(by_snakemake.value) and "\n" not in str(by_check.value)

@@ -12,6 +12,7 @@ import yaml
 
 from natlab.errors import UserError
 from natlab.files import write_json
+from natlab.papers import claims as stated_claims
 from natlab.report import bootstrap, claims, correlation, tables
 from natlab.report.claims import HOLDS, REFUTED, UNDECIDED, UNMEASURED
 from natlab.report.samples import Sample
@@ -453,8 +454,8 @@ def test_claims_in_markdown_word_by_word():
         "how far the first value is above the highest of the others, or below the lowest.",
         "- Agree: the share of 1000 resamples of the test sentences (paired bootstrap) and the seeds (Student's t); "
         "for r the confidence by Fisher's z over the rows, for a weaker r by Williams' t.",
-        "- One seed: a difference below 2.8 times the deviation over seeds that runs with several have had is "
-        "undecided, and so are all where none has.",
+        "- One seed: a difference below 2.8 times the deviation that runs with several seeds have had on its dataset is "
+        "undecided; where none has had one there, below the largest on another; where none has, all are.",
     ]  # fmt: skip
     assert claims.markdown(OF_HAND, HAND, RUN).endswith("\n")
 
@@ -502,11 +503,11 @@ def test_the_arguments():
 @pytest.mark.parametrize("role", ["x", "y", "weaker_than"])
 def test_a_claim_about_a_column_that_is_not_there_is_refused(role):
     stated = copy.deepcopy(STATED)
-    claims.check_columns("f.yaml", stated, "p/table1", TABLE)
+    stated_claims.check_columns("f.yaml", stated, "p/table1", TABLE)
     stated["claims"][0]["parts"][2]["correlation"][role] = "blue"
     with pytest.raises(UserError, match=f"f.yaml: claim a, part 3: {role}: .*'blue'.*loss, bleu, other"):
-        claims.check_columns("f.yaml", stated, "p/table1", TABLE)
-    claims.check_columns("f.yaml", stated, "p/another", TABLE)
+        stated_claims.check_columns("f.yaml", stated, "p/table1", TABLE)
+    stated_claims.check_columns("f.yaml", stated, "p/another", TABLE)
 
 
 def test_a_weaker_correlation_says_both_and_what_it_rests_on(monkeypatch):

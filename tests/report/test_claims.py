@@ -454,8 +454,8 @@ def test_claims_in_markdown_word_by_word():
         "how far the first value is above the highest of the others, or below the lowest.",
         "- Agree: the share of 1000 resamples of the test sentences (paired bootstrap) and the seeds (Student's t); "
         "for r the confidence by Fisher's z over the rows, for a weaker r by Williams' t.",
-        "- One seed: a difference below 2.8 times the deviation that runs with several seeds have had on its dataset is "
-        "undecided; where none has had one there, below the largest on another; where none has, all are.",
+        "- One seed: a difference below 2.8 times the deviation that runs with several seeds have had on its dataset"
+        " is undecided; where none has had one there, below the largest on another; where none has, all are.",
     ]  # fmt: skip
     assert claims.markdown(OF_HAND, HAND, RUN).endswith("\n")
 

@@ -92,20 +92,20 @@ def test_beam_search_in_bfloat16_follows_the_models_own_scores():
         assert logits[position, word] >= allowed.max() - 0.1  # eight bits of precision
 
 
-@pytest.mark.parametrize("width", [1, 2, 5])
-def test_beam_search_agrees_with_fairseqs_generator(width):
+@pytest.mark.parametrize("width, penalty", [(1, 0.8), (2, 0.8), (5, 0.8), (2, 3.0), (5, 3.0)])
+def test_beam_search_agrees_with_fairseqs_generator(width, penalty):
     model = model_of(Transformer, 3, vocabulary=24)
     theirs, dictionary = fairseq_twin(model)
     from fairseq.sequence_generator import SequenceGenerator
 
     source = random_sources(12, 8, len(dictionary), seed=4)
     padded = pad_right(source, 1)
-    generator = SequenceGenerator([theirs], dictionary, beam_size=width, max_len_a=1, max_len_b=10, len_penalty=0.8)
+    generator = SequenceGenerator([theirs], dictionary, beam_size=width, max_len_a=1, max_len_b=10, len_penalty=penalty)
     sample = {"net_input": {"src_tokens": padded, "src_lengths": padded.ne(1).sum(1), "prev_output_tokens": padded}}
     expected = [hypotheses[0]["tokens"].tolist() for hypotheses in generator.generate([theirs], sample)]
     # fairseq's limit is that of the longest source in the batch, ours each sentence's own
     limit = (0.0, padded.shape[1] + 10)
-    found = beam.decode(model, padded, beam=width, length_penalty=0.8, longest=limit)
+    found = beam.decode(model, padded, beam=width, length_penalty=penalty, longest=limit)
     assert [[*target.tolist(), 2] for target in found] == expected
 
 

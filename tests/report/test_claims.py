@@ -520,3 +520,14 @@ def test_a_weaker_correlation_says_both_and_what_it_rests_on(monkeypatch):
             "measured": "r −0.250; with Sample −0.750", "statistic": 0.5, "confidence": confidence,
             "rests_on": rests_on,
         }  # fmt: skip
+
+
+def test_a_correlation_names_the_seeds_of_the_column_it_is_with(monkeypatch):
+    entries = {
+        (0, "x"): tables.Entry(seeds=(1, 2, 3)),
+        (0, "y"): tables.Entry(seeds=(2,)),
+        (1, "y"): tables.Entry(seeds=(1,)),
+    }
+    monkeypatch.setattr(claims, "_at_most", lambda asked, table: {"confidence": 0.99})
+    found = claims._correlation({"x": "x", "y": "y", "at_most": 0}, tables.Table({}, RUN, entries))
+    assert found == {"verdict": HOLDS, "confidence": 0.99, "seeds": "1 2"}

@@ -94,6 +94,8 @@ def test_rows_of_ours_and_quoted_ones_do_not_count():
     all_rows = of_columns(table, "l_mple", "bleu", "measured")
     table.spec["rows"][3]["ours"] = True
     assert all_rows.n == 4 and of_columns(table, "l_mple", "bleu", "measured").n == 3
+    table.spec["rows"][3] = {"label": "x", "quoted": True}
+    assert of_columns(table, "l_mple", "bleu", "measured").n == 3
 
 
 @pytest.mark.parametrize("pairs", [[], [(1, 2), (3, 4)], [(1, 1), (1, 2), (1, 3)], [(1, 5), (2, 5), (3, 5)]])

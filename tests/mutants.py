@@ -228,10 +228,11 @@ class Trial:
         gc.freeze()  # so that a fork shares what is there
         reached, seconds = self._alone(session, self._reached, functions, session)
         items = {item.nodeid: item for item in session.items}
-        known = read(self.kept)["tried"]
         results, written, telling = {}, time.monotonic(), defaultdict(dict)
         # in the order of their hashes: what is stopped early is a fair sample
         every = sorted((mutant for file in self.files for mutant in mutants(file)), key=lambda mutant: mutant.key)
+        known = read(self.kept)["tried"]
+        known = {mutant.key: known[mutant.key] for mutant in every if mutant.key in known}
         for number, mutant in enumerate(every):
             told, result = telling[mutant.function], known.get(mutant.key)
             if result is None or not self._valid(result, items):

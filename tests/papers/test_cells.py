@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natlab.papers import spec
-from natlab.papers.cells import BRACKET, bracket, cells, sources, value
+from natlab.papers.cells import BRACKET, bracket, cells, corpora, sources, value
 from natlab.papers.cells import resolved as resolved_description
 from natlab.schema import read_yaml
 
@@ -240,3 +240,20 @@ def test_the_split_is_test_unless_said():
         ("parameters", "a", None, "valid"), ("bleu_tok", "a", "beam5", "valid"),
     ]  # fmt: skip
     assert value(asked("bleu"), [20.5]) == 20.5
+
+
+def test_the_corpora_that_a_table_names():
+    table = {
+        "cell": {"corpus": "a"},
+        "columns": [{"cell": {"corpus": "b"}}, {}],
+        "rows": [{"cell": {"corpus": "c"}, "cells": {"x": {"corpus": "d"}, "y": {}}}, {}],
+    }
+    assert sorted(corpora(table)) == ["a", "b", "c", "d"] and list(corpora({"cell": {"system": "x"}})) == []
+
+
+def test_a_ratio_of_parameters_and_derived_columns():
+    found = asked("parameter_ratio", against={"systems": ["a"]})
+    assert {tuple(reading)[0] for reading in found.readings} == {"parameters"}
+    for kind in ("minus", "divide", "sum"):
+        columns = [{"key": "gap", "label": "gap", kind: ["bleu", "zh"], "cell": {"metric": "bleu_tok"}}]
+        assert cells(TABLE | {"columns": columns}, RUN) == []

@@ -86,3 +86,39 @@ def test_refused_in_one_line(tmp_path, change, message):
     with pytest.raises(UserError, match=message) as refused:
         claims.check_columns(str(path), claims.load(path), "p/table1", TABLE)
     assert "\n" not in str(refused.value) and "claims.yaml" in str(refused.value)
+
+
+@pytest.mark.parametrize("part, role", [(1, "x"), (1, "y"), (2, "x"), (2, "y"), (2, "weaker_than")])
+def test_a_correlation_of_a_column_that_is_not_there_is_refused(part, role):
+    stated = copy.deepcopy(STATED)
+    stated["claims"][0]["parts"][part]["correlation"][role] = "blue"
+    with pytest.raises(UserError, match=f"f.yaml: claim a, part {part + 1}: {role}: .*'blue'.*loss, bleu, other"):
+        claims.check_columns("f.yaml", stated, "p/table1", TABLE)
+    claims.check_columns("f.yaml", stated, "p/another", TABLE)
+
+
+def test_a_swept_correlation_must_be_one_that_the_table_sweeps():
+    stated = copy.deepcopy(STATED)
+    stated["claims"][0]["parts"][1]["correlation"]["swept"] = True
+    claims.check_columns(
+        "f.yaml", stated, "p/table1", TABLE | {"correlations": [{"x": "loss", "y": "bleu", "sweep": {}}]}
+    )
+    for correlations in ([], [{"x": "loss", "y": "bleu"}], [{"x": "loss", "y": "other", "sweep": {}}]):
+        with pytest.raises(UserError) as refused:
+            claims.check_columns("f.yaml", stated, "p/table1", TABLE | {"correlations": correlations})
+        assert str(refused.value) == (
+            "f.yaml: claim a, part 2: p/table1 sweeps no β of loss with bleu; "
+            "drop swept, or add the sweep to its correlations"
+        )
+    with pytest.raises(UserError):
+        claims.check_columns("f.yaml", stated, "p/table1", TABLE)
+
+
+@pytest.mark.parametrize("side", ["higher", "lower"])
+def test_the_claimed_best_of_a_comparison_comes_first_with_what_all_cells_share(side):
+    part = {"comparison": {side: {"system": "x"}, "than": [{"system": "y", "corpus": "two"}]}}
+    assert claims.compared({"cell": {"corpus": "one"}}, part) == [
+        {"corpus": "one", "system": "x"}, {"corpus": "two", "system": "y"},
+    ]  # fmt: skip
+    assert claims.compared({}, part) == [{"system": "x"}, {"system": "y", "corpus": "two"}]
+    assert claims.compared({}, {"order": {}}) == []

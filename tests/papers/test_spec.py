@@ -86,3 +86,34 @@ def test_a_run_with_an_unknown_key_is_refused(tmp_path):
     path.write_text(yaml.safe_dump(run | {"sedes": [1]}))
     with pytest.raises(UserError, match="run.yaml: unknown key sedes"):
         spec.load_run(path)
+
+
+@pytest.mark.parametrize("kind", ["minus", "divide", "sum"])
+def test_derived_columns_are_of_columns_that_are_there(tmp_path, kind):
+    def change(table, of):
+        table["columns"][2] = {"key": "c", "label": "C", kind: of}
+
+    assert spec.load(written(tmp_path, lambda table: change(table, ["a", "b"])))["columns"][2][kind] == ["a", "b"]
+    with pytest.raises(UserError, match=rf"columns.c.{kind}: .*'z'.*a, b, c, d"):
+        spec.load(written(tmp_path, lambda table: change(table, ["a", "z"])))
+
+
+@pytest.mark.parametrize(
+    "draw, role",
+    [
+        ({"kind": "bars", "value": "a", "line": "b"}, "value"), ({"kind": "bars", "value": "a", "line": "b"}, "line"),
+        ({"kind": "scatter", "x": "a", "y": "b"}, "x"), ({"kind": "scatter", "x": "a", "y": "b"}, "y"),
+        ({"kind": "groups", "series": ["a", "b"]}, "series"),
+    ],
+)  # fmt: skip
+def test_figures_draw_columns_that_are_there(tmp_path, draw, role):
+    assert spec.load(written(tmp_path, lambda table: table.update(draw=draw)))["draw"] == draw
+    wrong = draw | {role: ["a", "z"] if role == "series" else "z"}
+    with pytest.raises(UserError, match=r"draw: .*'z'.*a, b, c, d"):
+        spec.load(written(tmp_path, lambda table: table.update(draw=wrong)))
+
+
+def test_what_a_file_is_and_whether_a_table_is_the_papers():
+    assert [spec.kind(of) for of in ({"claims": []}, {"draw": {}}, {})] == ["claims", "figures", "tables"]
+    ours, theirs = {"measured_only": True}, {}
+    assert spec.of_paper({"columns": [ours, theirs]}) and not spec.of_paper({"columns": [ours, ours]})

@@ -9,11 +9,11 @@
 # not stop the next. --toy tries all of it on a CPU, which may be slow, with the run that NATLAB_GPU_RUN names.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-declare -A limit=([install]=90 [kernels]=180 [speed]=150 [evidence]=270)
+declare -A limit=([install]=90 [kernels]=180 [speed]=150 [evidence]=${NATLAB_GPU_EVIDENCE:-270})
 packing=40 # of evidence's seconds
 
 device=cuda workers=8 threads=2 tests="cuda and not compiles_without" suspects="cuda and (alone or agree or given_pairs)"
-ops=() seconds=0.3 speed=() slower=1
+ops=() seconds=0.3 speed=(--settle 150 --sentences 10) slower=1
 [ "${1-}" = --toy ] && shift && device=cpu workers=0 threads=1 tests="plain and scipy" suspects="plain and scipy" \
     ops=(assign) seconds=0 speed=(--sizes table6_1 --updates 1 --skip 1 --settle 2 --sentences 1 --distil 4) \
     slower=20
@@ -26,7 +26,7 @@ if [ $device = cuda ]; then
     export NATLAB_CUDA_ARCHITECTURES
 fi
 
-run=${NATLAB_GPU_RUN:-config/runs/mple_multi30k_gpu.yaml} python=${PYTHON:-python3} work=build/gpu
+run=${NATLAB_GPU_RUN:-config/runs/mple_multi30k_gpu.yaml} python=$(command -v "${PYTHON:-python3}") work=build/gpu
 export OUT=${OUT:-$work/out} PACK=${NATLAB_GPU_PACK:-build/gpu_pack} NATLAB_JOBS_PER_GPU=${NATLAB_JOBS_PER_GPU:-8}
 export PATH=$PWD/$work/venv/bin:$PATH NATLAB_MIRROR=$PACK/mirror NATLAB_KERNELS=results/kernels OMP_NUM_THREADS=$threads
 export PYTHONUNBUFFERED=1
@@ -62,7 +62,7 @@ kernels() {
     step tests 90 python -m pytest -n $workers --dist loadfile -p no:cacheprovider --junitxml $work/tests.xml tests/kernels -k "$tests"
     step benchmarks 60 python -m benchmarks.kernels "${ops[@]}" --device $device --seconds $seconds --out $work/kernels.json
     # Each tensor has an allocation of its own, or what lies beyond one would be another's.
-    step sanitizer 60 env PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --error-exitcode 9 \
+    step sanitizer 60 env PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --kernel-name kns=natlab --error-exitcode 9 \
         python -m pytest -p no:cacheprovider tests/kernels -k "$suspects"
 }
 

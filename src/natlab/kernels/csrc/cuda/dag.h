@@ -96,6 +96,8 @@ __device__ void recurrence(Problem& problem, Shared<typename Problem::Value, R>&
       typename Problem::Sum sums[R][2];
 #pragma unroll
       for (int r = 0; r < R; ++r) {
+        // said again, as nvcc 13.0 constructs the first row of such an array only, and leaves zeros in the others
+        sums[r][0] = sums[r][1] = {};
         emissions[r][0] = problem.emission(s0 + group + GROUPS * r, w0 + lane);
         emissions[r][1] = problem.emission(s0 + group + GROUPS * r, w0 + lane + LANES);
       }

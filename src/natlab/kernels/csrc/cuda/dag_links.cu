@@ -216,6 +216,12 @@ __global__ void __launch_bounds__(THREADS)
   const int64_t last_i = first_i + TILE<T> - 1, last_j = first_j + TILE<T> - 1;
   const bool has_links = first_j < vertices && last_j > first_i && first_j - last_i <= graph.band;
   LogSum<T> total[SPAN<T>][SPAN<T>];
+#pragma unroll
+  for (int r = 0; r < SPAN<T>; ++r) {
+#pragma unroll
+    // said again, as nvcc 13.0 constructs the first row of such an array only, and leaves zeros in the others
+    for (int c = 0; c < SPAN<T>; ++c) total[r][c] = {};
+  }
   for (int64_t h = 0; has_links && h < graph.heads; ++h) {
     const int64_t at = graph.vector(b, h);
     const Tile<T> score = scores(shared, query + at, key + at, graph, first_i, first_j, vertices);

@@ -7,7 +7,7 @@ import argparse
 import json
 
 from natlab.decoding import decode_corpus
-from natlab.decoding.data import Data
+from natlab.measuring.data import Data
 from natlab.models.load import load
 
 DECODINGS = {

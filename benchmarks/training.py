@@ -143,7 +143,7 @@ def train(args: argparse.Namespace) -> dict:
 
 
 def distil(args: argparse.Namespace) -> dict:
-    from natlab.decoding.data import device
+    from natlab.measuring.data import device
     from natlab.models.load import load
 
     return distillation(load(args.model, device())[0], args.data, args.sentences, args.chunk, args.batch_tokens)
@@ -152,7 +152,7 @@ def distil(args: argparse.Namespace) -> dict:
 def distillation(model, folder: str, sentences: int, chunk: int, batch_tokens: int) -> dict:
     """What `distil` prints of a Transformer of ours and the first sentences of a data folder."""
     from natlab.decoding import decode_corpus
-    from natlab.decoding.data import Data
+    from natlab.measuring.data import Data
 
     data = Data(folder)
     from fairseq import utils

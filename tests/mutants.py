@@ -56,6 +56,7 @@ ROOMS = {
     "select": (["select"], ["select"]),
     "decoding": (["decoding"], ["decoding"]),
     "metrics": (["metrics"], ["metrics"]),
+    "measuring": (["measuring"], ["measuring"]),
     "report": (["report"], ["report"]),
     "papers": (["papers"], ["papers"]),
     "config": (["config"], ["config"]),

@@ -29,8 +29,8 @@ MAY = {
     "kernels": "errors files",
     "models": "errors files",
     "proxy": "kernels models",
-    "decoding": "compat errors files models",
-    "metrics": "corpus errors files kernels",
+    "decoding": "models",
+    "metrics": "corpus kernels",
     "select": "corpus errors files kernels metrics proxy",
     "sources": "models proxy",
     "training": "compat decoding devices errors files models processes proxy sources tracking",
@@ -38,6 +38,7 @@ MAY = {
     "papers": "errors schema",
     "config": "corpus errors papers proxy schema tracking",
     "provenance": "config files",
+    "measuring": "compat corpus decoding errors files metrics models provenance proxy sources tracking training",
     "jobs": "errors files processes",
     "status": "errors files jobs processes schema",
     "costs": "config corpus errors files jobs models schema",
@@ -46,24 +47,13 @@ MAY = {
     "cli": "devices errors",
 }
 
-# Files that still import more than their room may, and of which rooms. What runs models to measure them gets a room of
-# its own, above decoding, metrics and training: the next step of the rebuild (DESIGN.md), which empties this list.
-STILL = {
-    "decoding.translate": "corpus metrics provenance sources training",
-    "metrics.ideal": "proxy",
-    "metrics.latency": "decoding models provenance tracking",
-    "metrics.losses": "decoding models proxy training",
-    "metrics.measure": "provenance tracking",
-    "metrics.surface": "decoding models training",
-}
-
 # What reads the configuration, draws tables or says where a run stands takes seconds: without torch and fairseq.
 LIGHT = "cli config corpus costs devices errors files jobs papers preflight processes provenance proxy.published "
 LIGHT += "proxy.registry models.precision models.validation report schema sources status tracking"
 # Tested and used without fairseq.
-WITHOUT_FAIRSEQ = "decoding kernels metrics models proxy select"
+WITHOUT_FAIRSEQ = "decoding kernels measuring metrics models proxy select"
 # The only files that name fairseq, beside those of training: its own place, and the reader of its data folders.
-NAME_FAIRSEQ = {"compat", "decoding.data"}
+NAME_FAIRSEQ = {"compat", "measuring.data"}
 # What rules may import.
 OF_RULES = {"config", "corpus", "errors", "jobs", "papers.claims", "sources"}
 
@@ -151,15 +141,8 @@ def test_imports_are_found_and_told_apart():
 
 def test_a_room_imports_what_it_may():
     assert {room(module) for module in MODULES} == set(MAY)
-    allowed = {module: {room(module), *MAY[room(module)].split(), *STILL.get(module, "").split()} for module in MODULES}
-    assert [found for found in OWN if room(found.imported) not in allowed[found.by]] == []
-
-
-@pytest.mark.parametrize("module", STILL)
-def test_what_imports_more_still_does(module):
-    """So that the list says what is left to mend."""
-    outside = {room(found.imported) for found in OWN if found.by == module} - {room(module)}
-    assert set(STILL[module].split()) == outside - set(MAY[room(module)].split())
+    allowed = {name: {name, *of.split()} for name, of in MAY.items()}
+    assert [found for found in OWN if room(found.imported) not in allowed[room(found.by)]] == []
 
 
 def test_rooms_import_downwards():

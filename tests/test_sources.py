@@ -176,9 +176,9 @@ def test_a_translation_rests_on_its_kinds_and_on_what_measures_its_losses():
     assert listed(sources.decoding([{"kind": "argmax"}, {"kind": "sample"}])) - argmax == {"decoding/sample.py"}
     whole = listed(sources.translation(nat("kd", "cmlm"), [{"kind": "argmax"}]))
     plain = {"proxy/targets/raw.py", "proxy/inputs/vanilla.py"}  # its loss on raw data
-    assert argmax | plain | {"proxy/targets/kd.py", "proxy/inputs/cmlm.py", "metrics/losses.py"} <= whole
-    assert "metrics/latency.py" not in whole and "training/loop.py" not in whole
-    assert "metrics/losses.py" not in listed(sources.latency([{"kind": "argmax"}]))
+    assert argmax | plain | {"proxy/targets/kd.py", "proxy/inputs/cmlm.py", "measuring/losses.py"} <= whole
+    assert "measuring/latency.py" not in whole and "training/loop.py" not in whole
+    assert "measuring/losses.py" not in listed(sources.latency([{"kind": "argmax"}]))
 
 
 def test_new_files_beside_the_members_change_nothing(tmp_path):
@@ -186,6 +186,6 @@ def test_new_files_beside_the_members_change_nothing(tmp_path):
     before = [listed(modules) for modules in asked]
     room = tmp_path / "natlab"
     shutil.copytree(ROOM, room, ignore=shutil.ignore_patterns("__pycache__", "csrc"))
-    for folder in ("models", "decoding", "proxy/targets", "proxy/inputs", "metrics", "training"):
+    for folder in ("models", "decoding", "proxy/targets", "proxy/inputs", "metrics", "measuring", "training"):
         (room / folder / "new.py").write_text("import natlab.models.nat\n")
     assert [listed(modules, room) for modules in asked] == before

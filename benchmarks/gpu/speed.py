@@ -26,9 +26,9 @@ from benchmarks.training import distillation, now, trainers, training
 from natlab import config
 from natlab.costs import Costs, Work
 from natlab.decoding import decode
-from natlab.decoding.data import Data, device, device_name
 from natlab.files import write_json, written_aside
-from natlab.metrics.latency import interleaved, summary
+from natlab.measuring.data import Data, device, device_name
+from natlab.measuring.latency import interleaved, summary
 
 SIDES = {
     "training": ("stock fp32", "natlab fp32", "natlab bf16"),
@@ -41,7 +41,7 @@ SCHEDULE = {"lr": 0.0007, "warmup": 100, "schedule": "linear"}
 START = """
 import sys, torch
 from natlab import compat; compat.apply()
-import natlab.training.loop, natlab.decoding.data as data
+import natlab.training.loop, natlab.measuring.data as data
 data.Data(sys.argv[1]); torch.zeros(1, device=data.device()).item()
 """
 

@@ -42,32 +42,32 @@ def training(spec: Mapping) -> list[str]:
 
 def decoding(decodings: Iterable[Mapping]) -> list[str]:
     """The modules that translate under ``decodings``; their kinds import the architectures that they decode."""
-    return ["natlab.decoding", "natlab.decoding.data", "natlab.models.load", *_kinds(decodings)]
+    return ["natlab.decoding", "natlab.measuring.data", "natlab.models.load", *_kinds(decodings)]
 
 
 def translation(spec: Mapping, decodings: Iterable[Mapping]) -> list[str]:
     """The modules that translate with a system under ``decodings`` and measure its losses."""
-    return ["natlab.decoding.translate", *decoding(decodings), *_members(spec), *_members({**spec, **PLAIN})]
+    return ["natlab.measuring.translate", *decoding(decodings), *_members(spec), *_members({**spec, **PLAIN})]
 
 
 def distillation() -> list[str]:
     """The modules by which a teacher distils."""
-    return ["natlab.decoding.distil", *decoding([{"kind": "beam"}])]
+    return ["natlab.measuring.distil", *decoding([{"kind": "beam"}])]
 
 
 def latency(decodings: Iterable[Mapping]) -> list[str]:
     """The modules that time ``decodings`` and the reference's beam search."""
-    return ["natlab.metrics.latency", *decoding([{"kind": "beam"}, *decodings])]
+    return ["natlab.measuring.latency", *decoding([{"kind": "beam"}, *decodings])]
 
 
 def surface() -> list[str]:
     """The modules that evaluate a plane through three NATs."""
-    return ["natlab.metrics.surface", *decoding([{"kind": "argmax"}]), *_members({"architecture": "nat", **PLAIN})]
+    return ["natlab.measuring.surface", *decoding([{"kind": "argmax"}]), *_members({"architecture": "nat", **PLAIN})]
 
 
 def measurement() -> list[str]:
     """The modules that measure translations."""
-    return ["natlab.metrics.measure"]
+    return ["natlab.measuring.measure"]
 
 
 def files(modules: Iterable[str], room: Path) -> list[Path]:

@@ -6,8 +6,8 @@ import pytest
 
 from natlab.corpus import distilled
 from natlab.corpus.binarise import binarise
-from natlab.decoding.data import Data
 from natlab.errors import UserError
+from natlab.measuring.data import Data
 
 LINES = ["a <unk> b", "</s> a"]
 

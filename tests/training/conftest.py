@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from natlab.corpus.binarise import SPECIALS, binarise, write_mmap
-from natlab.decoding.data import Data
 from natlab.files import write_json
+from natlab.measuring.data import Data
 from natlab.training import train
 
 WORDS = [f"w{i}" for i in range(12)]

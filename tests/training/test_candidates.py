@@ -8,8 +8,8 @@ from natlab import compat
 
 compat.apply()
 
-from natlab.decoding.data import Data  # noqa: E402
 from natlab.errors import UserError  # noqa: E402
+from natlab.measuring.data import Data  # noqa: E402
 from natlab.training.candidates import Candidates, WithCandidates  # noqa: E402
 from natlab.training.task import dictionaries, load_pairs  # noqa: E402
 

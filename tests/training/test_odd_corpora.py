@@ -7,9 +7,8 @@ import pytest
 import yaml
 
 from natlab.corpus import binarise, bpe, clean, dataset, distilled
-from natlab.decoding import distil, translate
 from natlab.files import read_json
-from natlab.metrics import measure
+from natlab.measuring import distil, measure, translate
 from natlab.training import train
 
 DATASET = {

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from natlab import compat
-from natlab.decoding.data import Data
 from natlab.errors import UserError
+from natlab.measuring.data import Data
 from natlab.training import objective, train
 from natlab.training.interruption import MARGIN, Interruption
 from natlab.training.resume import Checkpoints, best_of, read, validations_since_best

@@ -151,7 +151,7 @@ def test_the_fingerprint_follows_the_code_of_the_systems_own_proxies_only(spec, 
         copied.write_bytes(file.read_bytes())
     monkeypatch.setattr(train, "ROOM", tmp_path)
     before = train.fingerprint(spec(), copy_corpus)
-    new = ("proxy/targets/new.py", "models/new.py", "decoding/new.py", "metrics/new.py", "training/new.py")
+    new = ("proxy/targets/new.py", "models/new.py", "decoding/new.py", "measuring/new.py", "training/new.py")
     for other in (*new, "proxy/inputs/vanilla.py", "proxy/targets/kd.py", "decoding/sample.py", "training/lock.py"):
         with open(tmp_path / other, "a") as file:
             file.write("# edited\n")

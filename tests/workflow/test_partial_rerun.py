@@ -58,7 +58,7 @@ def test_unrelated_edits_rerun_nothing(project):
     # modules that nothing of this run rests on, a proxy that none of its systems has, and new files
     for module in ("cli", "config/run", "tracking", "corpus/unpack", "proxy/inputs/glat"):
         project.edit(f"src/natlab/{module}.py", '"""', '"""Edited. ')
-    for folder in ("", "models/", "decoding/", "proxy/targets/", "metrics/", "training/"):
+    for folder in ("", "models/", "decoding/", "proxy/targets/", "metrics/", "measuring/", "training/"):
         (project.root / f"src/natlab/{folder}new.py").write_text('"""New."""\n', encoding="utf-8")
     assert reran(project) == {}
 

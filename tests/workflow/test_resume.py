@@ -134,7 +134,7 @@ def test_only_the_shard_that_was_cut_off_is_distilled_again(project):
     once = 'case "$*" in "distil "*"--shard 2 "*) [ -e cut_off ] || { touch cut_off; kill -9 $$; } ;; esac\n'
     text = stand_in.read_text(encoding="utf-8")
     stand_in.write_text(text.replace("verb=$1\n", f"{once}verb=$1\n"), encoding="utf-8")
-    project.edit("src/natlab/decoding/distil.py", '"""', '"""Edited. ')
+    project.edit("src/natlab/measuring/distil.py", '"""', '"""Edited. ')
     result = project.snakemake("--until", "merge_distilled")
     assert result.returncode == 0, result.stdout
     shards = [

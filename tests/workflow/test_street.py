@@ -101,7 +101,7 @@ def test_distilled_shards_are_merged_in_order(street):
     folder = street.root / "results/distilled/small/test/transformer/seed1"
     shards = [line for i in (1, 2) for line in lines(folder / f"shards/train.{i}of2.txt")]
     assert len(shards) == 300
-    from natlab.decoding.data import Data
+    from natlab.measuring.data import Data
 
     data, raw = Data(folder / "bin"), Data(street.root / "results/corpora/small/bin")
     assert [data.target.string(target) for target in data.targets("train")] == shards

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from natlab.decoding import argmax, batches, sample
-from natlab.metrics.losses import confidence, losses, parameters, proxy_targets
+from natlab.measuring.losses import confidence, losses, parameters, proxy_targets
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Config, Transformer
 from natlab.training.objective import Proxies, autoregressive_loss, batch_loss

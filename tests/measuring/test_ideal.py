@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natlab.corpus.exact import Distribution, Information, Marginals
-from natlab.metrics import ideal
+from natlab.measuring import ideal
 from natlab.proxy import registry
 
 TWO_WAYS = [(("ein", "haus"), 0.5), (("das", "heim"), 0.5)]  # one word says the other

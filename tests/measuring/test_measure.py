@@ -11,7 +11,7 @@ from natlab import tracking
 from natlab.corpus import grammar
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
-from natlab.metrics import measure
+from natlab.measuring import measure
 
 DATASET = {
     "source": {"kind": "parallel", "files": {"all": {"url": "https://example.org/all.txt", "sha256": "unverified"}}},

@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> None:
 
     from natlab import provenance
     from natlab.decoding import decode
-    from natlab.decoding.beside import beside
-    from natlab.decoding.data import Data, device, device_name
     from natlab.files import write_json
+    from natlab.measuring.beside import beside
+    from natlab.measuring.data import Data, device, device_name
     from natlab.models.load import load
 
     where = device()

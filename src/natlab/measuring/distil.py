@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from natlab.decoding import decode_corpus
-    from natlab.decoding.data import Data, device
+    from natlab.measuring.data import Data, device
     from natlab.models.load import load
 
     model, _ = load(args.model, device())

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from natlab.corpus.binarise import binarise
 from natlab.decoding import decode
-from natlab.decoding.data import Data
 from natlab.errors import UserError
 from natlab.files import read_json
-from natlab.metrics import surface
+from natlab.measuring import surface
+from natlab.measuring.data import Data
+from natlab.measuring.losses import losses
+from natlab.measuring.surface import axis, plane
 from natlab.metrics.bleu import tokenised_bleu
-from natlab.metrics.losses import losses
-from natlab.metrics.surface import axis, plane
 from natlab.models.load import build, load, publish
 from natlab.training.objective import Proxies
 
@@ -145,7 +145,7 @@ def test_a_points_bleu_is_that_of_its_models_translations_of_the_first_sentences
 
 
 def test_where_no_loss_is_finite_there_is_no_likelihood(project, monkeypatch):
-    monkeypatch.setattr("natlab.metrics.losses.losses", lambda *given: {"loss": {"value": float("inf")}})
+    monkeypatch.setattr("natlab.measuring.losses.losses", lambda *given: {"loss": {"value": float("inf")}})
     assert {point["log_likelihood"] for point in row(project, 1)["points"]} == {None}
 
 

@@ -63,9 +63,9 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from natlab.decoding import decode_corpus
-    from natlab.decoding.data import Data, device
+    from natlab.measuring.data import Data, device
+    from natlab.measuring.losses import losses
     from natlab.metrics.bleu import tokenised_bleu
-    from natlab.metrics.losses import losses
     from natlab.models.load import load
     from natlab.training.objective import Proxies
 

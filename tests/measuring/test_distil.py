@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from natlab.corpus.binarise import binarise
-from natlab.decoding import beam, distil
-from natlab.decoding.data import Data
+from natlab.decoding import beam
+from natlab.measuring import distil
+from natlab.measuring.data import Data
 from natlab.models.load import build, publish
 
 SENTENCES = ["a b c", "c b", "a@@ b", "b b a@@ c", "c", "a b", "b"]

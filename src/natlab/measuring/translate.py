@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from natlab import sources
-from natlab.decoding.beside import beside
 from natlab.files import sha256, write_json, written_aside
+from natlab.measuring.beside import beside
 
 ROOM = Path(__file__).parents[1]
 
@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> None:
     from natlab import provenance
     from natlab.corpus.text import folder_aside
     from natlab.decoding import decode_corpus
-    from natlab.decoding.data import Data, device, device_name
-    from natlab.metrics import losses
+    from natlab.measuring import losses
+    from natlab.measuring.data import Data, device, device_name
     from natlab.models.load import load
     from natlab.training.objective import Proxies
 
@@ -105,11 +105,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def ideal_losses(dataset: str, data: Any, proxies: Any) -> dict:
-    """`natlab.metrics.ideal.losses` on the raw targets of valid of a generated corpus, under a system's proxy input;
+    """`natlab.measuring.ideal.losses` on the raw targets of valid of a generated corpus, under a system's proxy input;
     none of a corpus so small that its dictionary lacks words, whose targets are then not the grammar's."""
     from natlab.corpus import dataset as datasets
     from natlab.corpus import grammar
-    from natlab.metrics import ideal
+    from natlab.measuring import ideal
 
     source = datasets.load(dataset)["source"]
     targets = [tuple(data.text(target).split()) for target in data.targets("valid")]
@@ -122,7 +122,7 @@ def ideal_losses(dataset: str, data: Any, proxies: Any) -> dict:
 def proxy_data(args: argparse.Namespace, spec: dict, split: str) -> tuple[tuple, Callable | None]:
     """((sources, targets) of a split that the system's proxy targets are made from, and the candidates of dynamic KD as
     a function of the sentences' numbers)."""
-    from natlab.decoding.data import Data
+    from natlab.measuring.data import Data
 
     if not args.proxy_data:
         data = Data(args.data)

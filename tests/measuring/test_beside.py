@@ -1,6 +1,6 @@
 """Models that a command line names beside a decoding's own."""
 
-from natlab.decoding.beside import beside
+from natlab.measuring.beside import beside
 
 
 def test_models_beside_are_named_once_each():

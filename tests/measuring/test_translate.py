@@ -11,11 +11,11 @@ import torch
 import natlab.decoding
 from natlab import sources
 from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_mmap
-from natlab.decoding import decode, translate
-from natlab.decoding.data import Data
+from natlab.decoding import decode
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
-from natlab.metrics import losses
+from natlab.measuring import losses, translate
+from natlab.measuring.data import Data
 from natlab.models.load import build, load, publish
 from natlab.training.objective import Proxies
 
@@ -184,7 +184,7 @@ def test_what_is_kept_of_a_translation_follows_what_it_is_made_of(arguments, tmp
     shutil.copytree(translate.ROOM, tmp_path / "code", ignore=shutil.ignore_patterns("csrc", "__pycache__"))
     monkeypatch.setattr(translate, "ROOM", tmp_path / "code")
     seen.append(translate.fingerprint(given))
-    for other in ("decoding/beam.py", "metrics/losses.py", "models/new.py", "decoding/new.py"):
+    for other in ("decoding/beam.py", "measuring/losses.py", "models/new.py", "decoding/new.py"):
         with open(tmp_path / "code" / other, "a") as file:
             file.write("# edited\n")
     assert translate.fingerprint(given) == seen[-1]
@@ -224,7 +224,7 @@ def test_the_targets_of_dynamic_kd_are_chosen_of_its_candidates(arguments, tmp_p
 def test_on_a_generated_corpus_the_ideal_losses_are_those_of_the_raw_targets(arguments, tmp_path, monkeypatch):
     from natlab.corpus import grammar
     from natlab.corpus.exact import Distribution
-    from natlab.metrics import ideal
+    from natlab.measuring import ideal
 
     asked = {}
     truth = [Distribution(([(tuple(sentence.split()), 0.5), (("other",), 0.5)],)) for sentence in SENTENCES]
@@ -272,6 +272,6 @@ def test_the_arguments():
 def test_all_that_a_translation_imports_is_known_beforehand(arguments, imported, tmp_path):
     decodings = {"argmax": DECODINGS["argmax"], "sample": DECODINGS["sample"]}
     beside = ["--beside", f"vanilla={tmp_path / 'predictor.pt'}", "--predictor", "vanilla"]
-    loaded, beyond = imported("natlab.decoding.translate", arguments(decodings, "out", *beside))
+    loaded, beyond = imported("natlab.measuring.translate", arguments(decodings, "out", *beside))
     spec = torch.load(tmp_path / "model.pt", weights_only=True)["provenance"]["spec"]
     assert loaded - set(sources.files(sources.translation(spec, decodings.values()), translate.ROOM)) <= beyond

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from natlab.corpus.binarise import binarise
-from natlab.decoding import data
-from natlab.decoding.data import Data
 from natlab.errors import UserError
+from natlab.measuring import data
+from natlab.measuring.data import Data
 
 
 @pytest.fixture

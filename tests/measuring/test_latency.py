@@ -9,10 +9,10 @@ import torch
 
 from natlab.corpus.binarise import binarise
 from natlab.decoding import argmax, beam
-from natlab.decoding.data import Data
 from natlab.files import read_json
-from natlab.metrics import latency
-from natlab.metrics.latency import interleaved, summary
+from natlab.measuring import latency
+from natlab.measuring.data import Data
+from natlab.measuring.latency import interleaved, summary
 from natlab.models.load import build, publish
 
 SENTENCES = ["a b c", "c b", "a", "b b a c"]

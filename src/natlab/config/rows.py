@@ -3,43 +3,90 @@
 from collections.abc import Mapping
 from typing import Any
 
-from natlab.proxy import registry
+from natlab import families
 
 AUTOREGRESSIVE = "transformer"
+# The parts of the non-autoregressive architecture, by the key of the row that names them: family and default.
+PARTS = {"lengths": ("length", "difference"), "fill": ("fill", "copy")}
+OBJECTIVE = "xe"
+
+
+def member(value: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A member's name and options, from either way of writing it."""
+    return {"name": value} if isinstance(value, str) else dict(value)
+
+
+def architecture(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Its architecture: name and, of a non-autoregressive one, each part's name and options, and whether it has a head
+    that predicts what the input masks."""
+    given = member(row["architecture"])
+    if given["name"] == AUTOREGRESSIVE:
+        return given
+    parts = {key: member(given.get(key, default)) for key, (_, default) in PARTS.items()}
+    # which system predicts the tokens makes no difference to the training
+    return {**given, **parts, "masking": "predictor" in row}
 
 
 def is_autoregressive(row: Mapping[str, Any]) -> bool:
-    return row["architecture"] == AUTOREGRESSIVE
-
-
-def proxy(value: str | Mapping[str, Any]) -> dict[str, Any]:
-    """A proxy's name and options, from either way of writing it."""
-    return {"name": value} if isinstance(value, str) else dict(value)
+    return member(row["architecture"])["name"] == AUTOREGRESSIVE
 
 
 def target(row: Mapping[str, Any]) -> str:
     """The name of its proxy target."""
-    return proxy(row["target"])["name"]
+    return member(row["target"])["name"]
+
+
+def objective(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Its objective's name and options."""
+    return member(row.get("objective", OBJECTIVE))
+
+
+def terms(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The terms added to its objective: those its architecture brings, with the row's options, then the row's others."""
+    made = architecture(row)
+    brought = ["length"] * families.trait("length", made["lengths"]["name"], "predicted") + ["masking"] * made["masking"]
+    own = {term["name"]: term for term in map(member, row.get("terms", ()))}
+    return list({**{name: {"name": name} for name in brought}, **own}.values())
+
+
+def members(row: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """(key of the row, family, name and options) of all parts that a system is composed of."""
+    found = [("target", "target", member(row["target"]))]
+    if is_autoregressive(row):
+        return found
+    made = architecture(row)
+    found += [(f"architecture.{key}", family, made[key]) for key, (family, _) in PARTS.items()]
+    if "input" in row:
+        found.append(("input", "input", member(row["input"])))
+    found.append(("objective", "objective", objective(row)))
+    return found + [("terms", "term", term) for term in terms(row)]
+
+
+def offers(row: Mapping[str, Any]) -> set[str]:
+    """What its architecture and its parts offer to the others."""
+    made = {"autoregressive"} if is_autoregressive(row) else {"parallel"}
+    if not is_autoregressive(row) and architecture(row)["masking"]:
+        made.add("masking head")
+    return made.union(*(families.trait(family, part["name"], "offers", ()) for _, family, part in members(row)))
 
 
 def chooses(row: Mapping[str, Any]) -> bool:
     """Whether it chooses its target among candidates."""
-    return registry.trait(target(row), "references") == "candidates"
+    return families.trait("target", target(row), "references") == "candidates"
 
 
 def runs_kernels(row: Mapping[str, Any]) -> bool:
-    """Whether choosing its targets runs `natlab.kernels`."""
-    return not is_autoregressive(row) and registry.trait(target(row), "kernels")
+    """Whether choosing its targets, or its objective, runs `natlab.kernels`."""
+    if is_autoregressive(row):
+        return False
+    of = (("target", target(row)), ("objective", objective(row)["name"]))
+    return any(families.trait(family, name, "kernels") for family, name in of)
 
 
 def parallel(row: Mapping[str, Any]) -> dict[str, Any]:
     """What only a non-autoregressive system has."""
-    own = {"input": proxy(row["input"]), "canvas": row.get("canvas", "copy")}
-    if "start" in row:
-        own["start"] = row["start"]
-    if "predictor" in row:  # which one predicts the tokens makes no difference to the training
-        own["predictor"] = True
-    return own
+    own = {"input": member(row["input"]), "objective": objective(row), "terms": terms(row)}
+    return own | {key: row[key] for key in ("start",) if key in row}
 
 
 def training(row: Mapping[str, Any], scale: Mapping[str, Any], dataset: str | None = None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from natlab import tracking
+from natlab import families, tracking
 from natlab.config import rows
 from natlab.config.files import DATASETS, read_dataset, stems
 from natlab.corpus import dataset as dataset_files
@@ -58,7 +58,7 @@ class Run:
         del training["size"]
         if training["dropout"] is None:
             training["dropout"] = size["dropout"]
-        target = rows.proxy(row["target"]) | {key: row[key] for key in ("teacher",) if key in row}
+        target = rows.member(row["target"]) | {key: row[key] for key in ("teacher",) if key in row}
         if self.chooses(system):
             target["candidates"] = [*self.candidates, "raw"]
         return {
@@ -66,7 +66,7 @@ class Run:
             "scale": self.settings["scale"],
             "system": system,
             "seed": seed,
-            "architecture": row["architecture"],
+            "architecture": rows.architecture(row),
             "target": target,
             **({} if self.is_autoregressive(system) else rows.parallel(row)),
             "size": {
@@ -178,17 +178,23 @@ class Run:
     def decoding(self, dataset: str, name: str, system: str) -> dict[str, Any]:
         """A system's decoding with all its options, the dataset's and the system's among them."""
         row = self.decodings[name]
-        if row["kind"] == "beam":
-            return {**row, "length_penalty": self.length_penalty(dataset)}
-        factor = self.dataset(dataset).get("length_factor", 1.0)
-        if row["kind"] == "sample":
-            return {"length_factor": factor, "seed": 1, "predictor": self.predictor(system), **row}
-        return {"candidates": 1, "length_factor": factor, "deduplicate": False, **row}
+        kind, of_dataset = row["kind"], {
+            "length_penalty": self.length_penalty(dataset),
+            "length_factor": self.dataset(dataset).get("length_factor", 1.0),
+        }
+        given = {key: of_dataset[key] for key in families.trait("decoding", kind, "of_dataset", ())}
+        given |= {key: self.systems[system].get(key) for key in families.trait("decoding", kind, "of_system", ())}
+        return {**families.defaults("decoding", kind), **given, **row}
 
     def beside(self, dataset: str, system: str) -> list[str]:
-        """The systems whose models measuring this one takes besides: its predictor, and rerankers."""
-        rerankers = {decoding.get("reranker") for decoding in self.decodings_of(dataset, system).values()}
-        return sorted({self.predictor(system), *rerankers} - {None})
+        """The systems whose models measuring this one takes besides: its predictor, and what its decodings name."""
+        decodings = self.decodings_of(dataset, system).values()
+        named = {
+            decoding.get(key)
+            for decoding in decodings
+            for key in families.trait("decoding", decoding["kind"], "models", ())
+        }
+        return sorted({self.predictor(system), *named} - {None})
 
     def measures_distortion(self, dataset: str, system: str) -> bool:
         """Whether a system's proxy targets of test are compared with further references (L_target of MPLE)."""

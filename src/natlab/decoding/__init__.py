@@ -1,11 +1,11 @@
 """From a model and source sentences to tokens."""
 
-import importlib
 from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
+from natlab import families
 from natlab.models.transformer import Seq2Seq
 
 
@@ -31,13 +31,12 @@ def pad_right(sentences: list[Tensor], pad: int) -> Tensor:
 def decode(
     model: Seq2Seq, source: Tensor, decoding: Mapping, beside: Mapping[str, Seq2Seq] | None = None
 ) -> list[Tensor]:
-    """The best target, without eos, of each source sentence [B, S] under a decoding of ``config/systems.yaml``:
-    ``{kind: beam, beam, length_penalty}``, ``{kind: argmax, candidates, length_factor, deduplicate, reranker}`` or
-    ``{kind: sample, length_factor, seed, predictor}``. ``beside``: by name, the models that it takes besides."""
-    of_kind = importlib.import_module(f"natlab.decoding.{decoding['kind']}")  # imported only where it is asked for
+    """The best target, without eos, of each source sentence [B, S] under a decoding: its ``kind``, a member of the family
+    `decoding`, and its options. ``beside``: by system, the models that it takes besides."""
     options = {key: value for key, value in decoding.items() if key != "kind"}
-    options |= {key: beside[options[key]] for key in ("reranker", "predictor") if key in options}
-    return of_kind.decode(model, source, **options)
+    named = families.trait("decoding", decoding["kind"], "models", ())
+    models = {key: beside[options[key]] for key in named if options.get(key) is not None}
+    return families.load("decoding", decoding["kind"], **options)(model, source, **models)
 
 
 @torch.inference_mode()

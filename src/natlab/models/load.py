@@ -1,6 +1,5 @@
 """Models as files: published whole, with all that is needed to build them again, loaded weights-only."""
 
-import dataclasses
 import importlib
 from pathlib import Path
 
@@ -15,12 +14,12 @@ CLASSES = {"nat": "NonAutoregressiveTransformer", "transformer": "Transformer"}
 
 
 def build(description: dict) -> Seq2Seq:
-    """A model with fresh parameters from its ``architecture``, the fields of `Config` and, if a NAT, its options."""
-    options = dict(description)
-    architecture = options.pop("architecture")
-    config = {field.name: options.pop(field.name) for field in dataclasses.fields(Config) if field.name in options}
-    architectures = importlib.import_module(f"natlab.models.{architecture}")
-    return getattr(architectures, CLASSES[architecture])(Config(**config), **options)
+    """A model with fresh parameters from its ``architecture`` (name and options) and the fields of `Config`."""
+    config = dict(description)
+    options = dict(config.pop("architecture"))
+    name = options.pop("name")
+    architecture = importlib.import_module(f"natlab.models.{name}")
+    return getattr(architecture, CLASSES[name])(Config(**config), **options)
 
 
 def publish(path: str | Path, model: Seq2Seq, provenance: dict) -> None:

@@ -89,7 +89,7 @@ class Encoder(nn.Module):
 class Seq2Seq(nn.Module):
     """What both architectures share: embeddings, encoder, decoder layers, an output layer tied to the embeddings."""
 
-    architecture: str
+    name: str  # of the architecture
 
     def __init__(self, config: Config):
         super().__init__()
@@ -117,6 +117,14 @@ class Seq2Seq(nn.Module):
         """Loss (a sum, in nats) and negative log-likelihoods [N] of target [N] under decoder states [N, d]."""
         return linear_cross_entropy(hidden, self.embedding.weight, target, smoothing)
 
+    def sentence_loss(
+        self, hidden: Tensor, target: Tensor, predicted: Tensor, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        """Loss (a sum, in nats) and negative log-likelihood of each sentence [B] of target [B, T] under decoder states
+        [B, T, d], where ``predicted`` [B, T]."""
+        loss, nll = self.token_loss(hidden[predicted], target[predicted], smoothing)
+        return loss, nll.new_zeros(len(target)).index_add_(0, predicted.nonzero()[:, 0], nll)
+
     def likeliest(self, hidden: Tensor, among: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The likeliest token [N] of decoder states [N, d], and log sum exp of its logits [N], in nats; ``among`` the
         tokens [R], or all of the vocabulary."""
@@ -127,13 +135,13 @@ class Seq2Seq(nn.Module):
 
     def description(self) -> dict:
         """What `natlab.models.load` needs to build this model again."""
-        return {"architecture": self.architecture, **asdict(self.config)}
+        return {"architecture": {"name": self.name}, **asdict(self.config)}
 
 
 class Transformer(Seq2Seq):
     """The autoregressive Transformer (Vaswani et al. 2017)."""
 
-    architecture = "transformer"
+    name = "transformer"
 
     def forward(self, source_tokens: Tensor, previous: Tensor) -> Tensor:
         """Decoder states [B, T, d] under teacher forcing: ``previous`` [B, T] begins with eos and is right-padded."""

@@ -1,5 +1,5 @@
 """What a proxy target or proxy input is given, and what it returns. One class a file in `targets` and `inputs`; the
-file's name is the name in ``config/systems.yaml``, the class's fields are its options (see `registry`)."""
+file's name is the name in ``config/systems.yaml``, the class's fields are its options (see `natlab.families`)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -43,6 +43,12 @@ class Positions:
     lengths: Tensor
     embedding: Tensor
 
+    @classmethod
+    def of(cls, model: "NonAutoregressiveTransformer", states: Tensor, lengths: Tensor) -> "Positions":
+        """Of decoder states [P, T, d], without a gradient."""
+        tokens, normaliser = (part.view(states.shape[:2]) for part in model.likeliest(states.flatten(0, 1)))
+        return cls(states, tokens, normaliser, lengths, model.embedding.weight.detach())
+
     @property
     def inside(self) -> Tensor:
         """Bool [P, T]: the positions that are no padding."""
@@ -59,6 +65,15 @@ class Positions:
         return (logits - self.normaliser[:, None]).clamp(max=0)
 
 
+class Likelihood(Protocol):
+    """What a target costs; an objective (`natlab.losses.interface`)."""
+
+    def nll(self, positions: Positions, target: Tensor) -> Tensor:
+        """-log P(T | Z*, X) [P], in nats, of targets [P, T]; at most that, where the positions weigh fewer words than
+        the vocabulary."""
+        ...
+
+
 @dataclass
 class Prediction:
     """What the model in training predicts under the vanilla input Z* (nothing revealed). Gradients never flow through.
@@ -66,13 +81,17 @@ class Prediction:
     Z* depends on a sentence and its length only, so each pair of a sentence and a length is decoded if a proxy asks for
     it, and once; so are its positions by the output layer. In training dropout is on, as in the released code of GLAT.
 
-    model: the model in training; source, memories: the encoded batch of B sentences; progress: share of training done.
+    model: the model in training.
+    source, memories: the encoded batch of B sentences.
+    progress: share of training done.
+    objective: the system's.
     """
 
     model: "NonAutoregressiveTransformer"
     source: Source
     memories: list[Tensor]
     progress: float
+    objective: "Likelihood"
 
     def __post_init__(self):
         # laid out as the products of every pass want them
@@ -163,6 +182,9 @@ PADDING = 256  # positions of padding that are worth a decoder pass of their own
 class ProxyTarget(Protocol):
     """Chooses T, the tokens the model is trained to predict."""
 
+    # What of an architecture and an objective it needs; "plain target" is offered by those that place no token.
+    needs: ClassVar[tuple[str, ...]]
+    offers: ClassVar[tuple[str, ...]]
     # Which references it starts from: "raw" ones, "distilled" ones (a teacher's), "either", by whether the system has a
     # teacher, or "candidates", several of which are the teachers' that the configuration names
     references: ClassVar[str]
@@ -176,6 +198,9 @@ class ProxyTarget(Protocol):
 
 class ProxyInput(Protocol):
     """Chooses Z, the tokens of T the decoder sees: a sample of Q(Z | T, X) (MPLE, equation 18)."""
+
+    needs: ClassVar[tuple[str, ...]]
+    offers: ClassVar[tuple[str, ...]]  # "revealed tokens" where it may reveal any
 
     def __call__(self, target: Tensor, prediction: Prediction) -> Tensor | None:
         """Which positions of T [B, T] are revealed, bool [B, T], never padding; None for none at all."""

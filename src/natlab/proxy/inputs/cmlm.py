@@ -1,7 +1,7 @@
 """Masked language modelling (CMLM, Ghazvininejad et al. 2019; MPLE, appendix E.6)."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from natlab.proxy.interface import Prediction
 class Cmlm:
     """Reveals l = λ L of L target tokens, rounded down, all alike; λ is ``ratio``, or drawn evenly from 0 to 1 for each
     sentence. Then l is one of 0 .. L - 1, each as likely. ``least``: l is at least as many (`subsets.whole`)."""
+
+    needs: ClassVar[tuple[str, ...]] = ("parallel",)
+    offers: ClassVar[tuple[str, ...]] = ("revealed tokens",)
 
     ratio: Annotated[float, ">= 0", "<= 1"] | None = None
     least: Annotated[int, ">= 0"] = 0

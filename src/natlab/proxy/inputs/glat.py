@@ -1,7 +1,7 @@
 """Glancing (Qian et al. 2021; MPLE, appendix E.6)."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ class Glat:
     uniform, all alike; p_ref, one after another in proportion to P(t_i | X); inverse, to 1 - P(t_i | X). The prediction
     is made in training mode (with dropout), as in the released code.
     """
+
+    needs: ClassVar[tuple[str, ...]] = ("parallel",)
+    offers: ClassVar[tuple[str, ...]] = ("revealed tokens",)
 
     start: Annotated[float, ">= 0", "<= 1"] = 0.5
     end: Annotated[float, ">= 0", "<= 1"] = 0.3

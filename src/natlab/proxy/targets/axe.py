@@ -21,6 +21,8 @@ class Axe:
     is shown to the model while T is chosen.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ("parallel", "target length")
+    offers: ClassVar[tuple[str, ...]] = ()
     references: ClassVar[str] = "either"
     blank: ClassVar[bool] = True
     kernels: ClassVar[bool] = True

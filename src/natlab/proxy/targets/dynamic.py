@@ -17,8 +17,8 @@ SPARED = 1000  # words of the vocabulary that it takes to make up for weighing a
 class Dynamic:
     """T is, for each sentence anew, the candidate that minimises L_NAT(T) - β Σ_i γ_i S(Γ_i, T) (equation 21).
 
-    L_NAT is the present model's under Z*, also where the proxy input reveals tokens (appendix F), in bits, and, as
-    ``per`` says, of the whole sentence or per token. Appendix F writes -log P(T|Z*,X), the sentence's; in the tables
+    L_NAT is the objective's own -log P(T | Z*, X) by the present model, also where the proxy input reveals tokens
+    (appendix F), in bits, and, as ``per`` says, of the whole sentence or per token. Appendix F writes -log P(T|Z*,X), the sentence's; in the tables
     L_NAT is averaged per token. With γ as published, its 2.3 for the raw target against 0.7 for the smallest teacher's
     alone is β 1.6 S(T, T) = 32: bits of a token could never outweigh that, those of a sentence can. S is the sentence
     BLEU, 0 to 100. Of equally good candidates the first is taken.
@@ -27,6 +27,8 @@ class Dynamic:
     name, or a number a candidate, the raw reference's last. Without ``regulariser`` T minimises L_NAT alone (Table 9).
     """
 
+    needs: ClassVar[tuple[str, ...]] = ("parallel",)
+    offers: ClassVar[tuple[str, ...]] = ("plain target",)
     references: ClassVar[str] = "candidates"
     blank: ClassVar[bool] = False
     kernels: ClassVar[bool] = False
@@ -49,7 +51,7 @@ class Dynamic:
                 length = lengths.flatten().index_select(0, which)
                 predicted = prediction.at(length, which // asked.shape[1], among)
                 target = candidates.flatten(0, 1).index_select(0, which)[:, : predicted.tokens.shape[1]]
-                bits = predicted.log_probs(target).sum(1) / -log(2)
+                bits = prediction.objective.nll(predicted, target) / log(2)
                 made.view(-1).index_add_(0, which, bits / length if self.per == "token" else bits)
             return made
 

@@ -13,6 +13,8 @@ class Kd:
     """T is what a teacher's beam search makes of the source; the workflow puts it in the reference's place
     beforehand."""
 
+    needs: ClassVar[tuple[str, ...]] = ()
+    offers: ClassVar[tuple[str, ...]] = ("plain target",)
     references: ClassVar[str] = "distilled"
     blank: ClassVar[bool] = False
     kernels: ClassVar[bool] = False

@@ -17,6 +17,8 @@ class Oaxe:
     the original, as in MPLE (appendix G).
     """
 
+    needs: ClassVar[tuple[str, ...]] = ("parallel", "target length")
+    offers: ClassVar[tuple[str, ...]] = ()
     references: ClassVar[str] = "either"
     blank: ClassVar[bool] = False
     kernels: ClassVar[bool] = True

@@ -12,6 +12,8 @@ from natlab.proxy.interface import Prediction, References
 class Raw:
     """T is the reference of the corpus."""
 
+    needs: ClassVar[tuple[str, ...]] = ()
+    offers: ClassVar[tuple[str, ...]] = ("plain target",)
     references: ClassVar[str] = "raw"
     blank: ClassVar[bool] = False
     kernels: ClassVar[bool] = False

@@ -1,5 +1,8 @@
 """Beam search for autoregressive Transformers, incremental, over batches that shrink as sentences finish."""
 
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
 import torch
 from torch import Tensor
 
@@ -8,8 +11,23 @@ from natlab.models.transformer import Transformer
 ROWS = {"cpu": 128, "cuda": 8192}  # hypotheses whose scores over the vocabulary are held at once
 
 
+@dataclass
+class Beam:
+    """Beam search with ``beam`` hypotheses, 1 being greedy search; ``length_penalty`` as in `search`, the dataset's unless
+    said."""
+
+    needs: ClassVar[tuple[str, ...]] = ("autoregressive",)
+    of_dataset: ClassVar[tuple[str, ...]] = ("length_penalty",)
+
+    beam: Annotated[int, ">= 1"]
+    length_penalty: float = 1.0
+
+    def __call__(self, model: Transformer, source_tokens: Tensor) -> list[Tensor]:
+        return search(model, source_tokens, self.beam, self.length_penalty)
+
+
 @torch.inference_mode()
-def decode(
+def search(
     model: Transformer,
     source_tokens: Tensor,
     beam: int = 5,

@@ -8,17 +8,17 @@ it is not, the predictor's likeliest token is revealed.
 
 import zlib
 from dataclasses import dataclass
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from natlab.decoding import argmax
+from natlab.decoding.kinds import argmax
 from natlab.models.nat import NonAutoregressiveTransformer
 
 
-@dataclass
-class Drawn:
+class Drawn(NamedTuple):
     """Targets of B sources under a proxy input.
 
     tokens: T [B, T], an unmasked position's being the one revealed; lengths: [B]; revealed: bool [B, T];
@@ -45,7 +45,7 @@ def draw(
     """
     source = model.encoder(source_tokens)
     memories = source.memories(model.layers)
-    lengths = argmax.likely_lengths(model.length_logits(source), source.lengths - 1, 1, length_factor)[:, 0]
+    lengths = argmax.likely_lengths(model, source, 1, length_factor)[:, 0]
     states = model.decode(source, lengths, memories=memories)
     masked = model.masked_logits(states)
     inside = torch.arange(masked.shape[1], device=lengths.device) < lengths[:, None]
@@ -60,16 +60,26 @@ def draw(
     return Drawn(torch.where(revealed, shown, tokens), lengths, revealed, total.sum(1))
 
 
-def decode(
-    model: NonAutoregressiveTransformer,
-    source_tokens: Tensor,
-    predictor: NonAutoregressiveTransformer,
-    length_factor: float = 1.0,
-    seed: int = 1,
-) -> list[Tensor]:
-    """The target of each source sentence [B, S] by Input Sampling, without ε."""
-    made = draw(model, source_tokens, predictor, length_factor, seed)
-    return argmax.finished(model, made.tokens, made.lengths)
+@dataclass
+class Sample:
+    """Input Sampling with the draws of a ``seed``, of the likeliest length times ``length_factor``, the dataset's unless
+    said; ``predictor`` is the system's."""
+
+    needs: ClassVar[tuple[str, ...]] = ("target length", "masking head")
+    of_dataset: ClassVar[tuple[str, ...]] = ("length_factor",)
+    of_system: ClassVar[tuple[str, ...]] = ("predictor",)
+    models: ClassVar[tuple[str, ...]] = ("predictor",)
+
+    length_factor: Annotated[float, "> 0"] = 1.0
+    seed: Annotated[int, ">= 0", "<= 4294967295"] = 1
+    predictor: str | None = None
+
+    def __call__(
+        self, model: NonAutoregressiveTransformer, source_tokens: Tensor, predictor: NonAutoregressiveTransformer
+    ) -> list[Tensor]:
+        """Without ε."""
+        made = draw(model, source_tokens, predictor, self.length_factor, self.seed)
+        return argmax.finished(model, made.tokens, made.lengths)
 
 
 def _uniform(source_tokens: Tensor, source_lengths: Tensor, lengths: Tensor, seed: int) -> Tensor:

@@ -1,0 +1,81 @@
+"""Decoding of non-autoregressive Transformers: the likeliest token at each position of the predicted length."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor
+
+from natlab.decoding.rerank import mean_log_probability
+from natlab.models.cross_entropy import argmax
+from natlab.models.nat import NonAutoregressiveTransformer
+from natlab.models.transformer import Source, Transformer
+
+
+def remove_repeats(tokens: Tensor) -> Tensor:
+    """Tokens [T] without those equal to the one before (de-duplication: Lee et al. 2018; MPLE appendix D)."""
+    return torch.unique_consecutive(tokens)
+
+
+def likely_lengths(model: NonAutoregressiveTransformer, source: Source, candidates: int, factor: float) -> Tensor:
+    """The ``candidates`` likeliest lengths [B, K] of the canvas, each times ``factor`` (Ghazvininejad et al. 2020; MPLE
+    appendix D), rounded half up, at least 1; a factor of 1 leaves them as they are."""
+    return (model.lengths.likely(source, candidates) * factor + 0.5).floor().long().clamp(min=1)
+
+
+def likeliest(model: NonAutoregressiveTransformer, states: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest tokens [B, T] of decoder states [B, T, d], of those that a target may hold, and their
+    log-probabilities [B, T] among these, in nats."""
+    logits = model.logits(states)
+    never = [model.config.pad, model.config.eos] + [model.config.bos] * (not model.blank)
+    logits[:, :, never] = -torch.inf
+    return argmax(logits), torch.softmax(logits, dim=2).amax(2).log()
+
+
+def finished(
+    model: NonAutoregressiveTransformer, tokens: Tensor, lengths: Tensor, deduplicate: bool = False
+) -> list[Tensor]:
+    """Each target of tokens [B, T] and lengths [B]: without ε, if the model may predict it, then without repeats."""
+    targets = [row[:length] for row, length in zip(tokens, lengths.tolist(), strict=True)]
+    if model.blank:
+        targets = [target[target.ne(model.config.bos)] for target in targets]
+    return [remove_repeats(target) for target in targets] if deduplicate else targets
+
+
+@dataclass
+class Argmax:
+    """The likeliest token at each position, of the likeliest length, times ``length_factor``, the dataset's unless said.
+
+    ``candidates`` > 1 decodes that many lengths at once. Length-parallel decoding (LPD, Wei et al. 2019) keeps the
+    target with the highest mean log-probability of its tokens, ε counted; with a ``reranker``, an autoregressive system,
+    noisy parallel decoding (NPD, Gu et al. 2018) the one that it finds likeliest, per token, once ε and, with
+    ``deduplicate``, repeats are removed.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("target length",)
+    of_dataset: ClassVar[tuple[str, ...]] = ("length_factor",)
+    models: ClassVar[tuple[str, ...]] = ("reranker",)
+
+    candidates: Annotated[int, ">= 1"] = 1
+    length_factor: Annotated[float, "> 0"] = 1.0
+    deduplicate: bool = False
+    reranker: str | None = None
+
+    @torch.inference_mode()
+    def __call__(
+        self, model: NonAutoregressiveTransformer, source_tokens: Tensor, reranker: Transformer | None = None
+    ) -> list[Tensor]:
+        source = model.encoder(source_tokens)
+        lengths = likely_lengths(model, source, self.candidates, self.length_factor)  # [B, K]
+        flat = lengths.flatten()
+        tokens, log_probability = likeliest(model, model.decode(source.repeated(self.candidates), flat))  # [B K, T]
+        targets = finished(model, tokens, flat, self.deduplicate)
+        if self.candidates == 1:
+            return targets
+        if reranker is None:
+            inside = torch.arange(tokens.shape[1], device=flat.device) < flat[:, None]
+            score = (log_probability * inside).sum(1) / flat
+        else:
+            score = mean_log_probability(reranker, source_tokens, targets)
+        best = score.view_as(lengths).argmax(1).tolist()
+        return [targets[row * self.candidates + which] for row, which in enumerate(best)]

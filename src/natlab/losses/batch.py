@@ -1,0 +1,172 @@
+"""A batch's life: from source and references to what it costs, in nats, in training and in measurement.
+
+    encode X -> canvas, P(. | Z*, X) as asked for -> T = target(references, P) -> Z = input(T, P) -> decode
+             -> objective(T, Z) + terms
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from natlab import families
+from natlab.losses.interface import Decoded, Objective, Term, Value
+from natlab.models.transformer import Seq2Seq, Source, Transformer
+from natlab.proxy.interface import Prediction, ProxyInput, ProxyTarget, References
+
+if TYPE_CHECKING:
+    from natlab.models.nat import NonAutoregressiveTransformer
+
+NLL = "nll"  # the name of the objective's own value
+
+
+@dataclass
+class Loss:
+    """What a batch of B sentences costs.
+
+    loss: what training minimises, a sum over the batch in nats, with label smoothing (differentiable).
+    values: by name, of each sentence; `NLL` is the negative log-likelihood of each target, for an autoregressive model
+    that of eos too; `length` that of its length (0 for an autoregressive model: its eos says the length).
+    tokens: [B], target tokens, eos not counted.
+    predicted: [B], those whose prediction ``loss`` and `NLL` count; by their sum a gradient is to be divided.
+    proxied: the proxy variables of a NAT.
+    """
+
+    loss: Tensor
+    values: dict[str, Value]
+    tokens: Tensor
+    predicted: Tensor
+    proxied: "Proxied | None" = None
+
+
+@dataclass
+class Timed:
+    """A term, and from and until which share of the training's progress it counts (None: to its end)."""
+
+    term: Term
+    after: float = 0.0
+    until: float | None = None
+
+    def counts(self, progress: float) -> bool:
+        return self.after <= progress and (self.until is None or progress < self.until)
+
+
+@dataclass
+class Method:
+    """How a NAT learns: its proxy target and input, its objective, and the terms added to that."""
+
+    target: ProxyTarget
+    input: ProxyInput
+    objective: Objective
+    terms: list[Timed] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> "Method | None":
+        """What a training spec says; None for an autoregressive model."""
+        if spec["architecture"]["name"] == "transformer":
+            return None
+        target = {key: value for key, value in spec["target"].items() if key not in ("teacher", "candidates")}
+        parts = {"target": target, "input": spec["input"], "objective": spec["objective"]}
+        terms = []
+        for given in spec["terms"]:
+            options = dict(given)
+            when = {key: options.pop(key) for key in ("after", "until") if key in options}
+            terms.append(Timed(families.load("term", **options), **when))
+        return cls(**{family: families.load(family, **options) for family, options in parts.items()}, terms=terms)
+
+
+@dataclass
+class Proxied:
+    """The proxy variables of a batch, and what they were chosen by.
+
+    target: T [B, T], padded on the right to its longest; lengths: [B].
+    revealed: bool [B, T], which tokens of T are the proxy input Z, or None.
+    prediction: the model's under Z*.
+    encoded, memories: the encoded source.
+    """
+
+    target: Tensor
+    lengths: Tensor
+    revealed: Tensor | None
+    prediction: Prediction
+    encoded: Source
+    memories: list[Tensor]
+
+
+def proxied(
+    model: "NonAutoregressiveTransformer", source: Tensor, references: References, method: Method, progress: float
+) -> Proxied:
+    """Choose T and Z for source [B, S] and references [B, T], as `references_of` returns them."""
+    encoded = model.encoder(source)
+    memories = encoded.memories(model.layers)
+    prediction = Prediction(model, encoded, memories, progress, method.objective)
+    with torch.inference_mode():  # cheaper than no_grad; copies may enter the loss's graph
+        target = method.target(references, prediction)
+        lengths = target.ne(model.config.pad).sum(1)
+        target = target[:, : int(lengths.max())]
+        revealed = method.input(target, prediction)
+    target, lengths = target.clone(), lengths.clone()
+    revealed = None if revealed is None else revealed.clone()
+    return Proxied(target, lengths, revealed, prediction, encoded, memories)
+
+
+def references_of(model: "NonAutoregressiveTransformer", target: Tensor, candidates: dict[str, Tensor]) -> References:
+    """References from a target [B, T + 1] that ends in eos, and for dynamic KD what `natlab.training.candidates`
+    read."""
+    config = model.config
+    tokens = target.masked_fill(target.eq(config.eos), config.pad)[:, :-1]
+    return References(tokens[:, : int(tokens.ne(config.pad).sum(1).max())], **candidates)
+
+
+def autoregressive_loss(model: Transformer, source: Tensor, target: Tensor, smoothing: float = 0.0) -> Loss:
+    """Teacher-forced cross-entropy. source [B, S], target [B, T]: both end in eos and are padded on the right."""
+    previous = torch.cat([target.new_full((len(target), 1), model.config.eos), target[:, :-1]], dim=1)  # [B, T]
+    predicted = target.ne(model.config.pad)
+    loss, nll = model.sentence_loss(model(source, previous), target, predicted, smoothing)
+    counts = predicted.sum(1)
+    tokens = counts - 1
+    values = {NLL: Value(nll, tokens), "length": Value(torch.zeros_like(nll), tokens)}
+    return Loss(loss, values, tokens, counts)
+
+
+def non_autoregressive_loss(
+    model: "NonAutoregressiveTransformer",
+    source: Tensor,
+    references: References,
+    method: Method,
+    progress: float,
+    smoothing: float = 0.0,
+) -> Loss:
+    """The objective of T given Z, and the terms that count at this ``progress``, times the share of T's tokens that are
+    predicted."""
+    made = proxied(model, source, references, method, progress)
+    states = model.decode(made.encoded, made.lengths, made.revealed, made.target, made.memories)  # [B, T, d]
+    batch = Decoded(model, made.encoded, made.target, made.lengths, made.revealed, states, made.prediction)
+    cost = method.objective(batch, smoothing)
+    loss, values = cost.loss, {NLL: Value(cost.nll, made.lengths), **cost.values}
+    share = cost.predicted.sum() / made.lengths.sum()
+    for timed in method.terms:
+        if timed.counts(progress):
+            added = timed.term(batch)
+            loss = loss + timed.term.weight * share * added.loss
+            values |= added.values
+    return Loss(loss, values, made.lengths, cost.predicted, made)
+
+
+def batch_loss(
+    model: Seq2Seq,
+    source: Tensor,
+    target: Tensor,
+    method: Method | None,
+    progress: float,
+    smoothing: float = 0.0,
+    candidates: dict[str, Tensor] | None = None,
+) -> Loss:
+    """The loss of a batch for either architecture. ``method`` is a NAT's; ``candidates``, the fields of `References`
+    beside the tokens, are dynamic KD's."""
+    if method is None:
+        return autoregressive_loss(model, source, target, smoothing)
+    references = references_of(model, target, candidates or {})
+    return non_autoregressive_loss(model, source, references, method, progress, smoothing)

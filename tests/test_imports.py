@@ -23,22 +23,24 @@ MAY = {
     "devices": "errors",
     "files": "errors",
     "schema": "errors",
+    "families": "",
     "tracking": "errors files",
     # data, models and what they are trained on
     "corpus": "errors files schema",
     "kernels": "errors files",
-    "models": "errors files",
+    "models": "errors families files",
     "proxy": "kernels models",
-    "decoding": "models",
+    "losses": "families kernels models proxy",
+    "decoding": "families models",
     "metrics": "corpus kernels",
     "select": "corpus errors files kernels metrics proxy",
-    "sources": "models proxy",
-    "training": "compat decoding devices errors files models processes proxy sources tracking",
+    "sources": "families models",
+    "training": "compat decoding devices errors families files losses models processes sources tracking",
     # what is asked for, where it stands, and what is shown
     "papers": "errors schema",
-    "config": "corpus errors papers proxy schema tracking",
+    "config": "corpus errors families papers proxy schema tracking",
     "provenance": "config files",
-    "measuring": "compat corpus decoding errors files metrics models provenance proxy sources tracking training",
+    "measuring": "compat corpus decoding errors files losses metrics models provenance proxy sources tracking training",
     "jobs": "errors files processes",
     "status": "errors files jobs processes schema",
     "costs": "config corpus errors files jobs models schema",
@@ -49,7 +51,7 @@ MAY = {
 
 # What reads the configuration, draws tables or says where a run stands takes seconds: without torch and fairseq.
 LIGHT = "cli config corpus costs devices errors files jobs papers preflight processes provenance proxy.published "
-LIGHT += "proxy.registry models.precision models.validation report schema sources status tracking"
+LIGHT += "families models.precision models.validation report schema sources status tracking"
 # Tested and used without fairseq.
 WITHOUT_FAIRSEQ = "decoding kernels measuring metrics models proxy select"
 # The only files that name fairseq, beside those of training: its own place, and the reader of its data folders.

@@ -79,8 +79,9 @@ class Work:
         # with biases and layer norms, by layer
         parameters = size["encoder_layers"] * (encoder + 9 * d + f) + size["decoder_layers"] * (decoder + 15 * d + f)
         parameters += (vocabulary[1] if spec["joint_vocabulary"] else sum(vocabulary)) * d
-        if spec["architecture"] != "transformer":
-            parameters += LENGTH_CLASSES * (d + 1) + (d if spec["canvas"] == "mask" else 0)
+        architecture = spec["architecture"]
+        if architecture["name"] != "transformer":
+            parameters += LENGTH_CLASSES * (d + 1) + (d if architecture["fill"]["name"] == "mask" else 0)
         return cls(size["encoder_layers"] * encoder, size["decoder_layers"] * decoder, vocabulary[1] * d, parameters)
 
     @property
@@ -91,7 +92,7 @@ class Work:
     def decoded(self, tokens: float, decoding: Mapping[str, Any]) -> float:
         """FLOP to decode a sentence of some tokens: the encoder once, the rest for each hypothesis or candidate, again
         where another model scores it; Input Sampling takes two passes and one of the predictor's."""
-        hypotheses = decoding.get("beam") or decoding.get("candidates", 1) * (2 if "reranker" in decoding else 1)
+        hypotheses = decoding.get("beam") or decoding.get("candidates", 1) * (2 if decoding.get("reranker") else 1)
         if decoding.get("kind") == "sample":
             hypotheses = 3
         return 2 * tokens * (self.encoder + hypotheses * (self.decoder + self.output))

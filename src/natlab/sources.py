@@ -10,8 +10,8 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from natlab.models.validation import DECODINGS
-from natlab.proxy import registry
+from natlab import families
+from natlab.models.validation import DECODINGS, PLAIN
 
 # Where following ends: modules, and packages with all in them, that change no number, each with the reason.
 STOPS = {
@@ -27,7 +27,6 @@ STOPS = {
     "natlab.training.interruption": "when a training is asked to end, to be resumed",
     "natlab.training.lock": "which of two processes trains",
 }
-PLAIN = {"target": {"name": "raw"}, "input": {"name": "vanilla"}}  # what every NAT is measured with besides its own
 
 
 def training(spec: Mapping) -> list[str]:
@@ -36,7 +35,7 @@ def training(spec: Mapping) -> list[str]:
         "natlab.training.train",
         "natlab.training.plugin",  # which fairseq imports by its path
         *_members(spec),
-        *_kinds([DECODINGS[spec["architecture"]]]),
+        *_kinds([DECODINGS[spec["architecture"]["name"]]]),
     ]
 
 
@@ -47,7 +46,7 @@ def decoding(decodings: Iterable[Mapping]) -> list[str]:
 
 def translation(spec: Mapping, decodings: Iterable[Mapping]) -> list[str]:
     """The modules that translate with a system under ``decodings`` and measure its losses."""
-    return ["natlab.measuring.translate", *decoding(decodings), *_members(spec), *_members({**spec, **PLAIN})]
+    return ["natlab.measuring.translate", *decoding(decodings), *_members(spec), *_members(PLAIN)]
 
 
 def distillation() -> list[str]:
@@ -62,7 +61,7 @@ def latency(decodings: Iterable[Mapping]) -> list[str]:
 
 def surface() -> list[str]:
     """The modules that evaluate a plane through three NATs."""
-    return ["natlab.measuring.surface", *decoding([{"kind": "argmax"}]), *_members({"architecture": "nat", **PLAIN})]
+    return ["natlab.measuring.surface", *decoding([{"kind": "argmax"}]), *_members(PLAIN)]
 
 
 def measurement() -> list[str]:
@@ -96,15 +95,20 @@ def stopped(module: str) -> bool:
 
 
 def _members(spec: Mapping) -> list[str]:
-    """The modules that a specification names: its architecture's and, of a NAT, its proxies'."""
-    kinds = () if spec["architecture"] == "transformer" else ("target", "input")
-    proxies = [registry.module(f"{kind}s", spec[kind]["name"]) for kind in kinds]
-    return [f"natlab.models.{spec['architecture']}", *proxies]
+    """The modules that a specification names: its architecture's and, of a NAT, those of the parts it is composed of."""
+    architecture = spec["architecture"]
+    found = [f"natlab.models.{architecture['name']}"]
+    if architecture["name"] == "transformer":
+        return found
+    parts = [(family, spec[family]) for family in ("target", "input", "objective")]
+    parts += [("length", architecture["lengths"]), ("fill", architecture["fill"])]
+    parts += [("term", term) for term in spec["terms"]]
+    return found + [families.module(family, part["name"]) for family, part in parts]
 
 
 def _kinds(decodings: Iterable[Mapping]) -> list[str]:
     """The modules of the kinds of some decodings."""
-    return sorted({f"natlab.decoding.{decoding['kind']}" for decoding in decodings})
+    return sorted({families.module("decoding", decoding["kind"]) for decoding in decodings})
 
 
 def _with_packages(module: str) -> list[str]:

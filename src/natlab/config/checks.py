@@ -2,14 +2,31 @@
 
 from typing import Any
 
+from natlab import families
 from natlab.config import rows
 from natlab.config.files import DATASETS, stems
 from natlab.config.run import Run
 from natlab.errors import UserError
 from natlab.papers import cells
-from natlab.proxy import registry
 from natlab.proxy.published import GAMMA
 from natlab.schema import known
+
+ARCHITECTURES = ("nat", "transformer")
+# What a member may need, for a person; `families` that offer it are found.
+NEEDS = {
+    "autoregressive": "a decoder that reads what it has written",
+    "parallel": "a decoder that predicts all tokens at once",
+    "target length": "a canvas as long as the target",
+    "free length": "a canvas of another length than the target's",
+    "plain target": "a target that is what somebody wrote, and not yet placed by what the model predicts",
+    "masking head": "a head that predicts what the input masks",
+    "revealed tokens": "an input that reveals tokens",
+}
+OF_ARCHITECTURE = {
+    "autoregressive": "architecture transformer",
+    "parallel": "architecture nat",
+    "masking head": "the key predictor",
+}
 
 
 def check_sizes(run: Run) -> None:
@@ -59,8 +76,14 @@ def check_systems(run: Run) -> None:
     file = "config/systems.yaml"
     known(file, "reference", run.reference, _autoregressive(run))
     for name, decoding in run.decodings.items():
-        if "reranker" in decoding:
-            known(file, f"decodings.{name}.reranker", decoding["reranker"], _autoregressive(run))
+        at, kind = f"decodings.{name}", decoding["kind"]
+        known(file, at, kind, families.names("decoding"))
+        _check_options(file, at, "decoding", kind, {key: value for key, value in decoding.items() if key != "kind"})
+        # what is not the measured system's own names an autoregressive one
+        of_system = families.trait("decoding", kind, "of_system", ())
+        for key in set(families.trait("decoding", kind, "models", ())) - {*of_system}:
+            if decoding.get(key) is not None:
+                known(file, f"{at}.{key}", decoding[key], _autoregressive(run))
     for name in run.candidates:
         known(file, "candidates", name, _autoregressive(run))
     for name, row in run.systems.items():
@@ -69,53 +92,85 @@ def check_systems(run: Run) -> None:
             known(file, f"{at}.size", row["size"], run.sizes)
         if "size" in row.get("training", {}):
             raise UserError(f"{file}: {at}.training.size: a system's size stands beside its training; write {at}.size")
-        _check_proxy(file, f"{at}.target", "targets", rows.proxy(row["target"]))
-        if run.is_autoregressive(name):
-            _check_autoregressive(file, run, name)
-        elif "input" not in row:
-            raise UserError(f"{file}: {at}: key input is missing; allowed: {', '.join(registry.names('inputs'))}")
-        else:
-            _check_proxy(file, f"{at}.input", "inputs", rows.proxy(row["input"]))
+        _check_members(file, run, name)
         _check_gamma(file, run, name)
         _check_teacher(file, run, name)
         _check_start(file, run, name)
         _check_predictor(file, run, name)
 
 
-def _check_autoregressive(file: str, run: Run, name: str) -> None:
-    """It has no proxy input, and no target that is chosen by what a NAT predicts."""
+def _check_members(file: str, run: Run, name: str) -> None:
+    """The parts that a system is composed of are there, have the options they take, and suit one another."""
     at, row = f"systems.{name}", run.systems[name]
-    for key in ("input", "canvas", "start", "predictor"):
-        if key in row:
-            raise UserError(
-                f"{file}: {at}.{key}: a {row['architecture']} reads what it has written; "
-                "remove the key (allowed with architecture nat)"
-            )
-    if not registry.fixed(run.target(name)):
-        fixed = ", ".join(filter(registry.fixed, registry.names("targets")))
-        raise UserError(
-            f"{file}: {at}.target: {run.target(name)} is chosen by what a NAT predicts; allowed with a "
-            f"{row['architecture']}: {fixed}"
-        )
+    made = rows.member(row["architecture"])
+    known(file, f"{at}.architecture", made["name"], ARCHITECTURES)
+    if run.is_autoregressive(name):
+        known(file, f"{at}.architecture", next(iter(made.keys() - {"name"}), "name"), ["name"])
+        for key in ("input", "objective", "terms", "start", "predictor"):
+            if key in row:
+                raise UserError(
+                    f"{file}: {at}.{key}: a {made['name']} reads what it has written; "
+                    "remove the key (allowed with architecture nat)"
+                )
+    else:
+        for key in made.keys() - {"name"}:
+            known(file, f"{at}.architecture", key, rows.PARTS)
+        for key, (family, default) in rows.PARTS.items():  # before what follows from them is asked
+            known(file, f"{at}.architecture.{key}", rows.member(made.get(key, default))["name"], families.names(family))
+        if "input" not in row:
+            raise UserError(f"{file}: {at}: key input is missing; allowed: {', '.join(families.names('input'))}")
+    for key, family, part in rows.members(row):
+        known(file, f"{at}.{key}", part["name"], families.names(family))
+        options = {option: value for option, value in part.items() if option != "name"}
+        if family == "term":
+            _check_period(file, f"{at}.{key}: {part['name']}", options)
+        _check_options(file, f"{at}.{key}", family, part["name"], options)
+    offers = rows.offers(row)
+    for key, family, part in rows.members(row):
+        for need in families.trait(family, part["name"], "needs", ()):
+            if need not in offers:
+                raise UserError(
+                    f"{file}: {at}.{key}: {family} {part['name']} needs {NEEDS[need]}, which this system has not; "
+                    f"{_remedy(need)}"
+                )
 
 
-def _check_proxy(file: str, at: str, kind: str, given: dict[str, Any]) -> None:
-    """Hold a proxy's name and options to the dataclass that implements it."""
-    name = given["name"]
-    known(file, at, name, registry.names(kind))
-    allowed = registry.options(kind, name)
+def _remedy(need: str) -> str:
+    """What to write where something is needed."""
+    if need in OF_ARCHITECTURE:
+        return f"it comes with {OF_ARCHITECTURE[need]}"
+    offering = {
+        key: [name for name in families.names(family) if need in families.trait(family, name, "offers", ())]
+        for key, family in (("lengths", "length"), ("fill", "fill"), ("target", "target"), ("input", "input"))
+    }
+    return "allowed: " + "; ".join(f"{key} {', '.join(names)}" for key, names in offering.items() if names)
+
+
+def _check_period(file: str, at: str, options: dict[str, Any]) -> None:
+    """Take from a term's options from and until when it counts, and hold both to shares of the training."""
+    after, until = options.pop("after", 0), options.pop("until", 1)
+    for key, value in (("after", after), ("until", until)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise UserError(f"{file}: {at}.{key}: {value!r} is not a share of the training; give a number from 0 to 1")
+    if after >= until:
+        raise UserError(f"{file}: {at}.until: {until} is not after {after}; the term would never count")
+
+
+def _check_options(file: str, at: str, family: str, name: str, given: dict[str, Any]) -> None:
+    """Hold a member's options to the dataclass that implements it."""
+    allowed = families.options(family, name)
     for option, value in given.items():
-        known(file, f"{at}: {name}", option, ["name", *allowed])
-        if option in allowed and (problem := registry.problem(allowed[option], value)):
+        known(file, f"{at}: {name}", option, list(allowed) or ["(no option)"])
+        if problem := families.problem(allowed[option], value):
             raise UserError(f"{file}: {at}.{option}: {problem}")
     for option, (default, _) in allowed.items():
-        if default is registry.REQUIRED and option not in given:
+        if default is families.REQUIRED and option not in given:
             raise UserError(f"{file}: {at}: {name} needs the key {option}; add it")
 
 
 def _check_gamma(file: str, run: Run, name: str) -> None:
     """Dynamic KD's γ has a number for each candidate."""
-    gamma = rows.proxy(run.systems[name]["target"]).get("gamma")
+    gamma = rows.member(run.systems[name]["target"]).get("gamma")
     numbers = GAMMA.get(gamma) if isinstance(gamma, str) else gamma
     if numbers is not None and len(numbers) != len(run.candidates) + 1:
         raise UserError(
@@ -127,7 +182,7 @@ def _check_gamma(file: str, run: Run, name: str) -> None:
 def _check_teacher(file: str, run: Run, name: str) -> None:
     at, teacher = f"systems.{name}", run.teacher(name)
     target = run.target(name)
-    references = registry.trait(target, "references")
+    references = families.trait("target", target, "references")
     teachers = ", ".join(system for system in _autoregressive(run) if run.teacher(system) is None)
     if references == "distilled" and teacher is None:
         raise UserError(f"{file}: {at}: key teacher is missing, target {target} is distilled; allowed: {teachers}")
@@ -143,7 +198,11 @@ def _check_start(file: str, run: Run, name: str) -> None:
     if start is None:
         return
     known(file, at, start, [system for system in run.systems if not run.is_autoregressive(system) and system != name])
-    for what, of in (("size", run.size), ("canvas", lambda system: run.systems[system].get("canvas", "copy"))):
+
+    def parts(system: str) -> dict[str, Any]:  # a masking head may be new
+        return {key: part for key, part in rows.architecture(run.systems[system]).items() if key != "masking"}
+
+    for what, of in (("size", run.size), ("architecture", parts)):
         if of(name) != of(start):
             raise UserError(
                 f"{file}: {at}: {start!r} has {what} {of(start)}, {name} has {of(name)}; a model starts from one of "
@@ -154,15 +213,14 @@ def _check_start(file: str, run: Run, name: str) -> None:
 
 
 def _check_predictor(file: str, run: Run, name: str) -> None:
-    at, predictor = f"systems.{name}.predictor", run.predictor(name)
-    if predictor is None:
-        return
-    vanilla = [
-        system for system, row in run.systems.items() if rows.proxy(row.get("input", "none"))["name"] == "vanilla"
-    ]
-    if name in vanilla:
-        raise UserError(f"{file}: {at}: input vanilla reveals no token; remove the key")
-    known(file, at, predictor, vanilla)
+    predictor = run.predictor(name)
+    if predictor is not None:
+        vanilla = [
+            system
+            for system in run.systems
+            if rows.member(run.systems[system].get("input", "none"))["name"] == "vanilla"
+        ]
+        known(file, f"systems.{name}.predictor", predictor, vanilla)
 
 
 def check_cells(run: Run) -> None:
@@ -173,9 +231,7 @@ def check_cells(run: Run) -> None:
             for reading in cell.readings:
                 known(file, f"{cell.where}: system", reading.system, run.systems)
                 if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
-                    kinds = ("beam",) if run.is_autoregressive(reading.system) else ("argmax", "sample")
-                    kinds = kinds if run.predictor(reading.system) else kinds[:1]
-                    suitable = [name for name, decoding in run.decodings.items() if decoding["kind"] in kinds]
+                    suitable = [name for name in run.decodings if _decodes(run, name, reading.system)]
                     known(file, f"{cell.where}: decoding of {reading.system}", reading.decoding, suitable)
     for kind in ("tables", "figures"):
         for name, table in getattr(run, kind).items():
@@ -188,6 +244,12 @@ def check_cells(run: Run) -> None:
     for name, figure in run.figures.items():
         for system in figure["draw"].get("systems", ()):
             known(f"config/papers/{name}.yaml", "draw.systems", system, run.systems)
+
+
+def _decodes(run: Run, decoding: str, system: str) -> bool:
+    """Whether a decoding has all it needs of a system."""
+    needs = families.trait("decoding", run.decodings[decoding]["kind"], "needs")
+    return rows.offers(run.systems[system]).issuperset(needs)
 
 
 def _autoregressive(run: Run) -> list[str]:

@@ -178,10 +178,13 @@ class Run:
     def decoding(self, dataset: str, name: str, system: str) -> dict[str, Any]:
         """A system's decoding with all its options, the dataset's and the system's among them."""
         row = self.decodings[name]
-        kind, of_dataset = row["kind"], {
-            "length_penalty": self.length_penalty(dataset),
-            "length_factor": self.dataset(dataset).get("length_factor", 1.0),
-        }
+        kind, of_dataset = (
+            row["kind"],
+            {
+                "length_penalty": self.length_penalty(dataset),
+                "length_factor": self.dataset(dataset).get("length_factor", 1.0),
+            },
+        )
         given = {key: of_dataset[key] for key in families.trait("decoding", kind, "of_dataset", ())}
         given |= {key: self.systems[system].get(key) for key in families.trait("decoding", kind, "of_system", ())}
         return {**families.defaults("decoding", kind), **given, **row}

@@ -1,7 +1,7 @@
 """A batch's life: from source and references to what it costs, in nats, in training and in measurement.
 
-    encode X -> canvas, P(. | Z*, X) as asked for -> T = target(references, P) -> Z = input(T, P) -> decode
-             -> objective(T, Z) + terms
+encode X -> canvas, P(. | Z*, X) as asked for -> T = target(references, P) -> Z = input(T, P) -> decode
+         -> objective(T, Z) + terms
 """
 
 from collections.abc import Mapping

@@ -8,11 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from natlab.decoding import batches, pad_right, sample
+from natlab.decoding import batches, pad_right
+from natlab.decoding.kinds import sample
+from natlab.losses.batch import NLL, Method, Proxied, batch_loss, proxied, references_of
+from natlab.losses.interface import BITS, Value
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Seq2Seq
 from natlab.proxy.interface import Prediction
-from natlab.training.objective import Proxied, Proxies, batch_loss, proxied, references_of
 
 # the fields of `natlab.proxy.interface.References` beside its tokens, of sentences by number
 Candidates = Callable[[Sequence[int]], dict[str, Tensor]]
@@ -23,38 +25,53 @@ def losses(
     model: Seq2Seq,
     sources: Sequence[Tensor],
     targets: Sequence[Tensor],
-    proxies: Proxies | None,
+    method: Method | None,
     max_tokens: int = 6000,
     candidates: Candidates | None = None,
     predictor: NonAutoregressiveTransformer | None = None,
 ) -> dict[str, dict]:
-    """Negative log-likelihood of targets given sources, both [L] ending in eos, without label smoothing or dropout, as
-    `per_token` has it.
+    """What targets cost given sources, both [L] ending in eos, without label smoothing or dropout, as `per_token` has it.
 
-    ``loss``: of the tokens; an autoregressive model's includes the bits of eos, which say the length. ``length``: of a
+    ``loss``: the objective's, of cross entropy the negative log-likelihood of the tokens; an autoregressive model's
+    includes the bits of eos, which say the length. ``length``: of a
     NAT's length prediction. A NAT's loss is given the true length, so its ``loss`` + ``length`` compares with an
     autoregressive ``loss``: the difference on raw data is the V-entropy estimate of the conditional total correlation C
     (MPLE, appendix B), which with the length as a variable is sum_i H(y_i | X, M) + H(M | X) - H(Y | X). With a proxy
     input, tokens it reveals cost nothing and are counted (MPLE, appendix E.6), at the end of its annealing;
-    ``token_loss`` is the same sum per token that is not revealed. ``l_input``, with a ``predictor``: what predicting
-    that input costs, L_input of equation 11, with one Z drawn for each sentence. ``candidates`` are dynamic KD's.
+    ``token_loss`` is the same sum per token that is not revealed. All other values of the objective and of terms come
+    under their own names. ``l_input``, with a ``predictor``: what predicting that input costs, L_input of equation 11,
+    with one Z drawn for each sentence. ``candidates`` are dynamic KD's.
     """
-    names = ("loss", "length") if predictor is None else ("loss", "length", "l_input")
-    nats = {name: torch.zeros(len(sources), dtype=torch.double) for name in names}
-    tokens, predicted = torch.zeros(2, len(sources), dtype=torch.long)
+    found: dict[str, list[Tensor]] = {}  # sums, counts
+    units: dict[str, str] = {}
+
+    def add(name: str, batch: list[int], value: Value) -> None:
+        sums, counts = found.setdefault(
+            name, [torch.zeros(len(sources), dtype=kind) for kind in (torch.double, torch.long)]
+        )
+        sums[batch], counts[batch] = value.sums.cpu().double(), value.counts.cpu()
+        units[name] = value.unit
+
     for batch, source, target in _batches(model, sources, targets, max_tokens):
         of_batch = candidates and _on(model.device, candidates(batch))
-        part = batch_loss(model, source, target, proxies, progress=1.0, candidates=of_batch)
-        parts = {"loss": part.nll, "length": part.length_nll}
+        part = batch_loss(model, source, target, method, progress=1.0, candidates=of_batch)
+        add("loss", batch, part.values.pop(NLL))
+        for name, value in part.values.items():
+            add(name, batch, value)
         if predictor is not None:
-            parts["l_input"] = input_divergence(model, predictor, source, proxies, part.proxied)
-        tokens[batch], predicted[batch] = part.tokens.cpu(), part.predicted.cpu()
-        for name, values in parts.items():
-            nats[name][batch] = values.cpu().double()
-    found = {name: per_token(values, tokens) for name, values in nats.items()}
-    if proxies is not None:
-        found["token_loss"] = per_token(nats["loss"], predicted)
-    return {name: {**value, "sentences": len(sources)} for name, value in found.items()}
+            divergence = input_divergence(model, predictor, source, method, part.proxied)
+            add("l_input", batch, Value(divergence, part.tokens))
+        if method is not None:
+            add("token_loss", batch, Value(found["loss"][0][batch], part.predicted))
+    made = {name: (per_token if units[name] == BITS else share)(*value) for name, value in found.items()}
+    return {name: {**value, "sentences": len(sources)} for name, value in made.items()}
+
+
+def share(counted: Tensor, of: Tensor) -> dict:
+    """A share in per cent, of sentences' counts [N] of so many [N]; ``by_sentence``: each one's two, which can be
+    resampled."""
+    pairs = [[value, number] for value, number in zip(counted.tolist(), of.tolist(), strict=True)]
+    return {"value": 100 * float(counted.sum()) / max(1, int(of.sum())), "unit": "%", "by_sentence": pairs}
 
 
 def per_token(nats: Tensor, tokens: Tensor) -> dict:
@@ -69,7 +86,7 @@ def input_divergence(
     model: NonAutoregressiveTransformer,
     predictor: NonAutoregressiveTransformer,
     source: Tensor,
-    proxies: Proxies,
+    method: Method,
     made: Proxied,
 ) -> Tensor:
     """log Q(Z|T,X) - log P(Z|X) [B], in nats, of the proxy input drawn for source [B, S]: its mean over draws is the KL
@@ -79,11 +96,13 @@ def input_divergence(
     """
     masked = model.masked_logits(made.prediction.of(made.target).states)
     encoded = predictor.encoder(source)
-    theirs = Prediction(predictor, encoded, encoded.memories(predictor.layers), made.prediction.progress)
+    theirs = Prediction(
+        predictor, encoded, encoded.memories(predictor.layers), made.prediction.progress, method.objective
+    )
     theirs = theirs.of(made.target)
     shown = F.logsigmoid(-masked) + theirs.log_probs(made.target)
     of_input = torch.where(made.revealed, shown, F.logsigmoid(masked)) * theirs.inside
-    return proxies.input.log_probability(made.revealed, made.target, made.prediction) - of_input.sum(1)
+    return method.input.log_probability(made.revealed, made.target, made.prediction) - of_input.sum(1)
 
 
 @torch.inference_mode()
@@ -91,7 +110,7 @@ def proxy_targets(
     model: NonAutoregressiveTransformer,
     sources: Sequence[Tensor],
     targets: Sequence[Tensor],
-    proxies: Proxies,
+    method: Method,
     max_tokens: int = 6000,
     candidates: Candidates | None = None,
 ) -> list[Tensor]:
@@ -99,7 +118,7 @@ def proxy_targets(
     made: list[Tensor] = [None] * len(sources)
     for batch, source, target in _batches(model, sources, targets, max_tokens):
         references = references_of(model, target, _on(model.device, candidates(batch)) if candidates else {})
-        of_batch = proxied(model, source, references, proxies, progress=1.0)
+        of_batch = proxied(model, source, references, method, progress=1.0)
         for row, index in enumerate(batch):
             tokens = of_batch.target[row, : of_batch.lengths[row]].cpu()
             made[index] = tokens[tokens.ne(model.config.bos)]

@@ -63,11 +63,12 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from natlab.decoding import decode_corpus
+    from natlab.losses.batch import Method
     from natlab.measuring.data import Data, device
     from natlab.measuring.losses import losses
     from natlab.metrics.bleu import tokenised_bleu
     from natlab.models.load import load
-    from natlab.training.objective import Proxies
+    from natlab.models.validation import PLAIN
 
     models = [load(path, device())[0] for path in args.models]
     names = [name for name, _ in models[0].named_parameters()]
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
     count = min(args.sentences, len(data.sources("valid")))
     sources, targets = ([side[i] for i in range(count)] for side in (data.sources("valid"), data.targets("valid")))
     references = [joined(line) for line in lines(Path(args.references))][:count]  # of text that comes in BPE
-    vanilla = Proxies.of({"architecture": "nat", "target": {"name": "raw"}, "input": {"name": "vanilla"}})
+    vanilla = Method.of(PLAIN)
     decoding = {"kind": "argmax", "candidates": 1, "length_factor": 1.0, "deduplicate": False}
     y = axis([point[1] for point in at], args.grid)[args.row - 1]
     points = []

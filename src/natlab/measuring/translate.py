@@ -56,10 +56,11 @@ def run(args: argparse.Namespace) -> None:
     from natlab import provenance
     from natlab.corpus.text import folder_aside
     from natlab.decoding import decode_corpus
+    from natlab.losses.batch import Method
     from natlab.measuring import losses
     from natlab.measuring.data import Data, device, device_name
     from natlab.models.load import load
-    from natlab.training.objective import Proxies
+    from natlab.models.validation import PLAIN
 
     model, made = load(args.model, device())
     models = {system: load(path, device())[0] for system, path in beside(args.beside).items()}
@@ -80,13 +81,13 @@ def run(args: argparse.Namespace) -> None:
             if predictor is not None and (decoding["kind"] == "sample" or decoding.get("candidates") == 1):
                 sure[f"{name}.{split}"] = losses.confidence(model, data.sources(split), decoding, predictor)
     torch.manual_seed(spec["seed"])  # a proxy input may draw which tokens it reveals
-    raw = Proxies.of({**spec, "target": {"name": "raw"}, "input": {"name": "vanilla"}})
+    raw = Method.of({**PLAIN, "architecture": spec["architecture"]})
     on_raw = losses.losses(model, data.sources("valid"), data.targets("valid"), raw)
-    proxies = Proxies.of(spec)
+    method = Method.of(spec)
     pairs, candidates = proxy_data(args, spec, "valid")
-    values = losses.losses(model, *pairs, proxies, candidates=candidates, predictor=predictor)
+    values = losses.losses(model, *pairs, method, candidates=candidates, predictor=predictor)
     if args.grammar:
-        values |= ideal_losses(args.grammar, data, proxies)
+        values |= ideal_losses(args.grammar, data, method)
     values |= {f"{key}_raw": value for key, value in on_raw.items()} | losses.parameters(model)
     with folder_aside(args.out) as out:
         for split in args.splits:
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
                 shutil.copy(parts / f"{name}.{split}.txt", out)
         if args.proxy_targets:
             pairs, candidates = proxy_data(args, spec, args.proxy_targets)
-            targets = losses.proxy_targets(model, *pairs, proxies, candidates=candidates)
+            targets = losses.proxy_targets(model, *pairs, method, candidates=candidates)
             with open(out / "target.txt", "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(data.text(target) + "\n" for target in targets)
         write_json(out / "losses.json", values)
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
     shutil.rmtree(kept, ignore_errors=True)
 
 
-def ideal_losses(dataset: str, data: Any, proxies: Any) -> dict:
+def ideal_losses(dataset: str, data: Any, method: Any) -> dict:
     """`natlab.measuring.ideal.losses` on the raw targets of valid of a generated corpus, under a system's proxy input;
     none of a corpus so small that its dictionary lacks words, whose targets are then not the grammar's."""
     from natlab.corpus import dataset as datasets
@@ -116,7 +117,7 @@ def ideal_losses(dataset: str, data: Any, proxies: Any) -> dict:
     distributions = grammar.distributions(source, "valid")
     if not all(distribution.probability(target) for target, distribution in zip(targets, distributions, strict=True)):
         return {}
-    return ideal.losses(distributions, targets, proxies.input)
+    return ideal.losses(distributions, targets, method.input)
 
 
 def proxy_data(args: argparse.Namespace, spec: dict, split: str) -> tuple[tuple, Callable | None]:

@@ -1,3 +1,12 @@
-"""How a training translates its validation set, whose BLEU chooses its checkpoints; read without importing torch."""
+"""How every training is validated and every model measured, whatever its own way; read without importing torch."""
 
-DECODINGS = {"nat": {"kind": "argmax"}, "transformer": {"kind": "beam", "beam": 1}}  # of each architecture
+# How a training translates its validation set, whose BLEU chooses its checkpoints, by architecture.
+DECODINGS = {"nat": {"kind": "argmax"}, "transformer": {"kind": "beam", "beam": 1}}
+# What every NAT is measured with besides its own specification: cross entropy of raw targets, nothing being revealed.
+PLAIN = {
+    "architecture": {"name": "nat", "lengths": {"name": "difference"}, "fill": {"name": "copy"}},
+    "target": {"name": "raw"},
+    "input": {"name": "vanilla"},
+    "objective": {"name": "xe"},
+    "terms": [{"name": "length"}],
+}

@@ -1,4 +1,4 @@
-"""The criterion: `natlab.training.objective` in fairseq's terms."""
+"""The criterion: `natlab.losses.batch` in fairseq's terms."""
 
 from dataclasses import dataclass
 from math import log
@@ -8,8 +8,11 @@ from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 
+from natlab.losses.batch import batch_loss
+from natlab.losses.interface import BITS
 from natlab.training import lineage
-from natlab.training.objective import batch_loss
+
+SUM, COUNT = "sum of ", "count of "  # of a named value, in what is logged
 
 
 @dataclass
@@ -23,7 +26,7 @@ class NatlabCriterion(FairseqCriterion):
 
     def __init__(self, task):
         super().__init__(task)
-        self.spec, self.proxies = task.spec, task.proxies
+        self.spec, self.method = task.spec, task.method
 
     def forward(self, model, sample, reduce=True):
         training = self.spec["training"]
@@ -31,7 +34,7 @@ class NatlabCriterion(FairseqCriterion):
             model.net,
             sample["net_input"]["src_tokens"],
             sample["target"],
-            self.proxies,
+            self.method,
             progress=min(1.0, model.updates / training["updates"]),
             smoothing=training["label_smoothing"] if model.training else 0.0,
             candidates=sample.get("candidates"),
@@ -41,13 +44,13 @@ class NatlabCriterion(FairseqCriterion):
         whole = torch.where(loss.loss.isfinite(), 1.0, torch.nan).detach() * loss.loss
         logging = {
             "loss": loss.loss.detach(),
-            "nll": loss.nll.sum(),
-            "length_nll": loss.length_nll.sum(),
-            "masked_nll": loss.masked_nll,
             "ntokens": int(loss.tokens.sum()),
             "nsentences": len(sample["target"]),
             "sample_size": predicted,
         }
+        for name, value in loss.values.items():
+            key = f"{name}_loss" if value.unit == BITS else f"{name}_{value.unit}"
+            logging |= {SUM + key: value.sums.sum(), COUNT + key: int(value.counts.sum())}
         if "candidates" in sample:
             supplied = lineage.shares(loss.proxied.target, sample["candidates"]["candidates"], model.net.config.pad)
             logging |= {f"lineage_{i}": count for i, count in enumerate(supplied.flatten().tolist())}
@@ -55,17 +58,16 @@ class NatlabCriterion(FairseqCriterion):
 
     @staticmethod
     def reduce_metrics(logging_outputs):
-        total = {
-            key: sum(float(output[key]) for output in logging_outputs if key in output)
-            for key in ("loss", "nll", "length_nll", "masked_nll", "ntokens", "sample_size")
-        }
-        metrics.log_scalar("loss", total["loss"] / max(1, total["sample_size"]) / log(2), total["sample_size"], round=5)
-        metrics.log_scalar("nll_loss", total["nll"] / max(1, total["ntokens"]) / log(2), total["ntokens"], round=5)
-        length = total["length_nll"] / max(1, total["ntokens"]) / log(2)
-        metrics.log_scalar("length_loss", length, total["ntokens"], round=5)
-        if total["masked_nll"]:
-            masked = total["masked_nll"] / max(1, total["ntokens"]) / log(2)
-            metrics.log_scalar("masked_loss", masked, total["ntokens"], round=5)
+        def total(key):
+            return sum(float(output[key]) for output in logging_outputs if key in output)
+
+        size = total("sample_size")
+        metrics.log_scalar("loss", total("loss") / max(1, size) / log(2), size, round=5)
+        for key in dict.fromkeys(key for output in logging_outputs for key in output if key.startswith(SUM)):
+            name = key.removeprefix(SUM)
+            count = total(COUNT + name)
+            unit = log(2) if name.endswith("_loss") else 1
+            metrics.log_scalar(name, total(key) / max(1, count) / unit, count, round=5)
         counts = [key for key in logging_outputs[0] if key.startswith("lineage_")]
         for key in counts:
             metrics.log_scalar_sum(f"_{key}", sum(float(output[key]) for output in logging_outputs))

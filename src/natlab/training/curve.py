@@ -8,7 +8,8 @@ from typing import Any
 from natlab.files import lines, room_for, written_aside
 from natlab.tracking import Tracker
 
-KEYS = ("loss", "nll_loss", "length_loss", "masked_loss", "bleu", "lr", "wps", "train_wall", "wall")
+KEYS = ("loss", "bleu", "lr", "wps", "train_wall", "wall")
+NAMED = ("_loss", "_share")  # how a loss' or a term's own values end, whatever they are called
 
 
 class Curve:
@@ -36,9 +37,9 @@ class Curve:
             file.writelines(line + "\n" for line in kept)
 
     def report(self, subset: str, update: int, values: Mapping[str, Any]) -> None:
-        """Append a line: the known ones of ``values`` (losses in bits a token, wps in tokens/s, walls in seconds), and
+        """Append a line: the known ones of ``values`` (losses in bits a token, shares, wps in tokens/s, walls in seconds), and
         dynamic KD's lineage (`lineage.shares`), which is not tracked."""
-        known = {key: float(values[key]) for key in KEYS if key in values}
+        known = {key: float(value) for key, value in values.items() if key in KEYS or key.endswith(NAMED)}
         shares = {key: values[key] for key in ("lineage",) if key in values}
         with room_for(self.path), open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"subset": subset, "num_updates": update, **known, **shares}) + "\n")

@@ -238,7 +238,11 @@ class Training:
         if self.trainer.is_data_parallel_master:
             values = {**values, "wall": round(float(self.trainer.cumulative_training_time()), 1)}
             self.curve.report(subset, self.updates, values)
-            shown = {key: values[key] for key in ("loss", "nll_loss", "length_loss", "bleu", "wps") if key in values}
+            shown = {
+                key: value
+                for key, value in values.items()
+                if key in ("bleu", "wps") or key.endswith(("loss", "_share"))
+            }
             log.info("update %d of %d, %s: %s", self.updates, self.spec["updates"], subset, json.dumps(shown))
 
     def save(self) -> None:

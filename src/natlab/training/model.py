@@ -6,18 +6,23 @@ import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
 
+from natlab import families
 from natlab.errors import UserError
 from natlab.models import precision
 from natlab.models.load import build, load
 from natlab.models.transformer import Seq2Seq
-from natlab.proxy import registry
 
 
 def description(spec: dict, source_vocabulary: int, target_vocabulary: int) -> dict:
     """What `natlab.models.load.build` needs, from a training spec and the sizes of the vocabularies. Its precision is
     the one that this machine trains in."""
-    model = {
-        "architecture": spec["architecture"],
+    architecture = dict(spec["architecture"])
+    if architecture["name"] == "nat":
+        architecture["blank"] = any(
+            families.trait(family, spec[family]["name"], "blank") for family in ("target", "objective")
+        )
+    return {
+        "architecture": architecture,
         **spec["size"],
         "dropout": spec["training"]["dropout"],
         "precision": precision.arithmetic(spec["training"]["precision"], torch.cuda.is_available()),
@@ -25,11 +30,6 @@ def description(spec: dict, source_vocabulary: int, target_vocabulary: int) -> d
         "target_vocabulary": target_vocabulary,
         "joint_vocabulary": spec["joint_vocabulary"],
     }
-    if spec["architecture"] == "nat":
-        model["canvas"] = spec.get("canvas", "copy")
-        model["blank"] = registry.trait(spec["target"]["name"], "blank")
-        model["predictor"] = spec.get("predictor", False)
-    return model
 
 
 def start_from(model: Seq2Seq, path: str) -> None:
@@ -37,7 +37,7 @@ def start_from(model: Seq2Seq, path: str) -> None:
     where they do not fit."""
     started, _ = load(path)
     theirs = started.state_dict()
-    ours = {name: value for name, value in model.state_dict().items() if not name.startswith("masked.")}
+    ours = {name: value for name, value in model.state_dict().items() if not name.startswith("masking.")}
     unfit = [name for name, value in ours.items() if name not in theirs or theirs[name].shape != value.shape]
     if unfit:
         raise UserError(f"{path}: another kind of model than the one that starts from it ({unfit[0]}); train it again")

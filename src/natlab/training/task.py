@@ -14,9 +14,9 @@ from fairseq.tasks.translation import load_langpair_dataset
 from natlab.decoding import decode
 from natlab.errors import UserError
 from natlab.files import read_json
+from natlab.losses.batch import Method
 from natlab.models.validation import DECODINGS
 from natlab.training.candidates import Candidates, WithCandidates
-from natlab.training.objective import Proxies
 
 LONGEST = 1022  # tokens a sentence may have in training
 
@@ -71,7 +71,7 @@ class NatlabTask(FairseqTask):
     def __init__(self, cfg: NatlabTaskConfig):
         super().__init__(cfg)
         self.spec = read_json(cfg.spec)
-        self.proxies = Proxies.of(self.spec)
+        self.method = Method.of(self.spec)
         self.source, self.target = dictionaries(cfg.data)
 
     @property
@@ -102,7 +102,7 @@ class NatlabTask(FairseqTask):
     def valid_step(self, sample, model, criterion):
         """Besides the loss, count what BLEU needs: greedy or argmax translations against the validation targets."""
         loss, sample_size, logging = super().valid_step(sample, model, criterion)
-        translations = decode(model.net, sample["net_input"]["src_tokens"], DECODINGS[model.net.architecture])
+        translations = decode(model.net, sample["net_input"]["src_tokens"], DECODINGS[model.net.name])
         bleu = sacrebleu.corpus_bleu(
             [joined(self.target, tokens) for tokens in translations],
             [[joined(self.target, tokens) for tokens in sample["target"]]],

@@ -2,10 +2,10 @@
 import torch, a configuration must not).
 
 A family is a folder, a member one dataclass alone in a file of it. Its name in a configuration is the file's name, its
-options are the dataclass' fields, and what they may be is those fields' types: bool, int, float, str, None, ``list[...]``,
-``Literal[...]`` or ``Annotated[<number>, "> 0", "<= 1"]``, and unions of them. What a configuration does not choose is a
-class variable, a trait: among them ``needs``, what a member needs, and ``offers``, what it offers to others. So a new member
-is one file and one row in ``config/systems.yaml``.
+options are the dataclass' fields, and what they may be is those fields' types: bool, int, float, str, None,
+``list[...]``, ``Literal[...]`` or ``Annotated[<number>, "> 0", "<= 1"]``, and unions of them. What a configuration does
+not choose is a class variable, a trait: among them ``needs``, what a member needs, and ``offers``, what it offers to
+others. So a new member is one file and one row in ``config/systems.yaml``.
 """
 
 import ast

@@ -95,7 +95,8 @@ def stopped(module: str) -> bool:
 
 
 def _members(spec: Mapping) -> list[str]:
-    """The modules that a specification names: its architecture's and, of a NAT, those of the parts it is composed of."""
+    """The modules that a specification names: its architecture's and, of a NAT, those of the parts it is composed
+    of."""
     architecture = spec["architecture"]
     found = [f"natlab.models.{architecture['name']}"]
     if architecture["name"] == "transformer":

@@ -42,7 +42,8 @@ def objective(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def terms(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The terms added to its objective: those its architecture brings, with the row's options, then the row's others."""
+    """The terms added to its objective: those its architecture brings, with the row's options, then the row's
+    others."""
     made = architecture(row)
     brought = ["length"] * families.trait("length", made["lengths"]["name"], "predicted") + ["masking"] * made[
         "masking"

@@ -31,8 +31,8 @@ def pad_right(sentences: list[Tensor], pad: int) -> Tensor:
 def decode(
     model: Seq2Seq, source: Tensor, decoding: Mapping, beside: Mapping[str, Seq2Seq] | None = None
 ) -> list[Tensor]:
-    """The best target, without eos, of each source sentence [B, S] under a decoding: its ``kind``, a member of the family
-    `decoding`, and its options. ``beside``: by system, the models that it takes besides."""
+    """The best target, without eos, of each source sentence [B, S] under a decoding: its ``kind``, a member of the
+    family `decoding`, and its options. ``beside``: by system, the models that it takes besides."""
     options = {key: value for key, value in decoding.items() if key != "kind"}
     named = families.trait("decoding", decoding["kind"], "models", ())
     models = {key: beside[options[key]] for key in named if options.get(key) is not None}

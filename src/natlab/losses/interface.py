@@ -1,5 +1,5 @@
-"""What an objective or a term is given, and what it returns. One class a file in `objectives` and `terms`; the file's name
-is the name in ``config/systems.yaml``, the class's fields are its options (see `natlab.families`)."""
+"""What an objective or a term is given, and what it returns. One class a file in `objectives` and `terms`; the file's
+name is the name in ``config/systems.yaml``, the class's fields are its options (see `natlab.families`)."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -72,8 +72,8 @@ class Cost:
 
 
 class Objective(Likelihood, Protocol):
-    """What T costs given Z, and given Z* (`Likelihood.nll`). Token t of T may be shown at position t: the alignment of these objectives is the identity,
-    so an input asks for no first pass but by itself (AXE, section 3.3)."""
+    """What T costs given Z, and given Z* (`Likelihood.nll`). Token t of T may be shown at position t: the alignment of
+    these objectives is the identity, so an input asks for no first pass but by itself (AXE, section 3.3)."""
 
     needs: ClassVar[tuple[str, ...]]
     blank: ClassVar[bool]  # whether predictions may be ε, for which stands the symbol bos
@@ -91,8 +91,8 @@ class Added:
 
 
 class Term(Protocol):
-    """What is added to an objective, times its ``weight`` and the share of T's tokens that are predicted, so that batches
-    of any composition weigh each token alike."""
+    """What is added to an objective, times its ``weight`` and the share of T's tokens that are predicted, so that
+    batches of any composition weigh each token alike."""
 
     needs: ClassVar[tuple[str, ...]]
     weight: float

@@ -30,7 +30,8 @@ def losses(
     candidates: Candidates | None = None,
     predictor: NonAutoregressiveTransformer | None = None,
 ) -> dict[str, dict]:
-    """What targets cost given sources, both [L] ending in eos, without label smoothing or dropout, as `per_token` has it.
+    """What targets cost given sources, both [L] ending in eos, without label smoothing or dropout, as `per_token` has
+    it.
 
     ``loss``: the objective's, of cross entropy the negative log-likelihood of the tokens; an autoregressive model's
     includes the bits of eos, which say the length. ``length``: of a

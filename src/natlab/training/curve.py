@@ -37,8 +37,8 @@ class Curve:
             file.writelines(line + "\n" for line in kept)
 
     def report(self, subset: str, update: int, values: Mapping[str, Any]) -> None:
-        """Append a line: the known ones of ``values`` (losses in bits a token, shares, wps in tokens/s, walls in seconds), and
-        dynamic KD's lineage (`lineage.shares`), which is not tracked."""
+        """Append a line: the known ones of ``values`` (losses in bits a token, shares, wps in tokens/s, walls in
+        seconds), and dynamic KD's lineage (`lineage.shares`), which is not tracked."""
         known = {key: float(value) for key, value in values.items() if key in KEYS or key.endswith(NAMED)}
         shares = {key: values[key] for key in ("lineage",) if key in values}
         with room_for(self.path), open(self.path, "a", encoding="utf-8") as file:

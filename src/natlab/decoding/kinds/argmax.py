@@ -44,11 +44,12 @@ def finished(
 
 @dataclass
 class Argmax:
-    """The likeliest token at each position, of the likeliest length, times ``length_factor``, the dataset's unless said.
+    """The likeliest token at each position, of the likeliest length, times ``length_factor``, the dataset's unless
+    said.
 
     ``candidates`` > 1 decodes that many lengths at once. Length-parallel decoding (LPD, Wei et al. 2019) keeps the
-    target with the highest mean log-probability of its tokens, ε counted; with a ``reranker``, an autoregressive system,
-    noisy parallel decoding (NPD, Gu et al. 2018) the one that it finds likeliest, per token, once ε and, with
+    target with the highest mean log-probability of its tokens, ε counted; with a ``reranker``, an autoregressive
+    system, noisy parallel decoding (NPD, Gu et al. 2018) the one that it finds likeliest, per token, once ε and, with
     ``deduplicate``, repeats are removed.
     """
 

@@ -13,8 +13,8 @@ ROWS = {"cpu": 128, "cuda": 8192}  # hypotheses whose scores over the vocabulary
 
 @dataclass
 class Beam:
-    """Beam search with ``beam`` hypotheses, 1 being greedy search; ``length_penalty`` as in `search`, the dataset's unless
-    said."""
+    """Beam search with ``beam`` hypotheses, 1 being greedy search; ``length_penalty`` as in `search`, the dataset's
+    unless said."""
 
     needs: ClassVar[tuple[str, ...]] = ("autoregressive",)
     of_dataset: ClassVar[tuple[str, ...]] = ("length_penalty",)

@@ -62,8 +62,8 @@ def draw(
 
 @dataclass
 class Sample:
-    """Input Sampling with the draws of a ``seed``, of the likeliest length times ``length_factor``, the dataset's unless
-    said; ``predictor`` is the system's."""
+    """Input Sampling with the draws of a ``seed``, of the likeliest length times ``length_factor``, the dataset's
+    unless said; ``predictor`` is the system's."""
 
     needs: ClassVar[tuple[str, ...]] = ("target length", "masking head")
     of_dataset: ClassVar[tuple[str, ...]] = ("length_factor",)

@@ -15,12 +15,12 @@ from natlab.proxy.interface import Positions
 
 @dataclass
 class Axe:
-    """The cost of the cheapest monotonic alignment of the target with the predictions (equation 2, Table 1): -log P_j(Y_i)
-    of an aligned pair, -log P_j(ε) of a skipped prediction, -δ log P_j(Y_i) of a skipped target.
+    """The cost of the cheapest monotonic alignment of the target with the predictions (equation 2, Table 1): -log
+    P_j(Y_i) of an aligned pair, -log P_j(ε) of a skipped prediction, -δ log P_j(Y_i) of a skipped target.
 
     delta: δ, which the paper tunes on the validation set; of its Table 6, 5 is the best for En-De, 4 for De-En.
-    predict: "all" predicts the whole target whatever the input shows; with "masks" a token that it shows has P_i(Y_i) = 1
-    at its own position i, P_i(ε) as it is (section 3.3), and sums are divided by the masked tokens.
+    predict: "all" predicts the whole target whatever the input shows; with "masks" a token that it shows has P_i(Y_i) =
+    1 at its own position i, P_i(ε) as it is (section 3.3), and sums are divided by the masked tokens.
 
     The paper does not say how its label smoothing enters: here the alignment is found on the unsmoothed probabilities,
     aligned and skipped predictions are then smoothed as usual, skipped targets are not.

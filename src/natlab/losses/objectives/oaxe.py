@@ -15,8 +15,8 @@ from natlab.proxy.interface import Positions
 class Oaxe:
     """Cross entropy of the likeliest permutation of the target (appendix A.1, Algorithm 1).
 
-    predict: "all" tokens whatever the input shows (appendix A.4); with "masks" tokens that it shows stay where they are and
-    cost nothing, the others are permuted among themselves.
+    predict: "all" tokens whatever the input shows (appendix A.4); with "masks" tokens that it shows stay where they are
+    and cost nothing, the others are permuted among themselves.
     truncate: the loss of predictions less probable than this π is dropped (their number still divides); None keeps all.
 
     The permutation is found on unsmoothed probabilities.

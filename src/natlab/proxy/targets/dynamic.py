@@ -18,10 +18,10 @@ class Dynamic:
     """T is, for each sentence anew, the candidate that minimises L_NAT(T) - β Σ_i γ_i S(Γ_i, T) (equation 21).
 
     L_NAT is the objective's own -log P(T | Z*, X) by the present model, also where the proxy input reveals tokens
-    (appendix F), in bits, and, as ``per`` says, of the whole sentence or per token. Appendix F writes -log P(T|Z*,X), the sentence's; in the tables
-    L_NAT is averaged per token. With γ as published, its 2.3 for the raw target against 0.7 for the smallest teacher's
-    alone is β 1.6 S(T, T) = 32: bits of a token could never outweigh that, those of a sentence can. S is the sentence
-    BLEU, 0 to 100. Of equally good candidates the first is taken.
+    (appendix F), in bits, and, as ``per`` says, of the whole sentence or per token. Appendix F writes -log P(T|Z*,X),
+    the sentence's; in the tables L_NAT is averaged per token. With γ as published, its 2.3 for the raw target against
+    0.7 for the smallest teacher's alone is β 1.6 S(T, T) = 32: bits of a token could never outweigh that, those of a
+    sentence can. S is the sentence BLEU, 0 to 100. Of equally good candidates the first is taken.
 
     beta: a number or one of the paper's by name. gamma: "tuned", by `natlab candidates`, one of the paper's by
     name, or a number a candidate, the raw reference's last. Without ``regulariser`` T minimises L_NAT alone (Table 9).

@@ -10,7 +10,7 @@ LOGITS_LIKELIEST = 1 << 20  # logits at once on a CPU without a gradient, which 
 
 def _log_normaliser(best: Tensor, probability: Tensor) -> Tensor:
     """log sum exp [R] of logits z from the best one [R] and its softmax [R]: p_max = exp(z_max - lse)."""
-    return best.float() - probability.log()
+    return best.to(probability.dtype) - probability.log()
 
 
 def argmax(logits: Tensor) -> Tensor:
@@ -24,7 +24,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         tokens, vocabulary = len(hidden), len(weight)
         projection = weight.to(hidden.dtype)
         spread = smoothing / (vocabulary - 1)
-        nll = hidden.new_empty(tokens, dtype=torch.float32)
+        accumulator = torch.promote_types(hidden.dtype, torch.float32)
+        nll = hidden.new_empty(tokens, dtype=accumulator)
         loss = torch.empty_like(nll)
         needs_grad = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         grad_hidden = torch.empty_like(hidden) if needs_grad else None
@@ -34,12 +35,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
             rows = slice(start, start + step)
             h, t = hidden[rows], target[rows, None]
             logits = h @ projection.t()
-            probabilities = torch.softmax(logits, dim=1, dtype=torch.float32)
+            probabilities = torch.softmax(logits, dim=1, dtype=accumulator)
             normaliser = _log_normaliser(logits.amax(1), probabilities.amax(1))
-            nll[rows] = normaliser - logits.gather(1, t)[:, 0].float()
+            nll[rows] = normaliser - logits.gather(1, t)[:, 0].to(accumulator)
             loss[rows] = nll[rows]
             if smoothing:
-                from_all = vocabulary * normaliser - logits.sum(1, dtype=torch.float32)
+                from_all = vocabulary * normaliser - logits.sum(1, dtype=accumulator)
                 loss[rows] = (1 - smoothing - spread) * nll[rows] + spread * from_all
             if needs_grad:
                 if smoothing:
@@ -63,10 +64,10 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Label-smoothed cross-entropy of ``softmax(hidden @ weight.T)``, in nats.
 
-    hidden: [N, d], float32 or bfloat16; weight: [V, d], float32; target: [N], int64. The target's share is
-    1 - smoothing, the rest is spread evenly over the other V - 1 words (as fairseq's label_smoothed_cross_entropy).
-    Returns the loss summed over the N tokens (differentiable once) and the unsmoothed negative log-likelihoods [N],
-    float32.
+    hidden: [N, d], float32 or bfloat16; weight: [V, d], float32; or float64 both; target: [N], int64. The target's
+    share is 1 - smoothing, the rest is spread evenly over the other V - 1 words (as fairseq's
+    label_smoothed_cross_entropy). Returns the loss summed over the N tokens (differentiable once) and the unsmoothed
+    negative log-likelihoods [N], float32 (float64 of float64).
     """
     return _LinearCrossEntropy.apply(hidden, weight, target, smoothing)
 
@@ -75,17 +76,18 @@ def linear_cross_entropy(
 def likeliest(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """The likeliest word of ``softmax(hidden @ weight.T)`` [N], and its normaliser log sum exp [N], in nats, float32.
 
-    hidden: [N, d], float32 or bfloat16; weight: [V, d], float32.
+    hidden: [N, d], float32 or bfloat16; weight: [V, d], float32; or float64 all.
     """
     words = torch.empty(len(hidden), dtype=torch.int64, device=hidden.device)
-    normaliser = torch.empty(len(hidden), device=hidden.device)
+    accumulator = torch.promote_types(hidden.dtype, torch.float32)
+    normaliser = torch.empty(len(hidden), dtype=accumulator, device=hidden.device)
     projection = weight.to(hidden.dtype).t()
     step = ROWS["cuda"] if hidden.is_cuda else max(1, LOGITS_LIKELIEST // len(weight))
     for start in range(0, len(hidden), step):
         rows = slice(start, start + step)
         logits = hidden[rows] @ projection
         words[rows] = argmax(logits)
-        probabilities = torch.softmax(logits, dim=1, dtype=torch.float32)
+        probabilities = torch.softmax(logits, dim=1, dtype=accumulator)
         best = (part.gather(1, words[rows, None])[:, 0] for part in (logits, probabilities))
         normaliser[rows] = _log_normaliser(*best)
     return words, normaliser

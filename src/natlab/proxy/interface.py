@@ -56,12 +56,12 @@ class Positions:
 
     def log_probs(self, target: Tensor) -> Tensor:
         """Log-probability [P, T], in nats, of token t of ``target`` [P, T] at position t; 0 where it is padding."""
-        logits = (self.states.float() * F.embedding(target, self.embedding)).sum(2)
+        logits = (self.states.to(self.embedding.dtype) * F.embedding(target, self.embedding)).sum(2)
         return (logits - self.normaliser).clamp(max=0) * self.inside
 
     def log_probs_everywhere(self, tokens: Tensor) -> Tensor:
         """Log-probabilities [P, R, T], in nats, of each of ``tokens`` [P, R] at each position."""
-        logits = self.embedding[tokens] @ self.states.float().transpose(1, 2)
+        logits = self.embedding[tokens] @ self.states.to(self.embedding.dtype).transpose(1, 2)
         return (logits - self.normaliser[:, None]).clamp(max=0)
 
 

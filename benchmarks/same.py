@@ -42,10 +42,11 @@ def texts(before: Path, after: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def tables(before: Path, after: Path) -> Iterator[tuple[str, int, int]]:
-    """(table, values that are equal, values there are), of the reports beside the results."""
+    """(table, values that are equal, values there are), of the reports of the runs that both have made."""
     for path in sorted((before.parent / "reports").glob("*/tables/*.csv")):
         other = after.parent / path.relative_to(before.parent)
-        if other.exists():
+        made = all((of / "settings" / f"{path.parts[-3]}.json").exists() for of in (before, after))
+        if made and other.exists():
             ours, theirs = (values(file) for file in (path, other))
             yield f"{path.parts[-3]} {path.stem}", len(ours & theirs), len(ours | theirs)
 

@@ -20,5 +20,7 @@ class Masking:
         # made here, after the decoding, so that the random numbers of its dropout are those of a model without the head
         under_mask = batch.prediction.of(batch.target)
         logits, hidden = batch.model.masked_logits(under_mask.states), batch.hidden.float()  # [B, T]
-        nll = F.binary_cross_entropy_with_logits(logits, hidden, reduction="none").where(under_mask.inside, 0).sum(1)
-        return Added(nll.sum(), {"masked": Value(nll.detach(), batch.lengths)})
+        inside = under_mask.inside
+        nll = F.binary_cross_entropy_with_logits(logits[inside], hidden[inside], reduction="none")  # [N]
+        of_sentences = nll.new_zeros(len(hidden)).index_add(0, inside.nonzero()[:, 0], nll.detach())
+        return Added(nll.sum(), {"masked": Value(of_sentences, batch.lengths)})

@@ -53,7 +53,8 @@ class Each(Dynamic):
         lengths = candidates.ne(prediction.model.config.pad).sum(2)
         bits = []
         for which, length in enumerate(lengths.unbind(1)):
-            alone = Prediction(prediction.model, prediction.source, prediction.memories, 0.0).at(length)
+            alone = Prediction(prediction.model, prediction.source, prediction.memories, 0.0, prediction.objective)
+            alone = alone.at(length)
             log_probs = alone.log_probs(candidates[:, which, : alone.tokens.shape[1]])
             bits.append(-log_probs.sum(1) / log(2) / length)
         chosen = (torch.stack(bits, 1) + self.distortion(references)).argmin(1)
@@ -119,11 +120,11 @@ def main() -> None:
             write_json(Path(folder) / "spec.json", run.spec(args.dataset, system, run.settings["seeds"][0]))
             spec = run.spec(args.dataset, system, run.settings["seeds"][0])
             trained[name] = trainer(fairseq_arguments(spec, args.data, Path(folder), start=args.start), natlab=True)
-            proxies = trained[name].criterion.proxies
+            method = trained[name].criterion.method
             if name in ("distinct", "each"):
-                proxies.target = {"distinct": Distinct, "each": Each}[name](**vars(proxies.target))
-            proxies.target = clock.timed("target", proxies.target)
-            proxies.input = clock.timed("input", proxies.input)
+                method.target = {"distinct": Distinct, "each": Each}[name](**vars(method.target))
+            method.target = clock.timed("target", method.target)
+            method.input = clock.timed("input", method.input)
             trained[name].train_step = clock.timed("rest", trained[name].train_step)
             trained[name].begin_epoch(1)
         decode = trained["glat_dynamic"].model.net.__class__.decode

@@ -86,7 +86,7 @@ def validation_bits(trained) -> float:
         with torch.no_grad():
             trained.model.eval()
             _, _, logged = trained.criterion(trained.model, sample)
-        nll += float(logged.get("nll", logged.get("nll_loss")))
+        nll += float(logged.get("sum of nll_loss", logged.get("nll_loss")))
         tokens += sample["ntokens"]
     return nll / tokens / log(2)
 

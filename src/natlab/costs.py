@@ -136,7 +136,9 @@ class Costs:
         work = Work.of(spec, corpus.vocabulary)
         device, units = self.device(job), job.gpus or job.threads
         tokens = training["updates"] * training["batch_tokens"] * training["update_freq"] * self.table["fill"]
-        factor = self.table["inputs"].get(spec.get("input", {}).get("name"), 1.0)
+        factor = 1.0
+        for family in ("input", "objective"):
+            factor *= self.table[f"{family}s"].get(spec.get(family, {}).get("name"), 1.0)
         precision = arithmetic(training["precision"], gpu=job.gpus > 0)
         seconds = tokens * 3 * work.forward * factor / (device["train_gflops"][precision] * 1e9 * units)
         validations = training["updates"] // training["validate_every"]

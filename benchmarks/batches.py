@@ -28,7 +28,7 @@ def main() -> None:
     sources = Data(args.data).sources(args.split)
     for path in args.models:
         model, _ = load(path)
-        for name, decoding in DECODINGS[model.architecture].items():
+        for name, decoding in DECODINGS[model.name].items():
             one, *others = (
                 [target.tolist() for target in decode_corpus(model, sources, decoding, 10**9, size)]
                 for size in (1, 7, 128)

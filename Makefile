@@ -4,7 +4,7 @@
 # make mutants [ROOM=proxy] [SAMPLE=200]    which small changes of the code the tests notice; not in CI (docs/testing.md)
 # Each makes .venv from requirements.lock first. PYTHON=... names the Python to make it with, CORES=... how many to use.
 
-ROOM ?= proxy objective models select decoding metrics measuring report papers
+ROOM ?= families proxy losses criterion models select decoding metrics measuring report papers
 PYTHON ?= python3.11 python3.12 python3
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 

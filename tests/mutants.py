@@ -48,10 +48,12 @@ KEPT = ROOT / "results" / "mutants"
 # room: (its code, its tests)
 ROOMS = {
     "proxy": (["proxy"], ["proxy"]),
-    "objective": (
-        ["training/objective.py", "training/criterion.py", "training/candidates.py"],
-        ["training/test_objective.py", "training/test_criterion.py", "training/test_candidates.py"],
+    "losses": (["losses"], ["losses"]),
+    "criterion": (
+        ["training/criterion.py", "training/candidates.py"],
+        ["training/test_criterion.py", "training/test_candidates.py"],
     ),
+    "families": (["families.py"], ["test_families.py"]),
     "models": (["models"], ["models"]),
     "select": (["select"], ["select"]),
     "decoding": (["decoding"], ["decoding"]),

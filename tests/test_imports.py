@@ -53,7 +53,7 @@ MAY = {
 LIGHT = "cli config corpus costs devices errors files jobs papers preflight processes provenance proxy.published "
 LIGHT += "families models.precision models.validation report schema sources status tracking"
 # Tested and used without fairseq.
-WITHOUT_FAIRSEQ = "decoding kernels measuring metrics models proxy select"
+WITHOUT_FAIRSEQ = "decoding kernels losses measuring metrics models proxy select"
 # The only files that name fairseq, beside those of training: its own place, and the reader of its data folders.
 NAME_FAIRSEQ = {"compat", "measuring.data"}
 # What rules may import.

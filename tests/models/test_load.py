@@ -1,19 +1,21 @@
 """Models as files."""
 
+import copy
+
 import pytest
 import torch
+from tests import plain
 
 from natlab.errors import UserError
 from natlab.models.load import build, load, publish
-from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Config, Transformer
 
 CONFIG = Config(16, 32, 1, 1, 2, 0.0, 12, 12, True)
 
 
-@pytest.mark.parametrize("options", [{}, {"canvas": "mask", "blank": True, "predictor": True}])
+@pytest.mark.parametrize("options", [{}, {"lengths": "absolute", "fill": "mask", "blank": True, "masking": True}])
 def test_a_published_model_comes_back_with_all_that_it_is(tmp_path, options):
-    model = NonAutoregressiveTransformer(CONFIG, **options)
+    model = plain.nat(CONFIG, **options)
     publish(tmp_path / "model.pt", model, {"fingerprint": "f"})
     found, provenance = load(tmp_path / "model.pt")
     assert provenance == {"fingerprint": "f"} and found.description() == model.description()
@@ -22,26 +24,27 @@ def test_a_published_model_comes_back_with_all_that_it_is(tmp_path, options):
 
 
 def test_a_description_from_before_an_option_was_there_means_a_model_without_it():
-    description = NonAutoregressiveTransformer(CONFIG).description()
-    older = {key: value for key, value in description.items() if key not in ("blank", "predictor")}
-    assert build(older).description() == description
+    description = plain.nat(CONFIG).description()
+    architecture = {key: value for key, value in description["architecture"].items() if key not in ("blank", "masking")}
+    assert build({**description, "architecture": architecture}).description() == description
 
 
 def test_a_head_beside_changes_no_other_initial_parameter():
     made = []
-    for predictor in (False, True):
+    for masking in (False, True):
         torch.manual_seed(0)
-        made.append(NonAutoregressiveTransformer(CONFIG, predictor=predictor).state_dict())
-    assert set(made[1]) - set(made[0]) == {"masked.weight", "masked.bias"}
+        made.append(plain.nat(CONFIG, masking=masking).state_dict())
+    assert set(made[1]) - set(made[0]) == {"masking.weight", "masking.bias"}
     assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
 
 
-@pytest.mark.parametrize("cls", [Transformer, NonAutoregressiveTransformer])
-def test_a_description_makes_a_model_of_its_kind(cls):
-    description = cls(CONFIG).description()
-    before = dict(description)
+@pytest.mark.parametrize("make", [Transformer, plain.nat])
+def test_a_description_makes_a_model_of_its_kind(make):
+    model = make(CONFIG)
+    description = model.description()
+    before = copy.deepcopy(description)
     made = build(description)
-    assert type(made) is cls and made.config == CONFIG and made.description() == description == before
+    assert type(made) is type(model) and made.config == CONFIG and made.description() == description == before
 
 
 def test_a_loaded_model_decodes_without_dropout_in_the_precision_asked_for(tmp_path):

@@ -3,13 +3,12 @@ from dataclasses import replace
 import pytest
 import torch
 from benchmarks.stock import fairseq_twin
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from tests import plain
 
+from natlab import families
 from natlab.errors import UserError
 from natlab.models.layers import Dropout, sinusoidal_positions
 from natlab.models.load import build, load, publish
-from natlab.models.nat import NonAutoregressiveTransformer, uniform_copy
 from natlab.models.transformer import Config, Transformer
 
 SMALL = Config(16, 32, 2, 2, 4, 0.1, 13, 13, True)
@@ -40,36 +39,32 @@ def test_the_transformer_computes_what_fairseqs_computes():
     torch.testing.assert_close(found[counted], expected[counted], rtol=1e-4, atol=1e-4)
 
 
-def test_every_parameter_is_trained():
-    for architecture in ("transformer", "nat"):
-        model = build(
-            {"architecture": architecture, **vars(SMALL), **({"canvas": "copy"} if architecture == "nat" else {})}
-        )
-        source = sentences(4, 6)
-        if architecture == "nat":
-            encoded = model.encoder(source)
-            lengths = torch.tensor([3, 5, 1, 2])
-            out = model.decode(encoded, lengths).sum() + model.length_logits(encoded).logsumexp(1).sum()
-            out = out + model.logits(model.decode(encoded, lengths)).logsumexp(2).sum()
-        else:
-            out = model.logits(model(source, source)).logsumexp(2).sum()
-        out.backward()
-        assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+LENGTHS = [{"name": "absolute"}, {"name": "difference"}, {"name": "source", "factor": 2}]
+NATS = [plain.architecture(fill=fill, lengths=lengths) for fill in families.names("fill") for lengths in LENGTHS]
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 30), st.integers(1, 30))
-def test_uniform_copy_is_monotone_and_reaches_both_ends(source, target):
-    at = uniform_copy(torch.tensor([source]), torch.tensor([target]), target + 2)[0, :target].tolist()
-    assert at[0] == 0 and (target == 1 or at[-1] == source - 1)
-    assert at == sorted(at)
-    if source == target:
-        assert at == list(range(source))
+@pytest.mark.parametrize("architecture", [{"name": "transformer"}, *NATS])
+def test_every_parameter_is_trained(architecture):
+    model, source = build({"architecture": architecture, **vars(SMALL)}), sentences(4, 6)
+    if architecture["name"] == "nat":
+        encoded, lengths = model.encoder(source), torch.tensor([3, 5, 1, 2])
+        out = model.logits(model.decode(encoded, lengths)).logsumexp(2).sum()
+        scores = model.lengths(encoded)
+        out = out if scores is None else out + scores.logsumexp(1).sum()
+    else:
+        out = model.logits(model(source, source)).logsumexp(2).sum()
+    out.backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
-def test_nat_states_do_not_depend_on_padding_or_on_the_rest_of_the_batch():
+def test_all_ways_to_say_a_length_are_built():
+    assert [lengths["name"] for lengths in LENGTHS] == families.names("length")
+
+
+@pytest.mark.parametrize("fill", families.names("fill"))
+def test_nat_states_do_not_depend_on_padding_or_on_the_rest_of_the_batch(fill):
     torch.manual_seed(0)
-    model = NonAutoregressiveTransformer(SMALL).eval()
+    model = plain.nat(SMALL, fill=fill).eval()
     source = sentences(6, 9)
     lengths = torch.tensor([4, 9, 1, 12, 7, 3])
     with torch.no_grad():
@@ -82,7 +77,7 @@ def test_nat_states_do_not_depend_on_padding_or_on_the_rest_of_the_batch():
 
 def test_revealed_tokens_change_the_states_and_hidden_ones_do_not():
     torch.manual_seed(0)
-    model = NonAutoregressiveTransformer(SMALL, "mask").eval()
+    model = plain.nat(SMALL, fill="mask").eval()
     source, lengths = model.encoder(sentences(1, 5)), torch.tensor([4])
     target, other = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[5, 9, 7, 8]])
     hidden = torch.tensor([[True, False, True, True]])
@@ -95,10 +90,10 @@ def test_revealed_tokens_change_the_states_and_hidden_ones_do_not():
 
 
 def test_a_published_model_comes_back_whole_and_a_damaged_one_is_refused(tmp_path):
-    model = NonAutoregressiveTransformer(SMALL)
+    model = plain.nat(SMALL)
     publish(tmp_path / "model.pt", model, {"fingerprint": "abc"})
     again, provenance = load(tmp_path / "model.pt")
-    assert provenance == {"fingerprint": "abc"} and again.config == SMALL and again.canvas == "copy"
+    assert provenance == {"fingerprint": "abc"} and again.config == SMALL and again.description() == model.description()
     for name, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
     whole = (tmp_path / "model.pt").read_bytes()
@@ -139,7 +134,7 @@ def test_memories_are_each_layers_keys_and_values_of_the_encoded_source():
         assert torch.equal(memory, layer.cross.memory(source.encoded)) and memory.shape == (2, 3, 4, 5, 4)
 
 
-@pytest.mark.parametrize("cls", [Transformer, NonAutoregressiveTransformer])
+@pytest.mark.parametrize("cls", [Transformer, plain.nat])
 def test_in_bfloat16_the_states_are_bfloat16_and_near_those_in_float32(cls):
     torch.manual_seed(0)
     exact, tokens, lengths = cls(replace(SMALL, dropout=0.0)).eval(), sentences(3, 5), torch.tensor([4, 2, 1])
@@ -180,6 +175,18 @@ def test_the_output_layer_is_the_embeddings():
     torch.testing.assert_close(loss, (0.8 * nll + 0.2 / 12 * (-logp.sum(1) - nll)).sum())
 
 
+def test_the_loss_of_sentences_is_that_of_the_tokens_predicted_in_each():
+    """Of two sentences of three positions, two and one are predicted."""
+    model, hidden, target = encoder_and_decoder(), torch.randn(2, 3, 16), torch.tensor([[4, 5, 6], [7, 8, 9]])
+    predicted = torch.tensor([[True, False, True], [False, True, False]])
+    loss, nll = model.sentence_loss(hidden, target, predicted, 0.2)
+    logp = model.logits(hidden).log_softmax(2)
+    expected = -torch.stack([logp[0, 0, 4] + logp[0, 2, 6], logp[1, 1, 8]])
+    torch.testing.assert_close(nll, expected)
+    of_all = -(logp.sum(2) * predicted).sum()
+    torch.testing.assert_close(loss, 0.8 * expected.sum() + 0.2 / 12 * (of_all - expected.sum()))
+
+
 @pytest.mark.parametrize("part, places", [("encoder", 5), ("decoder", 7)])
 def test_dropout_is_of_the_embeddings_and_of_each_sublayer(part, places, monkeypatch):
     model, tokens, seen = Transformer(replace(SMALL, dropout=0.25)), sentences(2, 5), []
@@ -200,7 +207,7 @@ def test_what_is_dropped_of_the_encoders_input_is_embeddings_and_positions():
 
 def test_a_description_says_all_that_makes_a_model():
     assert Transformer(SMALL).description() == {
-        "architecture": "transformer", "d_model": 16, "d_hidden": 32, "encoder_layers": 2, "decoder_layers": 2,
+        "architecture": {"name": "transformer"}, "d_model": 16, "d_hidden": 32, "encoder_layers": 2, "decoder_layers": 2,
         "heads": 4, "dropout": 0.1, "source_vocabulary": 13, "target_vocabulary": 13, "joint_vocabulary": True,
         "precision": "fp32", "bos": 0, "pad": 1, "eos": 2,
     }  # fmt: skip

@@ -24,12 +24,29 @@ def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
     [
         ({"grammar_xx": {}}, "datasets: unknown name 'grammar_xx'"),
         ({"grammar_ende": {"teacher": {"size": "tiny"}}}, "datasets.grammar_ende.teacher.size: .*; write teacher.size"),
+        (
+            {"grammar_ende": {"contrast": {"lr": 1}}},
+            "datasets.grammar_ende: unknown name 'contrast'; allowed: teacher, student, finetune$",
+        ),
     ],
 )
 def test_what_a_scale_cannot_say_of_a_dataset_is_refused(project, differs, message):
     edit(project, "config/scales/demo.yaml", lambda s: s.update(datasets=differs))
     with pytest.raises(UserError, match=message):
         load(project)
+
+
+def test_a_stage_that_the_scale_has_not_got_is_refused_where_it_is_trained_in(project):
+    """Systems are of all scales, so one that the run does not train may name a stage of another scale."""
+    edit(project, "config/systems.yaml", row("vanilla_kd_50k", stage="contrast"))
+    allowed = "teacher, student, finetune"
+    with pytest.raises(
+        UserError,
+        match=f"systems.vanilla_kd_50k.stage, at scale demo: unknown name 'contrast'; allowed: {allowed}$",
+    ):
+        load(project)
+    edit(project, "config/config.yaml", lambda r: r.update(systems=["transformer", "vanilla_kd"]))
+    assert load(project).models
 
 
 def test_input_sampling_is_of_systems_with_a_predictor(project):
@@ -88,6 +105,9 @@ def test_a_reranker_is_autoregressive(project, reranker):
         ("config/scales/demo.yaml", lambda s: s["student"].update(lr="high"), ["student.lr", "number"]),
         ("config/scales/demo.yaml", lambda s: s["teacher"].update(size="giant"), ["teacher.size", "giant", "tiny"]),
         ("config/scales/demo.yaml", lambda s: s["teacher"].update(precision="int8"), ["int8", "fp32"]),
+        ("config/scales/demo.yaml", lambda s: s.update(stages={"later": {"size": "giant"}}), ["later.size", "giant"]),
+        ("config/scales/demo.yaml", lambda s: s.update(stages={"later": {"lrr": 1}}), ["stages.later", "lrr", "lr"]),
+        ("config/scales/demo.yaml", lambda s: s.update(stages={"student": {}}), ["stages", "student", "other than"]),
         ("config/scales/demo.yaml", lambda s: s.update(gpus=3), ["3 GPUs", "update_freq 1", "a multiple of 3"]),
         ("config/sizes.yaml", lambda s: s["tiny"].update(heads=3), ["tiny.heads"]),
         ("config/sizes.yaml", lambda s: s["tiny"].update(width=3), ["tiny", "width", "d_model"]),

@@ -56,6 +56,37 @@ def test_a_system_that_starts_from_another_is_trained_as_the_scale_finetunes(pro
     assert tuned["training"] == {**student["training"], **finetune} and finetune["updates"] == 70
 
 
+def test_a_row_names_the_stage_of_its_scale_that_it_is_trained_in(project):
+    contrast = {"updates": 140, "lr": 0.0001}
+    edit(project, "config/scales/demo.yaml", lambda s: s.update(stages={"contrast": contrast}))
+    edit(project, "config/scales/demo.yaml", lambda s: s["finetune"].update(dropout=0.4))
+    edit(project, "config/systems.yaml", row("vanilla_oaxe10k", stage="contrast"))  # which has a start
+    edit(project, "config/systems.yaml", row("vanilla_kd_10k", stage="finetune", training={}))
+    edit(project, "config/systems.yaml", row("vanilla_kd_400k", stage="student"))
+    edit(project, "config/systems.yaml", row("transformer_tiny", stage="contrast"))
+    run = load(project)
+    teacher, student = ({**run.scale[role]} for role in ("teacher", "student"))
+    assert run.training("vanilla_oaxe10k") == student | contrast
+    assert run.training("vanilla_kd_10k") == student | run.scale["finetune"]
+    assert run.training("vanilla_kd_400k") == student
+    assert run.training("transformer_tiny") == teacher | contrast
+    assert run.training("transformer") == teacher and run.training("vanilla_kd") == student
+
+
+def test_a_further_stage_can_differ_on_a_dataset(project):
+    edit(project, "config/systems.yaml", row("vanilla_oaxe10k", stage="contrast", training={"clip_norm": 2}))
+    own = {"student": {"updates": 11, "warmup": 7}, "contrast": {"updates": 12, "lr": 0.5, "clip_norm": 1}}
+    edit(
+        project,
+        "config/scales/demo.yaml",
+        lambda s: s.update(stages={"contrast": {"updates": 140}}, datasets={"grammar_ende_mild": own}),
+    )
+    run = load(project)
+    elsewhere = run.training("vanilla_oaxe10k", "grammar_ende")
+    assert elsewhere == {**run.scale["student"], "updates": 140, "clip_norm": 2}
+    assert run.training("vanilla_oaxe10k", "grammar_ende_mild") == {**elsewhere, "updates": 12, "warmup": 7, "lr": 0.5}
+
+
 @pytest.mark.parametrize("scale", ["demo", "multi30k_tiny", "paper"])
 def test_a_share_of_the_updates_has_its_own_share_of_warm_up(project, scale):
     """MPLE, appendix G: 10k updates of 300k are warm-up, so that after a thirtieth of a training it is over, and is a

@@ -30,7 +30,7 @@ OF_ARCHITECTURE = {
 
 
 def check_sizes(run: Run) -> None:
-    """Sizes can be split into heads, and the scale names those there are."""
+    """Sizes can be split into heads, and the scale names sizes and stages that are there."""
     for name, size in run.sizes.items():
         if size["d_model"] % size["heads"]:
             raise UserError(
@@ -38,16 +38,18 @@ def check_sizes(run: Run) -> None:
                 "change one of them"
             )
     file = f"config/scales/{run.settings['scale']}.yaml"
-    for role in ("teacher", "student", "finetune"):
-        if "size" in run.scale[role]:
-            known(file, f"{role}.size", run.scale[role]["size"], run.sizes)
+    stages = rows.stages(run.scale)
+    for stage, training in stages.items():
+        if "size" in training:
+            known(file, f"{stage}.size", training["size"], run.sizes)
     known_datasets = stems(run.root / DATASETS)
     for name, differs in run.scale.get("datasets", {}).items():
         known(file, "datasets", name, known_datasets)
-        for role, training in differs.items():
+        for stage, training in differs.items():
+            known(file, f"datasets.{name}", stage, stages)
             if "size" in training:
                 raise UserError(
-                    f"{file}: datasets.{name}.{role}.size: a size is of a role or a system; write {role}.size"
+                    f"{file}: datasets.{name}.{stage}.size: a size is of a stage or a system; write {stage}.size"
                 )
     for name, stands in run.scale.get("sizes", {}).items():
         known(file, "sizes", name, run.sizes)
@@ -55,9 +57,11 @@ def check_sizes(run: Run) -> None:
 
 
 def check_trainings(run: Run) -> None:
-    """Every training of the run outlasts its warm-up, and its GPUs share the steps of each update evenly."""
+    """Every training of the run has a stage, outlasts its warm-up, and its GPUs share an update's steps evenly."""
     gpus, scale = run.scale["gpus"], run.settings["scale"]
     for dataset, system in dict.fromkeys((model.dataset, model.system) for model in run.trained):
+        at = f"systems.{system}.stage, at scale {scale}"
+        known("config/systems.yaml", at, rows.stage(run.systems[system]), rows.stages(run.scale))
         training = run.training(system, dataset)
         if training["warmup"] > training["updates"]:
             raise UserError(

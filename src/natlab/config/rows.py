@@ -6,6 +6,7 @@ from typing import Any
 from natlab import families
 
 AUTOREGRESSIVE = "transformer"
+ROLES = ("teacher", "student")  # the stages that stand alone; others say what differs from these
 # The parts of the non-autoregressive architecture, by the key of the row that names them: family and default.
 PARTS = {"lengths": ("length", "difference"), "fill": ("fill", "copy")}
 OBJECTIVE = "xe"
@@ -92,11 +93,24 @@ def parallel(row: Mapping[str, Any]) -> dict[str, Any]:
     return own | {key: row[key] for key in ("start",) if key in row}
 
 
+def stages(scale: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The stages of a scale, by name."""
+    return {**{name: scale[name] for name in (*ROLES, "finetune")}, **scale.get("stages", {})}
+
+
+def stage(row: Mapping[str, Any]) -> str:
+    """The name of the stage that it is trained in."""
+    default = "teacher" if is_autoregressive(row) else "finetune" if "start" in row else "student"
+    return row.get("stage", default)
+
+
 def training(row: Mapping[str, Any], scale: Mapping[str, Any], dataset: str | None = None) -> dict[str, Any]:
-    """How it is trained: as the scale says for its role, or for this dataset, and as it says itself otherwise."""
-    roles = ["teacher"] if is_autoregressive(row) else ["student", "finetune"][: 1 + ("start" in row)]
+    """How it is trained: as the scale says for its stage, or for this dataset, and as it says itself otherwise. A stage
+    that the scale has not got, which it need not have for systems that it does not train, says nothing."""
+    named, role = stage(row), ROLES[not is_autoregressive(row)]
     own = scale.get("datasets", {}).get(dataset, {})
-    said = [part for role in roles for part in (scale[role], own.get(role, {}))]
+    blocks = [stages(scale), own]
+    said = [block.get(name, {}) for name in ([named] if named in ROLES else [role, named]) for block in blocks]
     found = {key: value for part in (*said, row.get("training", {})) for key, value in part.items()}
     found["updates"] = max(1, round(found["updates"] * found.pop("share", 1)))
     if "warmup_share" in found:

@@ -83,9 +83,11 @@ def check_systems(run: Run) -> None:
         at, kind = f"decodings.{name}", decoding["kind"]
         known(file, at, kind, families.names("decoding"))
         _check_options(file, at, "decoding", kind, {key: value for key, value in decoding.items() if key != "kind"})
-        # what is not the measured system's own names an autoregressive one
-        of_system = families.trait("decoding", kind, "of_system", ())
-        for key in set(families.trait("decoding", kind, "models", ())) - {*of_system}:
+        for key in families.trait("decoding", kind, "of_system", ()):
+            if key in decoding:
+                raise UserError(f"{file}: {at}.{key}: a {key} is the system's; write it in the row of the system")
+        # the others name an autoregressive system
+        for key in families.trait("decoding", kind, "models", ()):
             if decoding.get(key) is not None:
                 known(file, f"{at}.{key}", decoding[key], _autoregressive(run))
     for name in run.candidates:
@@ -129,25 +131,28 @@ def _check_members(file: str, run: Run, name: str) -> None:
         if family == "term":
             _check_period(file, f"{at}.{key}: {part['name']}", options)
         _check_options(file, f"{at}.{key}", family, part["name"], options)
-    offers = rows.offers(row)
-    for key, family, part in rows.members(row):
-        for need in families.trait(family, part["name"], "needs", ()):
-            if need not in offers:
-                raise UserError(
-                    f"{file}: {at}.{key}: {family} {part['name']} needs {NEEDS[need]}, which this system has not; "
-                    f"{_remedy(need)}"
-                )
+    for key, family, part, need in rows.unmet(row):
+        raise UserError(
+            f"{file}: {at}.{key}: {family} {part} needs {NEEDS[need]}, which this system has not; "
+            f"{_remedy(row, family, need)}"
+        )
 
 
-def _remedy(need: str) -> str:
-    """What to write where something is needed."""
+def _remedy(row: dict[str, Any], family: str, need: str) -> str:
+    """What to write where a member of a family needs something: what offers it, or members that do without."""
     if need in OF_ARCHITECTURE:
-        return f"it comes with {OF_ARCHITECTURE[need]}"
-    offering = {
-        key: [name for name in families.names(family) if need in families.trait(family, name, "offers", ())]
-        for key, family in (("lengths", "length"), ("fill", "fill"), ("target", "target"), ("input", "input"))
-    }
-    return "allowed: " + "; ".join(f"{key} {', '.join(names)}" for key, names in offering.items() if names)
+        remedies = [f"it comes with {OF_ARCHITECTURE[need]}"]
+    else:
+        offering = {
+            key: [name for name in families.names(of) if need in families.trait(of, name, "offers", ())]
+            for key, of in (("lengths", "length"), ("fill", "fill"), ("target", "target"), ("input", "input"))
+        }
+        remedies = ["allowed: " + "; ".join(f"{key} {', '.join(names)}" for key, names in offering.items() if names)]
+    offered = rows.offers(row)
+    suit = [name for name in families.names(family) if offered.issuperset(families.trait(family, name, "needs", ()))]
+    if suit and family != "term":  # a term need not be there at all
+        remedies.append(f"or {family} {', '.join(suit)}")
+    return "; ".join(remedies)
 
 
 def _check_period(file: str, at: str, options: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """What a row of `config/systems.yaml` says, alone and with a scale. A row is the file's mapping, held to its schema."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from natlab import families
@@ -10,6 +10,7 @@ ROLES = ("teacher", "student")  # the stages that stand alone; others say what d
 # The parts of the non-autoregressive architecture, by the key of the row that names them: family and default.
 PARTS = {"lengths": ("length", "difference"), "fill": ("fill", "copy")}
 OBJECTIVE = "xe"
+BROUGHT = {"length": "architecture.lengths", "masking": "predictor"}  # the key that brings a term, by the term
 
 
 def member(value: str | Mapping[str, Any]) -> dict[str, Any]:
@@ -46,9 +47,8 @@ def terms(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The terms added to its objective: those its architecture brings, with the row's options, then the row's
     others."""
     made = architecture(row)
-    brought = ["length"] * families.trait("length", made["lengths"]["name"], "predicted") + ["masking"] * made[
-        "masking"
-    ]
+    here = {"length": families.trait("length", made["lengths"]["name"], "predicted"), "masking": made["masking"]}
+    brought = [name for name in BROUGHT if here[name]]
     own = {term["name"]: term for term in map(member, row.get("terms", ()))}
     return list({**{name: {"name": name} for name in brought}, **own}.values())
 
@@ -63,7 +63,10 @@ def members(row: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     if "input" in row:
         found.append(("input", "input", member(row["input"])))
     found.append(("objective", "objective", objective(row)))
-    return found + [("terms", "term", term) for term in terms(row)]
+    own = {member(term)["name"] for term in row.get("terms", ())}
+    return found + [
+        ("terms" if term["name"] in own else BROUGHT[term["name"]], "term", term) for term in terms(row)
+    ]
 
 
 def offers(row: Mapping[str, Any]) -> set[str]:
@@ -72,6 +75,15 @@ def offers(row: Mapping[str, Any]) -> set[str]:
     if not is_autoregressive(row) and architecture(row)["masking"]:
         made.add("masking head")
     return made.union(*(families.trait(family, part["name"], "offers", ()) for _, family, part in members(row)))
+
+
+def unmet(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """(key of the row, family, member, need) of all that a part of a system needs and nothing of it offers."""
+    offered = offers(row)
+    for key, family, part in members(row):
+        for need in families.trait(family, part["name"], "needs", ()):
+            if need not in offered:
+                yield key, family, part["name"], need
 
 
 def chooses(row: Mapping[str, Any]) -> bool:

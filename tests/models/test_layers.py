@@ -16,8 +16,11 @@ from natlab.models.layers import (
     Linear,
     attend,
     attention_mask,
+    draw_normal,
     sinusoidal_positions,
 )
+from natlab.models.nat import NonAutoregressiveTransformer
+from natlab.models.transformer import Config
 
 
 @settings(max_examples=30, deadline=None)
@@ -89,6 +92,31 @@ def test_a_layer_is_initialised_by_its_gain_and_computes_in_its_inputs_dtype():
     low = layer(x.bfloat16())
     assert low.dtype == torch.bfloat16 and layer.weight.dtype == torch.float32
     torch.testing.assert_close(low.float(), layer(x), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_normal_initialisation_is_of_all_but_biases_padding_and_layer_norms(joint):
+    torch.manual_seed(0)
+    config = Config(64, 96, 1, 2, 4, 0.0, 900, 900, joint)
+    model = NonAutoregressiveTransformer(config, canvas="mask", predictor=True)
+    for parameter in model.parameters():
+        parameter.data.fill_(7.0)
+    for module in model.modules():
+        if isinstance(module, LayerNorm):
+            module.reset_parameters()
+    draw_normal(model)
+    drawn = {}
+    for name, value in model.state_dict().items():
+        if "norm" in name or name.endswith("bias"):
+            assert value.eq(float(name.endswith("norm.weight"))).all(), name
+        else:
+            drawn[name] = value[torch.arange(len(value)) != 1] if name.endswith("embedding.weight") else value
+    assert model.embedding.weight[1].eq(0).all() and model.encoder.embedding.weight[1].eq(0).all()
+    assert {"mask_embedding", "length.weight", "masked.weight", "layers.1.cross.kv.weight"} < set(drawn)
+    for name, value in drawn.items():
+        error = 5 / math.sqrt(2 * value.numel())
+        assert value.std().item() == pytest.approx(0.02, rel=error), name
+        assert abs(value.mean().item()) < 0.02 * 5 / math.sqrt(value.numel()), name
 
 
 def test_layer_norm_has_mean_and_deviation_of_its_parameters_in_its_inputs_dtype():

@@ -288,6 +288,42 @@ def test_patience_counts_on_after_an_interruption(attempt, spec, tmp_path):
     assert json.loads((checkpoints_of(tmp_path) / "finished.json").read_text()) == {"updates": 16}
 
 
+@pytest.fixture
+def scripted(monkeypatch):
+    """A function: let a training's validations have these losses and BLEUs, in order."""
+    compat.apply()
+    from natlab.training import loop
+
+    def script(losses, bleus):
+        values = [{"loss": loss, "bleu": bleu} for loss, bleu in zip(losses, bleus, strict=True)]
+        monkeypatch.setattr(loop.Training, "validate", lambda self: values[self.updates // 4 - 1])
+
+    return script
+
+
+LOSSES, BLEUS = [5.0, 1.0, 2.0, torch.nan, 1.5], [10.0, 40.0, 50.0, 60.0, 20.0]
+
+
+@pytest.mark.parametrize(
+    "select, best", [({}, [12, 16]), ({"select": "score"}, [12, 16]), ({"select": "loss"}, [8, 20])]
+)
+def test_the_best_checkpoints_are_those_of_the_highest_score_or_the_lowest_loss(
+    select, best, attempt, spec, scripted, tmp_path
+):
+    scripted(LOSSES, BLEUS)
+    made = spec(updates=20, validate_every=4, **select)
+    attempt(made, tmp_path, 14)
+    attempt(made, tmp_path)
+    assert result(tmp_path)["averaged"] == [f"checkpoint_{update}.pt" for update in best]
+
+
+@pytest.mark.parametrize("select, last", [("score", 20), ("loss", 16)])
+def test_patience_waits_for_what_checkpoints_are_chosen_by(select, last, attempt, spec, scripted, tmp_path):
+    scripted(LOSSES, BLEUS)
+    attempt(spec(updates=20, validate_every=4, patience=2, select=select), tmp_path)
+    assert updates(checkpoints_of(tmp_path))[-1] == last
+
+
 def test_ranking_and_patience():
     validations = [(10, 5.0), (20, 7.0), (30, 7.0), (40, 6.0)]
     assert best_of(validations, 1) == [30] and best_of(validations, 3) == [20, 30, 40] and best_of([], 2) == []
@@ -342,7 +378,7 @@ def test_without_any_complete_checkpoint_the_newest_whole_one_is_used(checkpoint
     made = checkpoints(1, 30.0, 20.0, 10.0)
     damage(made.path(10))
     assert made.latest() == made.path(30)
-    assert "best BLEU are lost" in caplog.text
+    assert "best validations are lost" in caplog.text
     damage(made.path(30))
     damage(made.path(20))
     assert made.latest() is None

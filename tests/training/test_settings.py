@@ -57,6 +57,34 @@ def test_adam_takes_the_steps_of_torchs_adamw():
     assert torch.equal(*found)
 
 
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ({}, {"betas": (0.9, 0.98), "eps": 1e-9}),
+        ({"betas": [0.9, 0.999], "eps": 1e-6}, {"betas": (0.9, 0.999), "eps": 1e-6}),
+        ({"betas": [0.5, 0.25]}, {"betas": (0.5, 0.25), "eps": 1e-9}),
+    ],
+)
+def test_adams_constants_are_those_of_the_training_or_vaswanis(given, expected, spec, copy_corpus, tmp_path):
+    """Gradients near ε, and more than one update, without which β does not count."""
+    from fairseq.optim import build_optimizer
+
+    from natlab.training.loop import settings
+
+    made = spec(lr=0.1, weight_decay=0.2, **given)
+    write_json(tmp_path / "spec.json", made)
+    config = settings(train.fairseq_arguments(made, str(copy_corpus), tmp_path)).optimizer
+    ours, theirs = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    adam = build_optimizer(config, [ours])
+    reference = torch.optim.AdamW([theirs], lr=0.1, weight_decay=0.2, **expected)
+    for update in range(4):
+        for parameter in (ours, theirs):
+            parameter.grad = torch.tensor([1e-6, 1e-9, 1.0]) * (-1) ** update * (update + 1)
+        adam.step()
+        reference.step()
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0)
+
+
 def test_adam_leaves_the_compiler_where_it_is():
     code = (
         "import sys, torch; from natlab import compat; compat.apply()\n"

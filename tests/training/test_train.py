@@ -96,6 +96,18 @@ def test_a_model_starts_from_another_and_learns_at_a_fixed_rate(first, trained, 
     assert curve[0]["nll_loss"] < 1.0  # it goes on from where the other ended
 
 
+def test_a_training_says_how_its_parameters_are_drawn(first, trained, spec, tmp_path):
+    """After an update at a learning rate of almost 0."""
+    found = {}
+    for init in ("glorot", "normal", None):
+        made = spec(updates=1, validate_every=1, lr=1e-12, warmup=0, **({"init": init} if init else {}))
+        found[init] = trained(made, tmp_path / str(init))[0]
+    assert all(torch.equal(value, found["glorot"][name]) for name, value in found[None].items())
+    deviations = {init: found[init]["layers.0.feed_forward.inner.weight"].std().item() for init in ("glorot", "normal")}
+    assert deviations["normal"] == pytest.approx(0.02, rel=0.1)
+    assert deviations["glorot"] == pytest.approx((2 / (32 + 64)) ** 0.5, rel=0.1)
+
+
 def test_a_model_of_another_size_is_not_started_from(first, arguments, spec, tmp_path):
     smaller = spec()
     smaller["size"] = {**smaller["size"], "d_model": 16}

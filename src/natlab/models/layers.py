@@ -65,6 +65,18 @@ class LayerNorm(nn.LayerNorm):
         return F.layer_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.bias.to(x.dtype), self.eps)
 
 
+def draw_normal(model: nn.Module, deviation: float = 0.02) -> None:
+    """Draw all of a model's matrices and vectors from N(0, deviation²), as BERT's (Devlin et al. 2018) and AXE's
+    (Ghazvininejad et al. 2020, section 4.1), but for biases and padding, which are 0, and layer norms, which stay."""
+    for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            continue
+        for name, parameter in module.named_parameters(recurse=False):
+            nn.init.zeros_(parameter) if name == "bias" else nn.init.normal_(parameter, std=deviation)
+        if isinstance(module, nn.Embedding):
+            nn.init.zeros_(module.weight[module.padding_idx])
+
+
 def sinusoidal_positions(length: int, dim: int, device: torch.device | None = None) -> Tensor:
     """Sinusoidal position embeddings [length, dim], float32 (Vaswani et al. 2017, section 3.5), laid out and numbered
     as fairseq does: sines in the first half, cosines in the second, the first position being number 2."""

@@ -28,7 +28,7 @@ from natlab.errors import UserError
 from natlab.training import lock
 from natlab.training.curve import Curve
 from natlab.training.interruption import Interruption
-from natlab.training.resume import Checkpoints, validations_since_best
+from natlab.training.resume import Checkpoints, merit, validations_since_best
 
 REPORTS = 5  # of training between two validations
 
@@ -219,7 +219,7 @@ class Training:
         if not due or self.validated:
             return
         values = self.validate()
-        self.validations.append((self.updates, values["bleu"]))
+        self.validations.append((self.updates, merit(values, self.spec.get("select", "score"))))
         self.report("valid", values)
         self.save()
 

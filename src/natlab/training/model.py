@@ -9,6 +9,7 @@ from fairseq.models import BaseFairseqModel, register_model
 from natlab import families
 from natlab.errors import UserError
 from natlab.models import precision
+from natlab.models.layers import draw_normal
 from natlab.models.load import build, load
 from natlab.models.transformer import Seq2Seq
 
@@ -61,6 +62,8 @@ class NatlabModel(BaseFairseqModel):
     @classmethod
     def build_model(cls, cfg, task):
         net = build(description(task.spec, len(task.source_dictionary), len(task.target_dictionary)))
+        if task.spec["training"].get("init") == "normal":
+            draw_normal(net)
         if task.cfg.start:
             start_from(net, task.cfg.start)
         return cls(net)

@@ -11,8 +11,11 @@ from omegaconf import II
 
 @dataclass
 class NatlabAdamConfig(FairseqDataclass):
-    """Adam with decoupled weight decay; betas and epsilon of Vaswani et al. 2017 (section 5.3)."""
+    """Adam with decoupled weight decay; by default β and ε are those of Vaswani et al. 2017 (section 5.3)."""
 
+    beta1: float = field(default=0.9, metadata={"help": "decay of the mean of gradients"})
+    beta2: float = field(default=0.98, metadata={"help": "decay of the mean of their squares"})
+    eps: float = field(default=1e-9, metadata={"help": "added to the root of the mean of squares"})
     weight_decay: float = field(default=0.0, metadata={"help": "decoupled weight decay"})
     lr: list[float] = II("optimization.lr")
 
@@ -38,7 +41,9 @@ class NatlabAdam(FairseqOptimizer):
 
     @property
     def optimizer_config(self):
-        return {"lr": self.cfg.lr[0], "betas": (0.9, 0.98), "eps": 1e-9, "weight_decay": self.cfg.weight_decay}
+        cfg = self.cfg
+        betas = (cfg.beta1, cfg.beta2)
+        return {"lr": cfg.lr[0], "betas": betas, "eps": cfg.eps, "weight_decay": cfg.weight_decay}
 
     def _gradients(self):
         return [parameter.grad for parameter in self.params if parameter.grad is not None]

@@ -1,10 +1,11 @@
 """Checkpoints from which a training resumes: each whole or absent, the damaged ones set aside, the old ones removed."""
 
 import logging
+import math
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,26 @@ KEPT = 2  # the newest checkpoints kept while training: should one be damaged, t
 
 log = logging.getLogger(__name__)
 
-Validations = Sequence[tuple[int, float]]  # (update, BLEU) of every validation so far, in order
+Validations = Sequence[tuple[int, float]]  # (update, merit) of every validation so far, in order
+
+
+def merit(values: Mapping[str, float], select: str) -> float:
+    """How good a validation is, the higher the better: its BLEU (``score``) or its negative ``loss``."""
+    if select == "score":
+        return values["bleu"]
+    return -values["loss"] if math.isfinite(values["loss"]) else -math.inf
 
 
 def best_of(validations: Validations, count: int) -> list[int]:
-    """The ``count`` updates with the highest validation BLEU, in order; of equal ones the latest."""
+    """The ``count`` updates of the highest merit, in order; of equal ones the latest."""
     ranked = sorted(validations, key=lambda validation: (validation[1], validation[0]), reverse=True)
     return sorted(update for update, _ in ranked[:count])
 
 
 def validations_since_best(validations: Validations) -> int:
-    """How many validations in a row have not bettered the best BLEU: the early-stopping counter."""
-    scores = [bleu for _, bleu in validations]
-    return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+    """How many validations in a row have not bettered the best one: the early-stopping counter."""
+    merits = [merit for _, merit in validations]
+    return len(merits) - 1 - merits.index(max(merits)) if merits else 0
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -107,7 +115,7 @@ class Checkpoints:
         if not whole:
             return None
         if not complete:
-            log.warning("%s: checkpoints with the best BLEU are lost; the mean will be of fewer", self.folder)
+            log.warning("%s: checkpoints of the best validations are lost; the mean will be of fewer", self.folder)
         chosen = max(complete or whole)
         for update in whole:
             if update > chosen:

@@ -98,6 +98,10 @@ def fairseq_arguments(spec: dict, data: str, folder: Path, processes: int = 1, s
         "--num-workers", "0",
         "--distributed-world-size", str(processes),  # not as many as there are GPUs
     ]  # fmt: skip
+    if "betas" in training:
+        arguments += ["--beta1", str(training["betas"][0]), "--beta2", str(training["betas"][1])]
+    if "eps" in training:
+        arguments += ["--eps", str(training["eps"])]
     if start:
         arguments += ["--start", start]
     if processes > 1:

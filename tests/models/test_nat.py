@@ -69,7 +69,7 @@ def test_a_description_says_all_that_makes_a_model():
     lengths, fill = {"name": "absolute", "longest": 9}, {"name": "soft_copy", "tau": 0.5}
     architecture = {"lengths": lengths, "fill": fill, "blank": True, "masking": True}
     assert nat(**architecture).description() == {
-        "architecture": {"name": "nat", **architecture}, "d_model": 16, "d_hidden": 32, "encoder_layers": 1, "decoder_layers": 1,
-        "heads": 2, "dropout": 0.0, "source_vocabulary": 12, "target_vocabulary": 12, "joint_vocabulary": True,
-        "precision": "fp32", "bos": 0, "pad": 1, "eos": 2,
+        "architecture": {"name": "nat", **architecture}, "d_model": 16, "d_hidden": 32, "encoder_layers": 1,
+        "decoder_layers": 1, "heads": 2, "dropout": 0.0, "source_vocabulary": 12, "target_vocabulary": 12,
+        "joint_vocabulary": True, "precision": "fp32", "bos": 0, "pad": 1, "eos": 2,
     }  # fmt: skip

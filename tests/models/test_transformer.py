@@ -207,7 +207,7 @@ def test_what_is_dropped_of_the_encoders_input_is_embeddings_and_positions():
 
 def test_a_description_says_all_that_makes_a_model():
     assert Transformer(SMALL).description() == {
-        "architecture": {"name": "transformer"}, "d_model": 16, "d_hidden": 32, "encoder_layers": 2, "decoder_layers": 2,
-        "heads": 4, "dropout": 0.1, "source_vocabulary": 13, "target_vocabulary": 13, "joint_vocabulary": True,
+        "architecture": {"name": "transformer"}, "d_model": 16, "d_hidden": 32, "encoder_layers": 2, "decoder_layers":
+        2, "heads": 4, "dropout": 0.1, "source_vocabulary": 13, "target_vocabulary": 13, "joint_vocabulary": True,
         "precision": "fp32", "bos": 0, "pad": 1, "eos": 2,
     }  # fmt: skip

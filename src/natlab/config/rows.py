@@ -64,9 +64,7 @@ def members(row: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
         found.append(("input", "input", member(row["input"])))
     found.append(("objective", "objective", objective(row)))
     own = {member(term)["name"] for term in row.get("terms", ())}
-    return found + [
-        ("terms" if term["name"] in own else BROUGHT[term["name"]], "term", term) for term in terms(row)
-    ]
+    return found + [("terms" if term["name"] in own else BROUGHT[term["name"]], "term", term) for term in terms(row)]
 
 
 def offers(row: Mapping[str, Any]) -> set[str]:

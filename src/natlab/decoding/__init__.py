@@ -1,6 +1,6 @@
 """From a model and source sentences to tokens."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -29,29 +29,40 @@ def pad_right(sentences: list[Tensor], pad: int) -> Tensor:
 
 
 def decode(
-    model: Seq2Seq, source: Tensor, decoding: Mapping, beside: Mapping[str, Seq2Seq] | None = None
+    model: Seq2Seq,
+    source: Tensor,
+    decoding: Mapping,
+    beside: Mapping[str, Seq2Seq] | None = None,
+    reference_lengths: Tensor | None = None,
 ) -> list[Tensor]:
     """The best target, without eos, of each source sentence [B, S] under a decoding: its ``kind``, a member of the
-    family `decoding`, and its options. ``beside``: by system, the models that it takes besides."""
+    family `decoding`, and its options. ``beside``: by system, the models that it takes besides; ``reference_lengths``:
+    [B], for one that asks for them."""
     options = {key: value for key, value in decoding.items() if key != "kind"}
     named = families.trait("decoding", decoding["kind"], "models", ())
-    models = {key: beside[options[key]] for key in named if options.get(key) is not None}
-    return families.load("decoding", decoding["kind"], **options)(model, source, **models)
+    given = {key: beside[options[key]] for key in named if options.get(key) is not None}
+    if options.get("reference_length"):
+        given["reference_lengths"] = reference_lengths
+    return families.load("decoding", decoding["kind"], **options)(model, source, **given)
 
 
 @torch.inference_mode()
 def decode_corpus(
     model: Seq2Seq,
-    sources: list[Tensor],
+    sources: Sequence[Tensor],
     decoding: Mapping,
     max_tokens: int = 6000,
     max_sentences: int | None = None,
     beside: Mapping[str, Seq2Seq] | None = None,
+    references: Sequence[Tensor] | None = None,
 ) -> list[Tensor]:
-    """Targets of all ``sources`` (each [S], ending in eos), in their order, decoded in batches of similar length."""
+    """Targets of all ``sources`` (each [S], ending in eos), in their order, decoded in batches of similar length.
+    ``references``: their targets, likewise, whose lengths a decoding may ask for."""
     targets: list[Tensor] = [None] * len(sources)
     for batch in batches([len(source) for source in sources], max_tokens, max_sentences):
         padded = pad_right([sources[i] for i in batch], model.config.pad).to(model.device)
-        for index, target in zip(batch, decode(model, padded, decoding, beside), strict=True):
+        lengths = None if references is None else torch.tensor([len(references[i]) - 1 for i in batch])
+        lengths = None if lengths is None else lengths.clamp(min=1).to(model.device)
+        for index, target in zip(batch, decode(model, padded, decoding, beside, lengths), strict=True):
             targets[index] = target.cpu()
     return targets

@@ -75,7 +75,9 @@ def run(args: argparse.Namespace) -> None:
         for name, decoding in args.decodings.items():
             part = parts / f"{name}.{split}.txt"
             if not part.exists():
-                targets = decode_corpus(model, data.sources(split), decoding, beside=models)
+                targets = decode_corpus(
+                    model, data.sources(split), decoding, beside=models, references=data.targets(split)
+                )
                 with written_aside(part) as file:
                     file.writelines(data.text(target) + "\n" for target in targets)
             if predictor is not None and (decoding["kind"] == "sample" or decoding.get("candidates") == 1):

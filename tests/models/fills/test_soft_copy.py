@@ -22,8 +22,8 @@ def weights(tokens, lengths, tau=1.0, padded=5):
 
 
 def test_each_token_weighs_by_its_distance():
-    """Three tokens on two positions, 0 and 2 of the source: weights 1, e^-1, e^-2 of their sum, and the other way round;
-    with tau 2 the root of these. Nothing falls on eos and padding."""
+    """Three tokens on two positions, 0 and 2 of the source: weights 1, e^-1, e^-2 of their sum, and the other way
+    round; with tau 2 the root of these. Nothing falls on eos and padding."""
     for tau in (1.0, 2.0):
         near = torch.exp(-torch.tensor([0.0, 1.0, 2.0]) / tau)
         near = near / near.sum()

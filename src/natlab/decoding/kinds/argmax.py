@@ -50,7 +50,8 @@ class Argmax:
     ``candidates`` > 1 decodes that many lengths at once. Length-parallel decoding (LPD, Wei et al. 2019) keeps the
     target with the highest mean log-probability of its tokens, ε counted; with a ``reranker``, an autoregressive
     system, noisy parallel decoding (NPD, Gu et al. 2018) the one that it finds likeliest, per token, once ε and, with
-    ``deduplicate``, repeats are removed.
+    ``deduplicate``, repeats are removed. With ``reference_length`` the length is the reference's, for experiments in
+    which the length prediction is to have no part (OaXE, appendix A.2).
     """
 
     needs: ClassVar[tuple[str, ...]] = ("target length",)
@@ -61,12 +62,20 @@ class Argmax:
     length_factor: Annotated[float, "> 0"] = 1.0
     deduplicate: bool = False
     reranker: str | None = None
+    reference_length: bool = False
 
     @torch.inference_mode()
     def __call__(
-        self, model: NonAutoregressiveTransformer, source_tokens: Tensor, reranker: Transformer | None = None
+        self,
+        model: NonAutoregressiveTransformer,
+        source_tokens: Tensor,
+        reranker: Transformer | None = None,
+        reference_lengths: Tensor | None = None,
     ) -> list[Tensor]:
         source = model.encoder(source_tokens)
+        if self.reference_length:
+            tokens, _ = likeliest(model, model.decode(source, reference_lengths))  # [B, T]
+            return finished(model, tokens, reference_lengths, self.deduplicate)
         lengths = likely_lengths(model, source, self.candidates, self.length_factor)  # [B, K]
         flat = lengths.flatten()
         tokens, log_probability = likeliest(model, model.decode(source.repeated(self.candidates), flat))  # [B K, T]

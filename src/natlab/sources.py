@@ -18,6 +18,7 @@ STOPS = {
     "natlab.corpus.dataset": "what a dataset's file says, rules hand on as parameters and as that file",
     "natlab.corpus.grammar": "an edit makes all generated corpora anew, and what rests on them",
     "natlab.errors": "how a refusal is raised",
+    "natlab.families": "how members are found; those that a system names count",
     "natlab.files": "files are written whole and read as they are",
     "natlab.kernels": "each op gives what its plain twin gives, as tests say: a rebuild trains nothing again",
     "natlab.provenance": "what stands beside a number",

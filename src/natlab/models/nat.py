@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from natlab import families
 from natlab.models.layers import Linear, attention_mask
@@ -28,7 +28,10 @@ class NonAutoregressiveTransformer(Seq2Seq):
         self.options = {"lengths": dict(lengths), "fill": dict(fill), "blank": blank, "masking": masking}
         self.blank = blank
         self.fill = families.load("fill", **fill).build(config)
-        self.lengths = families.load("length", **lengths).build(config)
+        length = families.load("length", **lengths)
+        self.lengths = length.build(config)
+        if getattr(length, "summary", False):
+            self.encoder.summary = nn.Parameter(torch.randn(config.d_model))
         # last, so that all other parameters start as without it
         self.masking = Linear(config.d_model, 1) if masking else None
 

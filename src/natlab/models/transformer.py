@@ -33,8 +33,11 @@ class Config:
 class Source:
     """An encoded batch of source sentences.
 
-    embedded: [B, S, d] token embeddings without positions; encoded: [B, S, d]; padding: [B, S], True where padded;
-    mask: the same for attention, or None; lengths: [B], the end-of-sentence symbol counted.
+    embedded: [B, S, d], token embeddings without positions.
+    encoded: [B, S, d].
+    padding: [B, S], True where padded; mask: the same for attention, or None.
+    lengths: [B], the end-of-sentence symbol counted.
+    summary: [B, d], the state of a vector before the sentence, of an encoder that has one.
     """
 
     embedded: Tensor
@@ -42,6 +45,7 @@ class Source:
     padding: Tensor
     mask: Tensor | None
     lengths: Tensor
+    summary: Tensor | None = None
 
     def repeated(self, times: int) -> "Source":
         """The batch with each sentence ``times`` times in a row."""
@@ -60,7 +64,10 @@ class Source:
 
 
 class Encoder(nn.Module):
-    """Embeddings and the encoder's layers."""
+    """Embeddings and the encoder's layers. ``summary``: a learned vector before the sentence, whose state stands for
+    all of it and which the decoder does not see (CMLM's LENGTH, Ghazvininejad et al. 2019); none unless given."""
+
+    summary: nn.Parameter | None = None
 
     def __init__(self, config: Config, embedding: Embedding):
         super().__init__()
@@ -80,10 +87,18 @@ class Encoder(nn.Module):
         x = self.dropout(embedded + self.embedding.position(0, tokens.shape[1]))
         if self.precision == "bf16":
             x = x.bfloat16()
-        mask = attention_mask(padding, x.dtype)
+        mask = attention_mask(padding, x.dtype)  # [B, 1, 1, S]
+        lengths = (~padding).sum(1)
+        if self.summary is None:
+            return Source(embedded, self._through(x, mask), padding, mask, lengths)
+        first = self.summary.to(x.dtype).expand(len(x), 1, -1)  # [B, 1, d], without a position
+        x = self._through(torch.cat([first, x], 1), None if mask is None else F.pad(mask, (1, 0)))
+        return Source(embedded, x[:, 1:], padding, mask, lengths, x[:, 0])
+
+    def _through(self, x: Tensor, mask: Tensor | None) -> Tensor:
         for layer in self.layers:
             x = layer(x, mask)
-        return Source(embedded, x, padding, mask, (~padding).sum(1))
+        return x
 
 
 class Seq2Seq(nn.Module):

@@ -9,13 +9,16 @@ from natlab.models.transformer import Source
 
 
 class LengthClasses(nn.Module):
-    """Scores lengths from the encoder's mean state; class k is the length ``base(source)`` + k."""
+    """Scores lengths from the encoder's summary where it has one, else from its mean state; class k is the length
+    ``base(source)`` + k."""
 
     def __init__(self, linear: Linear, base: Callable[[Source], Tensor]):
         super().__init__()
         self.linear, self.base = linear, base
 
     def forward(self, source: Source) -> Tensor:
+        if source.summary is not None:
+            return self.linear(source.summary.float())
         weights = (~source.padding).to(source.encoded.dtype)[:, :, None]  # [B, S, 1]
         mean = (source.encoded * weights).sum(1).float() / source.lengths[:, None]  # [B, d]
         return self.linear(mean)  # [B, N]

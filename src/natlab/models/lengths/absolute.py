@@ -1,7 +1,7 @@
 """The target's length as itself (CMLM, Ghazvininejad et al. 2019; for tasks whose targets are much shorter)."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -13,13 +13,22 @@ from natlab.models.transformer import Config, Source
 
 @dataclass
 class Absolute:
-    """Predicts the target's length, 1 to ``longest``, from the encoder's mean state. CMLM reads it off the state of a
-    learned vector before the source, which its decoder does not see: here the mean stands for that state."""
+    """Predicts the target's length, 1 to ``longest``.
+
+    read: from what: the "token" of CMLM, a learned vector before the source that its decoder does not see, or the
+    "mean" of the encoder's states, as the other NATs here.
+    """
 
     offers: ClassVar[tuple[str, ...]] = ("target length",)
     predicted: ClassVar[bool] = True
 
     longest: Annotated[int, ">= 1"] = 256
+    read: Literal["token", "mean"] = "token"
+
+    @property
+    def summary(self) -> bool:
+        """Whether it asks for the encoder's summary."""
+        return self.read == "token"
 
     def build(self, config: Config) -> LengthClasses:
         def base(source: Source) -> Tensor:

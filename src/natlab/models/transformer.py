@@ -67,12 +67,11 @@ class Encoder(nn.Module):
     """Embeddings and the encoder's layers. ``summary``: a learned vector before the sentence, whose state stands for
     all of it and which the decoder does not see (CMLM's LENGTH, Ghazvininejad et al. 2019); none unless given."""
 
-    summary: nn.Parameter | None = None
-
     def __init__(self, config: Config, embedding: Embedding):
         super().__init__()
         self.config = config
         self.precision = config.precision
+        self.register_parameter("summary", None)
         self.embedding = embedding
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(

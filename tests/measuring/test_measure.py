@@ -28,6 +28,7 @@ LOSSES = {
     for name in ("loss_raw", "length_raw", "loss", "length")
 }
 LOSSES["loss"]["by_sentence"] = [[20.1, 6], [30.2, 7], [0.5, 1]]
+MODES = {"synonyms": 1, "fronting": 1, "separable": 0.5, "pairs": 0}
 IDENTITY = {"dataset": "small", "scale": "demo", "system": "vanilla_raw", "seed": 2}
 
 
@@ -43,6 +44,7 @@ def args(tmp_path):
     write(corpus / "text/test.tgt", "Der Mann kauft ein Auto.", "Er geht heute nach Hause.")
     write(corpus / "tok/test.tgt", "der mann kauft ein auto .", "er geht heute nach hause .")
     write_json(translations / "losses.json", LOSSES)
+    write_json(translations / "decoded.json", {})
     write_json(translations / "provenance.json", {"fingerprint": "abc", "device": "cpu", "commit": "old"})
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET))
     return argparse.Namespace(
@@ -68,7 +70,7 @@ def test_one_file_a_translation_and_one_of_losses(args, folders):
     found = read_json(out / "argmax.test.json")
     assert {key: found[key] for key in IDENTITY} == IDENTITY
     assert (found["decoding"], found["split"], found["sentences"]) == ("argmax", "test", 2)
-    assert set(found["values"]) == {"bleu", "bleu_tok", "chrf", "repetition"}
+    assert set(found["values"]) == {"bleu", "bleu_tok", "bleu_tok/1-9", "chrf", "repetition"}
     assert found["values"]["repetition"]["value"] == pytest.approx(100 / 13)
     assert "case:lc" in found["values"]["bleu"]["signature"]
     # n-grams in the hypotheses 13, 11, 9, 7; in the reference too 12, 10, 7, 4; the longer side is the hypothesis.
@@ -77,10 +79,29 @@ def test_one_file_a_translation_and_one_of_losses(args, folders):
     assert found["values"]["bleu"]["value"] == pytest.approx(expected)
     statistics = found["sentence_statistics"]["bleu_tok"]
     assert statistics == [[6, 5, 3, 1, 7, 6, 5, 4, 7, 6], [6, 5, 4, 3, 6, 5, 4, 3, 6, 6]]
+    assert found["sentence_statistics"]["repetition"] == [[100, 7], [0, 6]]
     losses = read_json(out / "loss.json")
     assert losses["decoding"] is None and losses["split"] == "valid" and losses["sentences"] == 3
     assert losses["sentence_statistics"] == {"loss": LOSSES["loss"]["by_sentence"]}
     assert losses["values"] == LOSSES | {"loss": LOSSES["loss_raw"]}
+
+
+def test_bleu_by_length_is_that_of_the_sentences_whose_reference_is_so_long(args, folders):
+    """Counted in words of the reference, whatever the translation's length."""
+    write(folders[0] / "argmax.test.txt", *["a b c d e f g h i"] * 2, "x " * 12)
+    for name in ("text/test.tgt", "tok/test.tgt"):
+        write(folders[1] / name, "a b c d e f g h i j", "a b c d e f g h i", "a b c d e f g h i x")
+    measure.run(args)
+    found = read_json(folders[2] / "argmax.test.json")
+    of = {name: value for name, value in found["values"].items() if name.startswith("bleu_tok/")}
+    assert set(of) == {"bleu_tok/1-9", "bleu_tok/10-19"}
+    assert of["bleu_tok/1-9"]["value"] == pytest.approx(100) and of["bleu_tok/1-9"]["unit"] == "BLEU"
+    # the first sentence has 9, 8, 7, 6 n-grams, all right, the third 12, 11, 10, 9, one of them right; 21 words for 20
+    assert of["bleu_tok/10-19"]["value"] == pytest.approx(100 * (10 / 21 * 8 / 19 * 7 / 17 * 6 / 15) ** 0.25)
+    assert [of[name]["sentences"] for name in of] == [1, 2]
+    all_of_them = found["sentence_statistics"]["bleu_tok"]
+    assert found["sentence_statistics"]["bleu_tok/1-9"] == [all_of_them[1]]
+    assert found["sentence_statistics"]["bleu_tok/10-19"] == [all_of_them[0], all_of_them[2]]
 
 
 def test_provenance_has_the_models_fingerprint_and_todays_code(args, folders):
@@ -139,7 +160,9 @@ def test_line_counts_must_agree(args, folders, reference):
     assert not folders[2].exists()
 
 
-@pytest.mark.parametrize("missing", ["translations/losses.json", "translations/provenance.json", "corpus/tok/test.tgt"])
+@pytest.mark.parametrize(
+    "missing", [f"translations/{name}.json" for name in ("losses", "decoded", "provenance")] + ["corpus/tok/test.tgt"]
+)
 def test_missing_files_are_named(args, tmp_path, missing):
     (tmp_path / missing).unlink()
     with pytest.raises(UserError, match=missing.rpartition("/")[2]):
@@ -199,8 +222,7 @@ def test_proxy_targets_are_compared_with_each_further_reference(args, folders, d
 
 
 def test_generated_corpora_have_the_exact_distortion_besides(args, folders, distorted, tmp_path):
-    modes = {"synonyms": 1, "fronting": 1, "separable": 0.5, "pairs": 0}
-    source = {"kind": "grammar", "pairs": 4, "valid": 1, "test": 2, "seed": 1, "references": 2, "modes": modes}
+    source = {"kind": "grammar", "pairs": 4, "valid": 1, "test": 2, "seed": 1, "references": 2, "modes": MODES}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET | {"source": source}))
     distributions = [distribution.factors[0] for distribution in grammar.distributions(source, "test")]
     write(folders[0] / "target.txt", *(" ".join(distribution[0][0]) for distribution in distributions))
@@ -217,15 +239,30 @@ def test_generated_corpora_have_the_exact_distortion_besides(args, folders, dist
     assert exactly["value"] == pytest.approx(sum(expected) / 2) and min(map(len, distributions)) > 1
 
 
+def test_what_a_generated_corpus_allows_is_counted(args, folders, tmp_path):
+    source = {"kind": "grammar", "pairs": 4, "valid": 2, "test": 2, "seed": 1, "references": 0, "modes": MODES}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET | {"source": source}))
+    for split in ("valid", "test"):
+        first, second = (of.most_probable() for of in grammar.distributions(source, split))
+        for name in ("text", "tok"):
+            write(folders[1] / name / f"{split}.tgt", " ".join(first), " ".join(second))
+        write(folders[0] / f"argmax.{split}.txt", " ".join(first), " ".join(first))
+    measure.run(args)
+    for split in ("valid", "test"):
+        found = read_json(folders[2] / f"argmax.{split}.json")
+        assert found["values"]["allowed"] == {"value": 50, "unit": "%"}
+        assert found["sentence_statistics"]["allowed"] == [100, 0]
+
+
 def test_proxy_targets_of_another_split_are_refused(args, folders, distorted):
     write(folders[0] / "target.txt", TARGETS[0])
     with pytest.raises(UserError, match="target.txt: 1 lines, but .*test.ref1 has 2"):
         measure.run(args)
 
 
-def test_confidence_stands_with_the_translation_it_is_of(args, folders):
+def test_what_is_measured_of_a_decoding_stands_with_its_translation(args, folders):
     sure = {"value": -1.5, "unit": "bits/token", "tokens": 13, "by_sentence": [[-9.5, 7], [-10.0, 6]]}
-    write_json(folders[0] / "confidence.json", {"argmax.test": sure})
+    write_json(folders[0] / "decoded.json", {"argmax.test": {"confidence": sure}})
     measure.run(args)
     found = read_json(folders[2] / "argmax.test.json")
     assert found["values"]["confidence"]["value"] == -1.5

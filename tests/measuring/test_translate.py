@@ -108,16 +108,32 @@ def test_a_model_with_a_predictor_is_measured_with_it(arguments, tmp_path):
     losses = read_json(tmp_path / "out/losses.json")
     assert {"loss", "length", "l_input", "loss_raw", "length_raw", "parameters"} <= losses.keys()
     assert losses["l_input"]["tokens"] == losses["loss"]["tokens"] == 10
-    confidence = read_json(tmp_path / "out/confidence.json")
-    assert confidence.keys() == {"argmax.test", "argmax.valid", "sample.test", "sample.valid"}
+    decoded = read_json(tmp_path / "out/decoded.json")
+    assert decoded.keys() == {"argmax.test", "argmax.valid", "sample.test", "sample.valid"}
     assert files(tmp_path / "out")["target.txt"].splitlines() == SENTENCES
-    assert confidence["sample.test"]["value"] < 0
+    assert decoded["sample.test"].keys() == {"confidence"} and decoded["sample.test"]["confidence"]["value"] < 0
 
 
 def test_without_a_predictor_neither_input_nor_confidence_is_measured(arguments, tmp_path):
     translate.run(arguments({"argmax": DECODINGS["argmax"]}, "out"))
     assert "l_input" not in read_json(tmp_path / "out/losses.json")
-    assert files(tmp_path / "out").keys() == {"argmax.test.txt", "argmax.valid.txt", "losses.json"}
+    assert files(tmp_path / "out").keys() == {"argmax.test.txt", "argmax.valid.txt", "losses.json", "decoded.json"}
+    assert read_json(tmp_path / "out/decoded.json") == {}
+
+
+def test_positions_are_measured_of_the_decodings_asked_for(arguments, tmp_path):
+    longer = {"kind": "argmax", "candidates": 3, "length_factor": 2.0}
+    three = {"argmax": DECODINGS["argmax"], "lpd": DECODINGS["lpd"], "longer": longer}
+    translate.run(arguments(three, "out", "--positions", "lpd", "longer"))
+    decoded = read_json(tmp_path / "out/decoded.json")
+    assert decoded.keys() == {f"{name}.{split}" for name in ("lpd", "longer") for split in ("test", "valid")}
+    assert "token_probability/short/0" in decoded["lpd.test"]
+    # twice as many tokens are said, of a length of at least 1
+    tokens = {
+        name: sum(count for _, count in decoded[f"{name}.valid"]["token_probability/short/0"]["by_sentence"])
+        for name in ("lpd", "longer")
+    }
+    assert tokens["longer"] == 2 * tokens["lpd"] > 0
 
 
 def test_the_proxy_targets_of_a_distilled_corpus_are_the_teachers(arguments, tmp_path):
@@ -155,7 +171,7 @@ def test_translations_losses_and_confidence_are_those_of_the_model_and_its_split
             assert (tmp_path / f"out/{name}.{split}.txt").read_text() == expected
             if name != "lpd":
                 sure = losses.confidence(model, data.sources(split), decoding, predictor)
-                found = read_json(tmp_path / "out/confidence.json")[f"{name}.{split}"]
+                found = read_json(tmp_path / "out/decoded.json")[f"{name}.{split}"]["confidence"]
                 assert found["value"] == pytest.approx(sure["value"]) and found["tokens"] == sure["tokens"]
     torch.manual_seed(made["spec"]["seed"])
     raw = losses.losses(model, *valid, Proxies.of({**made["spec"], "input": {"name": "vanilla"}}))
@@ -256,7 +272,7 @@ def test_the_arguments():
     given += ["--out", "o"]
     fewest = {
         "model": "m", "data": "d", "decodings": {"a": {"kind": "argmax"}}, "splits": ["test", "valid"], "out": "o",
-        "proxy_data": None, "beside": [], "predictor": None, "grammar": None, "proxy_targets": None,
+        "proxy_data": None, "beside": [], "predictor": None, "grammar": None, "proxy_targets": None, "positions": [],
     }  # fmt: skip
     assert vars(parser.parse_args(given)) == fewest
     more = "--proxy-data p --beside a=b c=d --predictor a --grammar g --proxy-targets test".split()

@@ -1,11 +1,16 @@
 """Which measurements a table's cells ask for."""
 
+import json
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from natlab.errors import UserError
+from natlab.metrics import by_length, positions
+from natlab.papers import cells as metrics
 from natlab.papers import spec
 from natlab.papers.cells import BRACKET, bracket, cells, corpora, sources, value
 from natlab.papers.cells import resolved as resolved_description
@@ -257,3 +262,47 @@ def test_a_ratio_of_parameters_and_derived_columns():
     for kind in ("minus", "divide", "sum"):
         columns = [{"key": "gap", "label": "gap", kind: ["bleu", "zh"], "cell": {"metric": "bleu_tok"}}]
         assert cells(TABLE | {"columns": columns}, RUN) == []
+
+
+def test_groups_of_lengths_are_asked_for_by_the_names_they_are_measured_under():
+    assert [f"bleu_tok/{bucket}" for bucket in by_length.BUCKETS] == list(metrics.BLEU_BY_LENGTH)
+    bands = torch.ones(2, 2 * positions.REACH + 1, 2)
+    measured = positions.token_probability(bands, torch.tensor([5, 35]))
+    assert [f"token_probability/{name}" for name in measured] == list(metrics.TOKEN_PROBABILITY)
+
+
+def test_a_reading_says_which_sentences_it_is_about():
+    for metric, sentences in (
+        ("bleu_tok", ""), ("bleu_tok/10-19", "10-19"), ("token_probability/long/-1", "long"), ("loss", ""),
+        ("reference_bleu/2", ""), ("speedup", ""),
+    ):  # fmt: skip
+        assert asked(metric).readings[0].sentences == sentences
+
+
+@pytest.mark.parametrize("kind", ["TRANSLATION", "LOSS", "IDEAL", "TARGET", "LATENCY"])
+def test_every_metric_may_stand_in_a_table(kind, tmp_path):
+    for metric in getattr(metrics, f"{kind}_METRICS"):
+        write_table(tmp_path, metric)
+        assert spec.load(tmp_path / "table.yaml")
+
+
+@pytest.mark.parametrize(
+    "metric", ["bleu_tok/10-20", "bleu_tok/", "token_probability/long", "token_probability/long/+0", "skipped"]
+)
+def test_what_nothing_measures_is_refused(metric, tmp_path):
+    write_table(tmp_path, metric)
+    with pytest.raises(UserError, match="metric"):
+        spec.load(tmp_path / "table.yaml")
+
+
+def write_table(folder, metric):
+    columns = [{"key": "a", "label": "a", "cell": {"metric": metric}}]
+    table = {"table": "Table 1", "paper": "p", "title": "t", "columns": columns, "rows": [{"label": "r"}]}
+    (folder / "table.yaml").write_text(json.dumps(table), encoding="utf-8")
+
+
+def test_shares_of_what_is_skipped_are_shown_in_per_cent():
+    assert value(asked("skipped_targets"), [0.0757]) == pytest.approx(7.57)
+    assert sources(asked("skipped_predictions", split="test"), "demo", 1) == [
+        "grammar_ende/demo/vanilla_kd/seed1/loss.json"
+    ]

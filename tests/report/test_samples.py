@@ -57,6 +57,24 @@ def test_a_difference_is_taken_draw_by_draw(sampler):
     assert ratio[0] == pytest.approx(at.by_seed[2][0] / (at.by_seed[2][0] - 20)) and ratio.std() > 0
 
 
+def test_the_same_sentences_are_resampled_alike_and_others_on_their_own(sampler, tmp_path):
+    """Of two buckets as large as each other, each is the same in two systems, but not the one in the other."""
+    each = list(range(40))
+    for system in ("at", "nat"):
+        for seed in (1, 2):
+            file = {"values": {}, "sentence_statistics": {}}
+            for bucket in ("1-9", "10-19"):
+                file["values"][f"bleu_tok/{bucket}"] = {"value": np.mean(each)}
+                file["sentence_statistics"][f"bleu_tok/{bucket}"] = each
+            write_json(tmp_path / f"m/ds/demo/{system}/seed{seed}/lpd5.test.json", file)
+    short, again, longer = (
+        sampler.cell(cells.resolved({"metric": f"bleu_tok/{b}", "corpus": "one", "system": s, "decoding": "lpd5"}, RUN))
+        for s, b in (("at", "1-9"), ("nat", "1-9"), ("at", "10-19"))
+    )
+    assert short.by_seed[1] == pytest.approx(again.by_seed[1]) and short.by_seed[1].std() > 0
+    assert abs(np.corrcoef(short.by_seed[1], longer.by_seed[1])[0, 1]) < 0.1
+
+
 def test_a_value_that_follows_from_what_a_row_is_does_not_vary(sampler):
     fixed, exact = (sampler.column(SPEC, 0, key) for key in ("l_input", "exact"))
     assert fixed.over([1, 2]) == pytest.approx(0.25) and exact.over([1]) == pytest.approx(0.9)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import natlab.config
 import natlab.jobs
+import natlab.papers.cells
 import natlab.papers.claims
 import natlab.sources
 from natlab.errors import UserError
@@ -103,6 +104,12 @@ def grammar(wildcards):
     """The dataset's file, where what an ideal NAT would lose is known; nothing elsewhere."""
     known = RUN.knows_ideal(wildcards.dataset, wildcards.system)
     return f"config/datasets/{wildcards.dataset}.yaml" if known else []
+
+
+def positions(wildcards):
+    """The decodings of which a cell asks how probable tokens are around their position, as arguments."""
+    names = RUN.decodings_of(wildcards.dataset, wildcards.system, natlab.papers.cells.TOKEN_PROBABILITY)
+    return " ".join(["--positions", *names] if names else [])
 
 
 def kernels(wildcards):

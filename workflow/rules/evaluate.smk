@@ -34,9 +34,11 @@ rule translate:
         targets=lambda wildcards: (
             "--proxy-targets test" if RUN.measures_distortion(wildcards.dataset, wildcards.system) else ""
         ),
+        positions=positions,
     shell:
         "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab translate --model {input.model}"
         " --data {input.data} {params.proxy_data} {params.beside} {params.predictor} {params.grammar} {params.targets}"
+        " {params.positions}"
         " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"
 
 

@@ -1,12 +1,15 @@
 """From translations and losses to measurements, one JSON file each. The verb ``measure``.
 
-A translations folder holds ``{decoding}.{split}.txt`` (tokenised, one sentence a line), ``losses.json`` and
-``provenance.json``, and where they are measured ``target.txt``, the proxy targets of test, and ``confidence.json``; the
-corpus folder holds the references, ``text/`` as published and ``tok/`` as trained on.
+A translations folder holds ``{decoding}.{split}.txt`` (tokenised, one sentence a line), ``losses.json``,
+``decoded.json`` (what was measured of the model as it decoded, by ``{decoding}.{split}`` and metric),
+``provenance.json``, and where they are measured ``target.txt``, the proxy targets of test; the corpus folder holds the
+references, ``text/`` as published and ``tok/`` as trained on.
 """
 
 import argparse
 import json
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,16 @@ from natlab import provenance, tracking
 from natlab.corpus import dataset as datasets
 from natlab.corpus import grammar, references
 from natlab.corpus.bpe import joined
+from natlab.corpus.exact import Distribution
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import lines, read_json, write_json
 from natlab.metrics import bleu, target_bleu
-from natlab.metrics.repetition import repeated_token_rate
+from natlab.metrics.allowed import allowed
+from natlab.metrics.by_length import by_length
+from natlab.metrics.repetition import repeated_token_rate, repeated_tokens
+
+Distributions = Callable[[str], list[Distribution]]  # P(Y|X) of a split's sources
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,35 +48,37 @@ def run(args: argparse.Namespace) -> None:
     when files are missing or do not fit."""
     translations, corpus = Path(args.translations), Path(args.corpus)
     dataset = datasets.load(args.dataset_config)
+    known = dataset["source"]["kind"] == "grammar"
+    distributions = cache(partial(grammar.distributions, dataset["source"])) if known else None
     origin = _origin(translations)
-    sure = translations / "confidence.json"
-    confidence = read_json(sure) if sure.exists() else {}
+    decoded = _required_json(translations / "decoded.json")
     with folder_aside(args.out) as out:
         for path in sorted(translations.glob("*.*.txt")):
             decoding, _, split = path.stem.rpartition(".")
-            sentences, values, statistics = translation_values(path, split, corpus, dataset)
-            statistics = {"bleu_tok": statistics}
-            if path.stem in confidence:
-                values["confidence"] = confidence[path.stem]
-                statistics |= _by_sentence(values)
-            of_sentences = {"sentence_statistics": statistics}
+            sentences, values = translation_values(path, split, corpus, dataset, distributions)
+            values |= decoded.get(path.stem, {})
+            of_sentences = {"sentence_statistics": _by_sentence(values)}
             _write(out / f"{path.stem}.json", args.identity, decoding, split, sentences, values, origin, **of_sentences)
         losses = _required_json(translations / "losses.json")
         sentences = next(iter(losses.values()))["sentences"]
         of_sentences = {"sentence_statistics": _by_sentence(losses)}
         _write(out / "loss.json", args.identity, None, "valid", sentences, losses, origin, **of_sentences)
         if (translations / "target.txt").exists():
-            sentences, values, each = target_values(translations / "target.txt", corpus, dataset)
+            sentences, values, each = target_values(translations / "target.txt", corpus, dataset, distributions)
             of_sentences = {"sentence_statistics": {"target_bleu": each}}
             _write(out / "target.json", args.identity, None, "test", sentences, values, origin, **of_sentences)
     tracking.measured(args, map(read_json, sorted(Path(args.out).glob("*.json"))))
 
 
-def translation_values(path: Path, split: str, corpus: Path, dataset: dict) -> tuple[int, dict, list[list[int]]]:
-    """(number of sentences, metric values, each sentence's part of ``bleu_tok``) of the translations in ``path``.
+def translation_values(
+    path: Path, split: str, corpus: Path, dataset: dict, distributions: Distributions | None
+) -> tuple[int, dict]:
+    """(number of sentences, metric values) of the translations in ``path``.
 
     sacreBLEU and chrF compare detokenised text with the raw references, lower-cased where the dataset is; ``bleu_tok``
-    compares tokens with tokens; ``bleu_multi`` is sacreBLEU against all references, where a split has further ones.
+    compares tokens with tokens, ``bleu_tok/<bucket>`` of the sentences whose reference is so long
+    (`natlab.metrics.by_length`); ``bleu_multi`` is sacreBLEU against all references, where a split has further ones;
+    ``allowed``: the share that P(Y|X) of a generated corpus allows.
     """
     hypotheses = list(lines(path))
     numbered = sorted((corpus / "text").glob(f"{split}.ref*"), key=lambda p: int(p.suffix[len(".ref") :]))
@@ -77,18 +87,29 @@ def translation_values(path: Path, split: str, corpus: Path, dataset: dict) -> t
     raw, tokenised, *further = [[words(line) for line in _fitting(file, path, len(hypotheses))] for file in given]
     language, lowercase = dataset["languages"]["tgt"], dataset["lowercase"]
     text = hypotheses if dataset["tokenise"] == "none" else bleu.detokenised(hypotheses, language)
+    statistics = bleu.statistics(hypotheses, tokenised)
+    repeated = [[100 * count, tokens] for count, tokens in repeated_tokens(hypotheses)]
     values = {
         "bleu": bleu.sacrebleu(text, [raw], language, lowercase),
-        "bleu_tok": bleu.tokenised_bleu(hypotheses, [tokenised]),
+        "bleu_tok": {**bleu.tokenised_bleu(hypotheses, [tokenised]), "by_sentence": statistics},
         "chrf": bleu.chrf(text, [raw], lowercase),
-        "repetition": {"value": repeated_token_rate(hypotheses), "unit": "%"},
+        "repetition": {"value": repeated_token_rate(hypotheses), "unit": "%", "by_sentence": repeated},
     }
+    for bucket, numbers in by_length(len(line.split()) for line in tokenised).items():
+        chosen = [statistics[number] for number in numbers]
+        of_bucket = {"unit": "BLEU", "sentences": len(chosen), "by_sentence": chosen}
+        values[f"bleu_tok/{bucket}"] = {"value": bleu.pooled(chosen), **of_bucket}
     if further:
         values["bleu_multi"] = bleu.sacrebleu(text, [raw, *further], language, lowercase)
-    return len(hypotheses), values, bleu.statistics(hypotheses, tokenised)
+    if distributions is not None:
+        possible = [100 * whether for whether in allowed(hypotheses, distributions(split))]
+        values["allowed"] = {"value": sum(possible) / len(possible), "unit": "%", "by_sentence": possible}
+    return len(hypotheses), values
 
 
-def target_values(path: Path, corpus: Path, dataset: dict) -> tuple[int, dict, list[float]]:
+def target_values(
+    path: Path, corpus: Path, dataset: dict, distributions: Distributions | None
+) -> tuple[int, dict, list[float]]:
     """(number of sentences, metric values, ``target_bleu`` of each sentence that has further references) of the proxy
     targets T of test in ``path``, against further references Y.
 
@@ -109,10 +130,8 @@ def target_values(path: Path, corpus: Path, dataset: dict) -> tuple[int, dict, l
     each = target_bleu.target_bleu(numbered[0], numbered[1:])
     of = {"unit": "BLEU", "signature": target_bleu.SIGNATURE}
     values = {"target_bleu": {"value": float(np.nanmean(each)), **of, "sentences": int(np.isfinite(each).sum())}}
-    if dataset["source"]["kind"] == "grammar":
-        exactly, signature = target_bleu.exact(
-            [line.split() for line in targets], grammar.distributions(dataset["source"], "test")
-        )
+    if distributions is not None:
+        exactly, signature = target_bleu.exact([line.split() for line in targets], distributions("test"))
         values["target_bleu_exact"] = {"value": exactly, **of, "signature": signature, "sentences": len(targets)}
     for number, column in enumerate(columns, 1):
         pairs = [(target, reference) for target, reference in zip(targets, column, strict=True) if reference]

@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--grammar", metavar="DATASET", help="the dataset's file, of a generated corpus: what an ideal model loses, too"
     )
     parser.add_argument("--proxy-targets", metavar="SPLIT", help="write the proxy targets of this split as target.txt")
+    parser.add_argument(
+        "--positions", nargs="*", default=[], metavar="DECODING", help="measure the probability of tokens around them"
+    )
     parser.add_argument("--decodings", required=True, type=json.loads, help="JSON: {name: decoding}")
     parser.add_argument("--splits", required=True, nargs="+")
     parser.add_argument(
         "--out",
         required=True,
-        help="folder for {decoding}.{split}.txt, target.txt, losses.json, confidence.json, provenance.json",
+        help="folder for {decoding}.{split}.txt, target.txt, losses.json, decoded.json, provenance.json",
     )
 
 
@@ -57,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
     from natlab.corpus.text import folder_aside
     from natlab.decoding import decode_corpus
     from natlab.losses.batch import Method
-    from natlab.measuring import losses
+    from natlab.measuring import losses, positions
     from natlab.measuring.data import Data, device, device_name
     from natlab.models.load import load
     from natlab.models.validation import PLAIN
@@ -70,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     # beside the output, which Snakemake deletes when the job fails
     kept = Path(f"{args.out}.parts")
     parts = kept / fingerprint(args)
-    sure = {}
+    decoded = defaultdict(dict)  # what is measured of the model as it decodes
     for split in args.splits:
         for name, decoding in args.decodings.items():
             part = parts / f"{name}.{split}.txt"
@@ -81,7 +85,13 @@ def run(args: argparse.Namespace) -> None:
                 with written_aside(part) as file:
                     file.writelines(data.text(target) + "\n" for target in targets)
             if predictor is not None and (decoding["kind"] == "sample" or decoding.get("candidates") == 1):
-                sure[f"{name}.{split}"] = losses.confidence(model, data.sources(split), decoding, predictor)
+                decoded[f"{name}.{split}"]["confidence"] = losses.confidence(
+                    model, data.sources(split), decoding, predictor
+                )
+            if name in args.positions and decoding["kind"] == "argmax":
+                found = positions.token_probability(model, data.sources(split), data.targets(split), decoding)
+                of_positions = {f"token_probability/{at}": value for at, value in found.items()}
+                decoded[f"{name}.{split}"] |= of_positions
     torch.manual_seed(spec["seed"])  # a proxy input may draw which tokens it reveals
     raw = Method.of({**PLAIN, "architecture": spec["architecture"]})
     on_raw = losses.losses(model, data.sources("valid"), data.targets("valid"), raw)
@@ -101,8 +111,7 @@ def run(args: argparse.Namespace) -> None:
             with open(out / "target.txt", "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(data.text(target) + "\n" for target in targets)
         write_json(out / "losses.json", values)
-        if sure:
-            write_json(out / "confidence.json", sure)
+        write_json(out / "decoded.json", decoded)
         write_json(out / "provenance.json", provenance.record(made["fingerprint"], device_name()))
     shutil.rmtree(kept, ignore_errors=True)
 

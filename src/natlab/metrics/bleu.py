@@ -33,10 +33,16 @@ def tokenised_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]
 def statistics(hypotheses: Sequence[str], references: Sequence[str]) -> list[list[int]]:
     """What the tokenised BLEU of any choice of sentences is worked out from, for each sentence with its one reference:
     matching n-grams and all n-grams of the hypothesis, n = 1 to 4, then the lengths of hypothesis and reference. BLEU
-    of a choice is `sacrebleu.BLEU.compute_bleu` of the sums, so that it can be resampled (Koehn 2004)."""
+    of a choice is that of the sums (`pooled`), so that it can be resampled (Koehn 2004)."""
     metric = BLEU(tokenize="none", force=True)
     scores = (metric.corpus_score([h], [[r]]) for h, r in zip(hypotheses, references, strict=True))
     return [[*score.counts, *score.totals, score.sys_len, score.ref_len] for score in scores]
+
+
+def pooled(statistics: Sequence[Sequence[int]]) -> float:
+    """The tokenised BLEU of sentences with these `statistics`."""
+    *sums, hypothesis, reference = map(sum, zip(*statistics, strict=True))
+    return BLEU.compute_bleu(sums[:4], sums[4:], hypothesis, reference, smooth_method="none").score
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[Sequence[str]], lowercase: bool = False) -> dict:

@@ -3,16 +3,19 @@
 from collections.abc import Iterable
 
 
-def repeated_token_rate(hypotheses: Iterable[str]) -> float:
-    """The share of tokens equal to the token just before them in their sentence, in % of all tokens.
+def repeated_tokens(hypotheses: Iterable[str]) -> list[tuple[int, int]]:
+    """Of each sentence, the number of tokens equal to the token just before them, and of all its tokens.
 
-    Ghazvininejad et al. (2020, section 5 and Table 9: "the percentage of repeated tokens") and Saharia et al. (2020)
-    report it without a formula; consecutive repetition is what published NAT code counts. Hypotheses are
-    whitespace-tokenised; 0 when there is no token.
+    Hypotheses are whitespace-tokenised. Ghazvininejad et al. (2020, section 5 and Table 9: "the percentage of repeated
+    tokens") and Saharia et al. (2020) report the rate without a formula; consecutive repetition is what published NAT
+    code counts.
     """
-    tokens = repeated = 0
-    for line in hypotheses:
-        words = line.split()
-        tokens += len(words)
-        repeated += sum(a == b for a, b in zip(words, words[1:], strict=False))
-    return 100 * repeated / tokens if tokens else 0.0
+    sentences = (line.split() for line in hypotheses)
+    return [(sum(a == b for a, b in zip(words, words[1:], strict=False)), len(words)) for words in sentences]
+
+
+def repeated_token_rate(hypotheses: Iterable[str]) -> float:
+    """The share of repeated tokens in all tokens, in %; 0 when there is no token."""
+    counts = repeated_tokens(hypotheses)
+    tokens = sum(count for _, count in counts)
+    return 100 * sum(repeated for repeated, _ in counts) / tokens if tokens else 0.0

@@ -10,8 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-TRANSLATION_METRICS = ("bleu", "bleu_tok", "bleu_multi", "chrf", "repetition", "confidence")
-LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "token_loss", "l_input", "parameters")
+# Of the sentences whose reference is so long (`natlab.metrics.by_length`).
+BLEU_BY_LENGTH = tuple(f"bleu_tok/{bucket}" for bucket in ("1-9", "10-19", "20-29", "30-39", "40-49", "50-"))
+# At so many positions after a token's own, of short and of long sentences (`natlab.metrics.positions`).
+TOKEN_PROBABILITY = tuple(
+    f"token_probability/{group}/{distance}"
+    for group in ("short", "long")
+    for distance in ("-3", "-2", "-1", "0", "+1", "+2", "+3")
+)
+TRANSLATION_METRICS = ("bleu", "bleu_tok", "bleu_multi", "chrf", "repetition", "allowed", "confidence")
+TRANSLATION_METRICS += BLEU_BY_LENGTH + TOKEN_PROBABILITY
+SKIPPED = ("skipped_targets", "skipped_predictions")  # as shares of targets and of predictions (AXE, Table 6)
+LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "token_loss", "l_input", "parameters", *SKIPPED)
 IDEAL_METRICS = ("ideal_loss", "ideal_token_loss", "ideal_l_input")
 TARGET_METRICS = ("target_bleu", "target_bleu_exact")
 REFERENCE_BLEU = "reference_bleu/"
@@ -46,6 +56,11 @@ class Reading(NamedTuple):
     def key(self) -> str:
         """Its name among the file's values."""
         return f"{self.metric}/{self.decoding}" if self.metric in LATENCY_METRICS else self.metric
+
+    @property
+    def sentences(self) -> str:
+        """Which of the split's sentences it is about: a group of lengths, or all of them, whose name is empty."""
+        return self.metric.split("/")[1] if self.metric in BLEU_BY_LENGTH + TOKEN_PROBABILITY else ""
 
 
 class Asked(NamedTuple):
@@ -150,6 +165,8 @@ def value(asked: Asked, read: Sequence[float]) -> float | None:
         return -asked.beta * read[0]
     if metric == "parameters":
         return read[0] / 1e6
+    if metric in SKIPPED:
+        return 100 * read[0]
     if metric == PARAMETER_RATIO:
         return 100 * read[0] / read[1]
     if metric in BRACKET:

@@ -99,7 +99,9 @@ class Sampler:
         if reading.key not in file["values"]:
             return None
         statistics = file.get("sentence_statistics", {}).get(reading.key)
-        again = bootstrap.resampled(statistics, f"{dataset}/{reading.split}") if statistics else None
+        # all that is measured of the same sentences is resampled alike
+        of = "/".join(filter(None, [dataset, reading.split, reading.sentences]))
+        again = bootstrap.resampled(statistics, of) if statistics else None
         return file["values"][reading.key]["value"], again
 
     def _noise(self, asked: resolve.Asked) -> np.ndarray | None:

@@ -10,15 +10,15 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import plain
 
-from natlab import sources
-from natlab.proxy import registry
+from natlab import families, sources
 
 ROOM = Path(sources.__file__).parent
 # of a made-up natlab: p and q are packages, s is a folder without __init__.py
 MODULES = ["natlab.a", "natlab.b", "natlab.p", "natlab.p.c", "natlab.p.q", "natlab.p.q.d", "natlab.s.e"]
 PACKAGES = {"natlab.p", "natlab.p.q"}
-TRANSFORMER = {"architecture": "transformer", "target": {"name": "raw"}}
+TRANSFORMER = {"architecture": {"name": "transformer"}, "target": {"name": "raw"}}
 EVERYTHING = [
     sources.training(TRANSFORMER),
     sources.distillation(),
@@ -29,8 +29,8 @@ EVERYTHING = [
 ]
 
 
-def nat(target="raw", input="vanilla"):
-    return {"architecture": "nat", "target": {"name": target}, "input": {"name": input}}
+def nat(target="raw", input="vanilla", **parts):
+    return plain.spec(target=target, input=input, **parts)
 
 
 def listed(modules, room=ROOM):
@@ -147,33 +147,56 @@ def test_each_stop_is_there_and_needed(stop, monkeypatch):
 def test_a_system_rests_on_its_own_members():
     kd = listed(sources.training(nat("kd", "glat")))
     assert {"proxy/targets/kd.py", "proxy/inputs/glat.py", "proxy/subsets.py", "models/nat.py"} <= kd
-    assert {"decoding/argmax.py", "training/objective.py", "training/loop.py", "compat.py"} <= kd
+    assert {"decoding/kinds/argmax.py", "losses/batch.py", "training/loop.py", "compat.py"} <= kd
     raw = listed(sources.training(nat("raw", "glat")))
     assert kd ^ raw == {"proxy/targets/kd.py", "proxy/targets/raw.py"}
-    assert "decoding/beam.py" not in kd and "decoding/sample.py" not in kd
+    assert "decoding/kinds/beam.py" not in kd and "decoding/kinds/sample.py" not in kd
 
 
-def test_an_autoregressive_system_rests_on_no_other_architecture_and_no_proxy():
+def test_an_autoregressive_system_rests_on_no_other_architecture_and_no_part_of_one():
     own = listed(sources.training(TRANSFORMER))
-    assert {"models/transformer.py", "decoding/beam.py", "training/objective.py"} <= own
-    assert not {"models/nat.py", "decoding/argmax.py"} & own
-    assert not any(file.startswith(("proxy/targets", "proxy/inputs")) for file in own)
+    assert {"models/transformer.py", "decoding/kinds/beam.py", "losses/batch.py"} <= own
+    assert not {"models/nat.py", "decoding/kinds/argmax.py"} & own
+    assert members(own) == {"decoding/kinds/beam.py"}
 
 
-@pytest.mark.parametrize("target", registry.names("targets"))
-@pytest.mark.parametrize("input", registry.names("inputs"))
-def test_of_the_proxies_a_system_rests_on_its_own_two(target, input):
-    found = listed(sources.training(nat(target, input)))
-    members = {file for file in found if file.startswith(("proxy/targets/", "proxy/inputs/"))}
-    assert {file for file in members if "__init__" not in file} == {
-        f"proxy/targets/{target}.py", f"proxy/inputs/{input}.py"
-    }  # fmt: skip
+def members(found):
+    """Those of some files that are members of families, or lie beside them."""
+    folders = tuple(f"{folder}/" for folder in families.FOLDERS.values())
+    return {file for file in found if file.startswith(folders) and "__init__" not in file}
+
+
+FAMILIES = {
+    "target": lambda name: plain.spec(target=name),
+    "input": lambda name: plain.spec(input=name),
+    "objective": lambda name: plain.spec(objective=name),
+    "term": lambda name: plain.spec(terms=[name]),
+    "length": lambda name: plain.spec() | {"architecture": plain.architecture(lengths=name)},
+    "fill": lambda name: plain.spec() | {"architecture": plain.architecture(fill=name)},
+}
+PLAIN = {"target": "raw", "input": "vanilla", "objective": "xe", "term": "length", "length": "difference"}
+PLAIN |= {"fill": "copy", "decoding": "argmax"}  # validation's
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_of_each_family_a_system_rests_on_its_own_members_alone(family):
+    for name in families.names(family):
+        found = members(listed(sources.training(FAMILIES[family](name))))
+        own = {of: f"{families.FOLDERS[of]}/{PLAIN[of]}.py" for of in families.FOLDERS}
+        own[family] = f"{families.FOLDERS[family]}/{name}.py"
+        beside = {"models/lengths/_classes.py"} & found  # what those share that predict a length
+        assert found == {*own.values()} | beside
+        assert bool(beside) is families.trait("length", name if family == "length" else "difference", "predicted")
+
+
+def test_all_families_but_that_of_decodings_are_parts_of_a_system():
+    assert {*FAMILIES, "decoding"} == set(families.FOLDERS)
 
 
 def test_a_translation_rests_on_its_kinds_and_on_what_measures_its_losses():
     argmax = listed(sources.decoding([{"kind": "argmax"}]))
-    assert "decoding/beam.py" not in argmax and "decoding/sample.py" not in argmax
-    assert listed(sources.decoding([{"kind": "argmax"}, {"kind": "sample"}])) - argmax == {"decoding/sample.py"}
+    assert "decoding/kinds/beam.py" not in argmax and "decoding/kinds/sample.py" not in argmax
+    assert listed(sources.decoding([{"kind": "argmax"}, {"kind": "sample"}])) - argmax == {"decoding/kinds/sample.py"}
     whole = listed(sources.translation(nat("kd", "cmlm"), [{"kind": "argmax"}]))
     plain = {"proxy/targets/raw.py", "proxy/inputs/vanilla.py"}  # its loss on raw data
     assert argmax | plain | {"proxy/targets/kd.py", "proxy/inputs/cmlm.py", "measuring/losses.py"} <= whole
@@ -186,6 +209,6 @@ def test_new_files_beside_the_members_change_nothing(tmp_path):
     before = [listed(modules) for modules in asked]
     room = tmp_path / "natlab"
     shutil.copytree(ROOM, room, ignore=shutil.ignore_patterns("__pycache__", "csrc"))
-    for folder in ("models", "decoding", "proxy/targets", "proxy/inputs", "metrics", "measuring", "training"):
+    for folder in ("models", "decoding", "losses", "metrics", "measuring", "training", *families.FOLDERS.values()):
         (room / folder / "new.py").write_text("import natlab.models.nat\n")
     assert [listed(modules, room) for modules in asked] == before

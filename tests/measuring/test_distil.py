@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from natlab.corpus.binarise import binarise
-from natlab.decoding import beam
+from natlab.decoding.kinds.beam import search
 from natlab.measuring import distil
 from natlab.measuring.data import Data
 from natlab.models.load import build, publish
@@ -26,7 +26,7 @@ def distilled(tmp_path):
     torch.manual_seed(0)
     vocabulary = len(Data(tmp_path / "bin").source)
     teacher = build({
-        "architecture": "transformer", "d_model": 16, "d_hidden": 16, "encoder_layers": 1, "decoder_layers": 1,
+        "architecture": {"name": "transformer"}, "d_model": 16, "d_hidden": 16, "encoder_layers": 1, "decoder_layers": 1,
         "heads": 2, "dropout": 0.0, "joint_vocabulary": True,
         "source_vocabulary": vocabulary, "target_vocabulary": vocabulary,
     }).eval()  # fmt: skip
@@ -49,7 +49,7 @@ def distilled(tmp_path):
 @pytest.mark.parametrize("shards", [1, 2, 3, 7])
 def test_the_shards_are_what_beam_search_makes_of_each_source_in_order(distilled, shards):
     lines, teacher, sources, dictionary = distilled
-    expected = [dictionary.string(beam.decode(teacher, source)[0].tolist()) for source in sources]
+    expected = [dictionary.string(search(teacher, source)[0].tolist()) for source in sources]
     assert [line for shard in range(1, shards + 1) for line in lines(shard, shards)] == expected
     assert len(set(expected)) > 3
 
@@ -58,7 +58,7 @@ def test_beam_and_length_penalty_are_as_asked(distilled):
     lines, teacher, sources, dictionary = distilled
     for beam_size, penalty in ((1, 1.0), (3, 0.2)):
         expected = [
-            dictionary.string(beam.decode(teacher, source, beam_size, penalty)[0].tolist()) for source in sources
+            dictionary.string(search(teacher, source, beam_size, penalty)[0].tolist()) for source in sources
         ]
         asked = ["--beam", str(beam_size), "--length-penalty", str(penalty), "--batch-tokens", "4"]
         assert lines(1, 1, *asked) == expected

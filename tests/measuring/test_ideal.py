@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from natlab import families
 from natlab.corpus.exact import Distribution, Information, Marginals
 from natlab.measuring import ideal
-from natlab.proxy import registry
 
 TWO_WAYS = [(("ein", "haus"), 0.5), (("das", "heim"), 0.5)]  # one word says the other
 
@@ -20,7 +20,7 @@ def losses(distribution, target, name="vanilla", many=1, **options):
     torch.manual_seed(0)
     if not isinstance(distribution, Distribution):
         distribution = Distribution((distribution,))
-    found = ideal.losses([distribution] * many, [target] * many, registry.load("inputs", name, **options))
+    found = ideal.losses([distribution] * many, [target] * many, families.load("input", name, **options))
     return {key: value["value"] for key, value in found.items()}
 
 

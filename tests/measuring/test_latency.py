@@ -6,9 +6,11 @@ from itertools import count
 
 import pytest
 import torch
+from tests import plain
 
 from natlab.corpus.binarise import binarise
-from natlab.decoding import argmax, beam
+from natlab.decoding.kinds.argmax import Argmax
+from natlab.decoding.kinds.beam import search
 from natlab.files import read_json
 from natlab.measuring import latency
 from natlab.measuring.data import Data
@@ -17,7 +19,7 @@ from natlab.models.load import build, publish
 
 SENTENCES = ["a b c", "c b", "a", "b b a c"]
 SIZE = {"d_model": 16, "d_hidden": 16, "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "dropout": 0.0}
-SPEC = {"dataset": "small", "scale": "demo", "system": "glat_raw", "seed": 3, "architecture": "nat"}
+SPEC = {"dataset": "small", "scale": "demo", "system": "glat_raw", "seed": 3, "architecture": {"name": "nat"}}
 
 
 def test_each_sentence_is_decoded_by_all_before_the_next_and_warm_up_is_not_counted():
@@ -56,9 +58,9 @@ def parsed(tmp_path):
     words = {"joint_vocabulary": True, "source_vocabulary": vocabulary, "target_vocabulary": vocabulary}
     torch.manual_seed(0)
     for name, options in {
-        "nat": {"architecture": "nat", "canvas": "copy", "predictor": True},
-        "predictor": {"architecture": "nat", "canvas": "copy"},
-        "at": {"architecture": "transformer"},
+        "nat": {"architecture": plain.architecture(masking=True)},
+        "predictor": {"architecture": plain.architecture()},
+        "at": {"architecture": {"name": "transformer"}},
     }.items():
         publish(tmp_path / f"{name}.pt", build({**options, **SIZE, **words}), {"spec": SPEC, "fingerprint": name})
 
@@ -118,9 +120,9 @@ def test_what_is_timed_is_each_models_own_decoding_of_one_sentence(parsed, clock
     at, nat = latency_models(tmp_path)
     for sentence in clocked["sentences"]:
         found = {name: decoder(sentence)[0].tolist() for name, decoder in clocked["decoders"].items()}
-        assert found["reference beam5"] == beam.decode(at, sentence, beam=5)[0].tolist()
-        assert found["reference greedy"] == beam.decode(at, sentence, beam=1)[0].tolist()
-        assert found["argmax"] == argmax.decode(nat, sentence)[0].tolist()
+        assert found["reference beam5"] == search(at, sentence, beam=5)[0].tolist()
+        assert found["reference greedy"] == search(at, sentence, beam=1)[0].tolist()
+        assert found["argmax"] == Argmax()(nat, sentence)[0].tolist()
     assert clocked["decoders"].keys() == {"reference beam5", "reference greedy", "argmax", "sample"}
 
 

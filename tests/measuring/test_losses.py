@@ -1,19 +1,29 @@
 import itertools
+from dataclasses import replace
 from math import log
 
 import pytest
 import torch
+from tests import plain
 
-from natlab.decoding import argmax, batches, sample
+from natlab.decoding import batches
+from natlab.decoding.kinds import sample
+from natlab.decoding.kinds.argmax import Argmax
+from natlab.kernels import use
+from natlab.losses.batch import Timed, autoregressive_loss, batch_loss
+from natlab.losses.interface import SHARE, Added, Value
 from natlab.measuring.losses import confidence, losses, parameters, proxy_targets
-from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Config, Transformer
-from natlab.training.objective import Proxies, autoregressive_loss, batch_loss
 
 CONFIG = Config(16, 32, 1, 1, 2, 0.1, 12, 12, True)
 SOURCES = [torch.tensor(ids) for ids in ([4, 5, 2], [6, 7, 8, 2], [9, 2])]
 TARGETS = [torch.tensor(ids) for ids in ([7, 2], [4, 5, 6, 2], [8, 9, 10, 11, 2])]
-VANILLA = {"architecture": "nat", "target": {"name": "raw"}, "input": {"name": "vanilla"}}
+
+
+@pytest.fixture(autouse=True)
+def _kernels():
+    with use("reference"):
+        yield
 
 
 def test_an_autoregressive_loss_counts_the_bits_of_eos_but_not_eos_as_a_token():
@@ -21,7 +31,7 @@ def test_an_autoregressive_loss_counts_the_bits_of_eos_but_not_eos_as_a_token():
     model = Transformer(CONFIG).eval()
     found = losses(model, SOURCES, TARGETS, None)
     nll = sum(
-        float(autoregressive_loss(model, source[None], target[None]).nll.sum())
+        float(autoregressive_loss(model, source[None], target[None]).values["nll"].sums)
         for source, target in zip(SOURCES, TARGETS, strict=True)
     )
     assert found["loss"]["value"] == pytest.approx(nll / (1 + 3 + 4) / log(2), rel=1e-4)
@@ -32,52 +42,52 @@ def test_an_autoregressive_loss_counts_the_bits_of_eos_but_not_eos_as_a_token():
 @pytest.mark.parametrize("max_tokens", [1, 8, 1000])
 def test_losses_do_not_depend_on_the_batches(max_tokens):
     torch.manual_seed(0)
-    model = NonAutoregressiveTransformer(CONFIG).eval()
-    expected = losses(model, SOURCES, TARGETS, Proxies.of(VANILLA))
-    found = losses(model, SOURCES, TARGETS, Proxies.of(VANILLA), max_tokens)
+    model = plain.nat(CONFIG).eval()
+    expected = losses(model, SOURCES, TARGETS, plain.method())
+    found = losses(model, SOURCES, TARGETS, plain.method(), max_tokens)
     for name in ("loss", "length"):
         assert found[name]["value"] == pytest.approx(expected[name]["value"], rel=1e-4)
 
 
-@pytest.mark.parametrize("spec", [None, VANILLA, {**VANILLA, "input": {"name": "glat", "end": 1.0}}])
-def test_the_parts_of_sentences_are_what_training_counts(spec):
+@pytest.mark.parametrize("parts", [None, {}, {"input": {"name": "glat", "end": 1.0}}, {"objective": "oaxe"}])
+def test_the_parts_of_sentences_are_what_training_counts(parts):
     """Each sentence's bits and tokens are those of a batch of its own under the training's loss."""
     torch.manual_seed(0)
-    model = (Transformer if spec is None else NonAutoregressiveTransformer)(CONFIG).eval()
-    proxies = spec and Proxies.of(spec)
+    model = (Transformer if parts is None else plain.nat)(CONFIG).eval()
+    method = None if parts is None else plain.method(**parts)
     torch.manual_seed(1)
-    found = losses(model, SOURCES, TARGETS, proxies, max_tokens=1)
+    found = losses(model, SOURCES, TARGETS, method, max_tokens=1)
     torch.manual_seed(1)
     for (i,) in batches([max(len(s), len(t)) for s, t in zip(SOURCES, TARGETS, strict=True)], 1):
-        part = batch_loss(model, SOURCES[i][None], TARGETS[i][None], proxies, progress=1.0)
-        for name, nats in (("loss", part.nll), ("length", part.length_nll)):
-            bits, tokens = found[name]["by_sentence"][i]
-            assert bits == pytest.approx(float(nats) / log(2), abs=1e-4) and tokens == part.tokens
+        part = batch_loss(model, SOURCES[i][None], TARGETS[i][None], method, progress=1.0)
+        for name in ("nll", "length"):
+            bits, tokens = found["loss" if name == "nll" else name]["by_sentence"][i]
+            nats = float(part.values[name].sums)
+            assert bits == pytest.approx(nats / log(2), abs=1e-4) and tokens == part.tokens
     for value in found.values():
-        bits, tokens = map(sum, zip(*value["by_sentence"], strict=True))
-        assert value["value"] == pytest.approx(bits / tokens, abs=1e-4)
+        parts, of = map(sum, zip(*value["by_sentence"], strict=True))
+        assert value["value"] == pytest.approx((100 if value["unit"] == "%" else 1) * parts / of, abs=1e-4)
 
 
 def test_revealed_tokens_are_counted_at_no_cost():
     """With everything wrong and λ at its end, GLAT hides all but floor(0.3 T) tokens of a target of T."""
     torch.manual_seed(0)
-    model = NonAutoregressiveTransformer(CONFIG).eval()
-    hidden = losses(model, SOURCES, TARGETS, Proxies.of(VANILLA))
-    glanced = losses(model, SOURCES, TARGETS, Proxies.of({**VANILLA, "input": {"name": "glat", "end": 1.0}}))
+    model = plain.nat(CONFIG).eval()
+    hidden = losses(model, SOURCES, TARGETS, plain.method())
+    glanced = losses(model, SOURCES, TARGETS, plain.method(input={"name": "glat", "end": 1.0}))
     assert glanced["loss"]["tokens"] == hidden["loss"]["tokens"]
     assert glanced["loss"]["value"] < hidden["loss"]["value"]
 
 
 def with_predictor(seed=0):
     torch.manual_seed(seed)
-    return [NonAutoregressiveTransformer(CONFIG, predictor=head).eval() for head in (True, False)]
+    return [plain.nat(CONFIG, masking=head).eval() for head in (True, False)]
 
 
 def test_l_input_is_the_divergence_of_all_inputs_there_can_be():
     """CMLM reveals one of two tokens or none, each half of the time: L_input by enumeration (MPLE, equation 11)."""
     model, predictor = with_predictor()
     source, target = SOURCES[0], torch.tensor([7, 8, 2])
-    spec = {**VANILLA, "input": {"name": "cmlm"}}
     with torch.no_grad():
         encoded, length = model.encoder(source[None]), torch.tensor([2])
         masked = model.masked_logits(model.decode(encoded, length)).sigmoid()[0]
@@ -91,7 +101,7 @@ def test_l_input_is_the_divergence_of_all_inputs_there_can_be():
         expected += chance * log(chance / of_input)
     torch.manual_seed(1)
     many = 600
-    found = losses(model, [source] * many, [target] * many, Proxies.of(spec), predictor=predictor)
+    found = losses(model, [source] * many, [target] * many, plain.method(input="cmlm"), predictor=predictor)
     assert found["l_input"]["value"] == pytest.approx(expected / 2 / log(2), rel=0.05)
     assert found["l_input"]["tokens"] == 2 * many and set(found) == {"loss", "token_loss", "length", "l_input"}
 
@@ -109,7 +119,7 @@ def test_confidence_is_per_token_over_all_sentences(decoding):
     each = [[float(one.log_probability) / log(2), int(one.lengths)] for one in made]
     assert found["by_sentence"] == [pytest.approx(part, abs=1e-3) for part in each]
     if decoding["kind"] == "argmax":
-        decoded = [argmax.decode(model, source[None], length_factor=1.5)[0].tolist() for source in SOURCES]
+        decoded = [Argmax(length_factor=1.5)(model, source[None])[0].tolist() for source in SOURCES]
         assert decoded == [one.tokens[0].tolist() for one in made]
 
 
@@ -123,10 +133,10 @@ def test_proxy_targets_are_in_the_order_of_the_pairs_without_eos_and_blanks(max_
             return references.tokens.masked_fill(first, CONFIG.bos)
 
     model, _ = with_predictor()
-    raw = Proxies.of({**VANILLA, "input": {"name": "cmlm"}})
+    raw = plain.method(input="cmlm")
     found = proxy_targets(model, SOURCES, TARGETS, raw, max_tokens)
     assert [target.tolist() for target in found] == [target[:-1].tolist() for target in TARGETS]
-    found = proxy_targets(model, SOURCES, TARGETS, Proxies(Blanks(), raw.input), max_tokens)
+    found = proxy_targets(model, SOURCES, TARGETS, replace(raw, target=Blanks()), max_tokens)
     assert [target.tolist() for target in found] == [target[1:-1].tolist() for target in TARGETS]
 
 
@@ -138,13 +148,13 @@ def test_candidates_are_those_of_the_sentences_in_a_batch():
     def candidates(rows):
         return {"candidates": table[rows], "bleu": bleu[rows], "gamma": torch.ones(2)}
 
-    proxies = Proxies.of({**VANILLA, "target": {"name": "dynamic"}})
-    found = proxy_targets(model, SOURCES, TARGETS, proxies, candidates=candidates)
+    method = plain.method(target="dynamic")
+    found = proxy_targets(model, SOURCES, TARGETS, method, candidates=candidates)
     assert [target.tolist() for target in found] == [[4, 4], [5, 5], [6, 6]]
-    assert losses(model, SOURCES, TARGETS, proxies, candidates=candidates)["loss"]["tokens"] == 6
+    assert losses(model, SOURCES, TARGETS, method, candidates=candidates)["loss"]["tokens"] == 6
 
 
-@pytest.mark.parametrize("joint, cls", itertools.product([True, False], [Transformer, NonAutoregressiveTransformer]))
+@pytest.mark.parametrize("joint, cls", itertools.product([True, False], [Transformer, plain.nat]))
 def test_parameters_with_and_without_embeddings(joint, cls):
     config = Config(16, 32, 1, 1, 2, 0.1, 12, 20, joint)
     if joint:
@@ -154,7 +164,7 @@ def test_parameters_with_and_without_embeddings(joint, cls):
     found = {name: value["value"] for name, value in parameters(model).items()}
     attention, forward, norm = 4 * (16 * 16 + 16), 2 * 16 * 32 + 32 + 16, 2 * 16
     expected = attention + forward + 2 * norm + 2 * attention + forward + 3 * norm
-    expected += 256 * 17 if cls is NonAutoregressiveTransformer else 0
+    expected += 256 * 17 if cls is plain.nat else 0
     assert found == {
         "parameters": expected + 16 * (12 if joint else 12 + 20),
         "parameters_without_embeddings": expected,
@@ -163,10 +173,32 @@ def test_parameters_with_and_without_embeddings(joint, cls):
 
 def test_a_masked_token_s_loss_counts_only_what_is_not_revealed():
     torch.manual_seed(0)
-    model = NonAutoregressiveTransformer(CONFIG).eval()
-    half = Proxies.of({**VANILLA, "input": {"name": "cmlm", "ratio": 0.5}})
+    model = plain.nat(CONFIG).eval()
+    half = plain.method(input={"name": "cmlm", "ratio": 0.5})
     found = losses(model, SOURCES, TARGETS, half)
     masked = sum(n - n // 2 for n in (len(target) - 1 for target in TARGETS))
     assert found["token_loss"]["tokens"] == masked < found["loss"]["tokens"]
     total = found["loss"]["value"] * found["loss"]["tokens"]
     assert found["token_loss"]["value"] * masked == pytest.approx(total)
+
+
+def test_values_that_objectives_and_terms_have_names_for_are_measured_under_them():
+    """A share in per cent of what it is a share of, a loss in bits of each."""
+
+    class Made:
+        weight = 1.0
+
+        def __call__(self, batch):
+            shared = Value(batch.lengths - 1, 2 * batch.lengths, SHARE)
+            return Added(torch.zeros(()), {"all_but_one": shared, "cost": Value(batch.lengths * log(8), batch.lengths)})
+
+    torch.manual_seed(0)
+    method = replace(plain.method(objective={"name": "oaxe", "truncate": 0.9999}), terms=[Timed(Made())])
+    found = losses(plain.nat(CONFIG).eval(), SOURCES, TARGETS, method, max_tokens=1)
+    assert set(found) == {"loss", "token_loss", "truncated", "moved", "all_but_one", "cost"}
+    # lengths 1, 3, 4
+    assert found["all_but_one"] == {
+        "value": pytest.approx(100 * 5 / 16), "unit": "%", "by_sentence": [[0, 2], [2, 6], [3, 8]], "sentences": 3,
+    }  # fmt: skip
+    assert found["cost"]["value"] == pytest.approx(3, abs=1e-4) and found["cost"]["unit"] == "bits/token"
+    assert found["truncated"]["value"] == 100 and found["moved"]["unit"] == "%"  # no prediction is that sure

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from tests import plain
 
 from natlab.corpus.binarise import binarise
 from natlab.decoding import decode
@@ -17,7 +18,6 @@ from natlab.measuring.losses import losses
 from natlab.measuring.surface import axis, plane
 from natlab.metrics.bleu import tokenised_bleu
 from natlab.models.load import build, load, publish
-from natlab.training.objective import Proxies
 
 VECTOR = st.lists(st.floats(-5, 5), min_size=6, max_size=6).map(lambda values: torch.tensor(values, dtype=torch.double))
 
@@ -75,7 +75,7 @@ def project(tmp_path):
 def nat(folder, d_model=16):
     vocabulary = len(Data(folder / "bin").source)
     words = {"source_vocabulary": vocabulary, "target_vocabulary": vocabulary}
-    return build({"architecture": "nat", "canvas": "copy", "d_model": d_model, **SIZE, **words})
+    return build({"architecture": plain.architecture(), "d_model": d_model, **SIZE, **words})
 
 
 def row(project, number, models=("first", "second", "third"), sentences=6):
@@ -93,7 +93,7 @@ def test_where_a_model_lies_the_row_has_its_loss(project):
     """With 7 points the margin is one step: the second row goes through the first two models."""
     found = row(project, 2)
     data = Data(project / "bin")
-    vanilla = Proxies.of({"architecture": "nat", "target": {"name": "raw"}, "input": {"name": "vanilla"}})
+    vanilla = plain.method()
     points = {round(point["x"], 4): point for point in found["points"]}
     assert len(points) == 7 and all(point["y"] == pytest.approx(0, abs=1e-9) for point in found["points"])
     for name, at in zip(("first", "second"), found["models"], strict=False):
@@ -136,7 +136,7 @@ def test_a_points_bleu_is_that_of_its_models_translations_of_the_first_sentences
     data, (model, _) = Data(project / "bin"), load(project / "first.pt")
     sources = [data.sources("valid")[i] for i in range(4)]
     texts = [data.text(decode(model, source[None], {"kind": "argmax"})[0]) for source in sources]
-    vanilla = Proxies.of({"architecture": "nat", "target": {"name": "raw"}, "input": {"name": "vanilla"}})
+    vanilla = plain.method()
     loss = losses(model, sources, [data.targets("valid")[i] for i in range(4)], vanilla)["loss"]["value"]
     at = min(found["points"], key=lambda point: abs(point["x"]))
     assert at["x"] == pytest.approx(0, abs=1e-9) and at["log_likelihood"] == pytest.approx(-loss, abs=1e-4)

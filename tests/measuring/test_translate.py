@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from tests import plain
 
 import natlab.decoding
 from natlab import sources
@@ -14,10 +15,10 @@ from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_m
 from natlab.decoding import decode
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
+from natlab.losses.batch import Method
 from natlab.measuring import losses, translate
 from natlab.measuring.data import Data
 from natlab.models.load import build, load, publish
-from natlab.training.objective import Proxies
 
 SENTENCES = ["a b c", "c b", "a", "b b a c"]
 
@@ -33,10 +34,10 @@ def arguments(tmp_path):
     binarise(True, tmp_path / "bpe", tmp_path / "bin")
     torch.manual_seed(0)
     vocabulary = len(Data(tmp_path / "bin").source)
-    spec = {"architecture": "nat", "seed": 1, "target": {"name": "raw"}, "input": {"name": "glat", "end": 1.0}}
+    spec = {**plain.spec(input={"name": "glat", "end": 1.0}), "seed": 1}
     for name in ("model", "predictor"):
         model = build({
-            "architecture": "nat", "canvas": "copy", "predictor": name == "model", "d_model": 16, "d_hidden": 16,
+            "architecture": plain.architecture(masking=name == "model"), "d_model": 16, "d_hidden": 16,
             "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "dropout": 0.0, "joint_vocabulary": True,
             "source_vocabulary": vocabulary, "target_vocabulary": vocabulary,
         })  # fmt: skip
@@ -174,8 +175,8 @@ def test_translations_losses_and_confidence_are_those_of_the_model_and_its_split
                 found = read_json(tmp_path / "out/decoded.json")[f"{name}.{split}"]["confidence"]
                 assert found["value"] == pytest.approx(sure["value"]) and found["tokens"] == sure["tokens"]
     torch.manual_seed(made["spec"]["seed"])
-    raw = losses.losses(model, *valid, Proxies.of({**made["spec"], "input": {"name": "vanilla"}}))
-    own = losses.losses(model, *valid, Proxies.of(made["spec"]), predictor=predictor)
+    raw = losses.losses(model, *valid, Method.of({**made["spec"], "input": {"name": "vanilla"}}))
+    own = losses.losses(model, *valid, Method.of(made["spec"]), predictor=predictor)
     found = read_json(tmp_path / "out/losses.json")
     expected = own | {f"{name}_raw": value for name, value in raw.items()} | losses.parameters(model)
     assert found.keys() == expected.keys()
@@ -200,11 +201,11 @@ def test_what_is_kept_of_a_translation_follows_what_it_is_made_of(arguments, tmp
     shutil.copytree(translate.ROOM, tmp_path / "code", ignore=shutil.ignore_patterns("csrc", "__pycache__"))
     monkeypatch.setattr(translate, "ROOM", tmp_path / "code")
     seen.append(translate.fingerprint(given))
-    for other in ("decoding/beam.py", "measuring/losses.py", "models/new.py", "decoding/new.py"):
+    for other in ("decoding/kinds/beam.py", "measuring/losses.py", "models/new.py", "decoding/kinds/new.py"):
         with open(tmp_path / "code" / other, "a") as file:
             file.write("# edited\n")
     assert translate.fingerprint(given) == seen[-1]
-    for own in ("decoding/argmax.py", "models/nat.py"):
+    for own in ("decoding/kinds/argmax.py", "models/nat.py"):
         with open(tmp_path / "code" / own, "a") as file:
             file.write("# edited\n")
         seen.append(translate.fingerprint(given))
@@ -222,10 +223,7 @@ def test_the_targets_of_dynamic_kd_are_chosen_of_its_candidates(arguments, tmp_p
         write_mmap(chosen, index, folder / f"{split}.src-tgt.cand0")
         np.save(folder / f"{split}.bleu.npy", np.array([[[100, 0], [0, 100]]] * 4, dtype=np.float16))
     write_json(folder / "gamma.json", {"candidates": ["teacher", "raw"], "gamma": [9.0, 0.0]})
-    spec = {
-        "architecture": "nat", "seed": 1, "input": {"name": "vanilla"},
-        "target": {"name": "dynamic", "beta": 1.0, "candidates": ["teacher", "raw"]},
-    }  # fmt: skip
+    spec = plain.spec(target={"name": "dynamic", "beta": 1.0, "candidates": ["teacher", "raw"]}) | {"seed": 1}
     args = arguments({}, "out", "--proxy-data", str(folder), "--proxy-targets", "test")
     model, _ = load(args.model)
     publish(args.model, model, {"spec": spec, "fingerprint": "f"})

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from natlab import families
 from natlab.kernels import use
 from natlab.models.transformer import Seq2Seq
 from natlab.proxy.interface import Prediction
@@ -39,10 +40,11 @@ class Rows:
 
 @pytest.fixture(scope="session")
 def foreseen():
-    """A function: the prediction under Z* with given logits [B, T, V]."""
+    """A function: the prediction under Z* with given logits [B, T, V], of a system with an objective."""
 
-    def prediction(logits, progress=0.0):
-        return Prediction(Given(logits), Rows(torch.arange(len(logits))), [], progress)
+    def prediction(logits, progress=0.0, objective="xe", **options):
+        made = families.load("objective", objective, **options)
+        return Prediction(Given(logits), Rows(torch.arange(len(logits))), [], progress, made)
 
     return prediction
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natlab.proxy import registry, subsets
+from natlab import families
+from natlab.proxy import subsets
 from natlab.proxy.inputs.glat import levenshtein
 
 PAD = 1
@@ -27,7 +28,7 @@ INPUTS = {
 
 
 def load(name):
-    return registry.load("inputs", name.split()[0], **INPUTS[name])
+    return families.load("input", name.split()[0], **INPUTS[name])
 
 
 def test_vanilla_reveals_nothing_and_that_is_certain(certain):
@@ -88,12 +89,12 @@ def test_cmlm_of_a_fixed_ratio_reveals_that_part_rounded_down(certain):
 def test_as_many_as_asked_are_revealed_at_least_but_never_all(certain, count):
     torch.manual_seed(0)
     target = torch.tensor([[4, 5, 6, 7], [4, 5, 1, 1], [4, 1, 1, 1]]).repeat(2000, 1)
-    glat = registry.load("inputs", "glat", least=2, count=count)
+    glat = families.load("input", "glat", least=2, count=count)
     often = glat(target, certain(target)).sum(1).view(-1, 3).double().mean(0)
     torch.testing.assert_close(often, torch.tensor([2.0, 1.0, 0.0], dtype=torch.double), atol=0.1, rtol=0)
-    number = registry.load("inputs", "cmlm", least=3)(target, certain(target)).sum(1).view(-1, 3)
+    number = families.load("input", "cmlm", least=3)(target, certain(target)).sum(1).view(-1, 3)
     assert number.unique(dim=0).tolist() == [[3, 1, 0]]
-    assert registry.load("inputs", "cmlm", ratio=0.25, least=2)(target, certain(target)).sum(1)[:3].tolist() == [
+    assert families.load("input", "cmlm", ratio=0.25, least=2)(target, certain(target)).sum(1)[:3].tolist() == [
         2,
         1,
         0,
@@ -125,7 +126,7 @@ def test_glat_reveals_nothing_when_all_is_right(certain, name):
 def test_glat_chooses_positions_evenly(certain, count):
     torch.manual_seed(0)
     target = torch.full((20_000, 5), 4)
-    revealed = registry.load("inputs", "glat", start=0.4, count=count)(target, certain(torch.zeros_like(target)))
+    revealed = families.load("input", "glat", start=0.4, count=count)(target, certain(torch.zeros_like(target)))
     torch.testing.assert_close(revealed.double().mean(0), torch.full((5,), 0.4, dtype=torch.double), atol=0.02, rtol=0)
 
 
@@ -189,7 +190,7 @@ def test_glat_reveals_in_proportion_to_p_ref_or_to_its_complement(foreseen, reve
     target = torch.tensor([[4, 5]])
     logits = torch.full((1, 2, 9), -30.0)
     logits[0, 0, 4], logits[0, 0, 8], logits[0, 1, 5], logits[0, 1, 8] = torch.tensor([0.8, 0.2, 0.2, 0.8]).log()
-    glat = registry.load("inputs", "glat", start=1.0, reveal=reveal)
+    glat = families.load("input", "glat", start=1.0, reveal=reveal)
     torch.manual_seed(0)
     drawn = glat(target.expand(5000, -1), foreseen(logits.expand(5000, -1, -1)))
     assert drawn.sum(1).unique().tolist() == [1]
@@ -199,7 +200,7 @@ def test_glat_reveals_in_proportion_to_p_ref_or_to_its_complement(foreseen, reve
 
 
 def test_glats_bernoulli_draw_of_a_sentence_of_one_token_is_as_likely_as_the_share_says(certain):
-    target, glat = torch.tensor([[4]]), registry.load("inputs", "glat", start=1.0, count="bernoulli")
+    target, glat = torch.tensor([[4]]), families.load("input", "glat", start=1.0, count="bernoulli")
     wrong = certain([[3]])
     assert all(glat(target, wrong).item() for _ in range(20))
     assert glat.log_probability(torch.tensor([[True]]), target, wrong).item() == 0

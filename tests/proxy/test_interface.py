@@ -3,8 +3,8 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import plain
 
-from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Config
 from natlab.proxy.interface import Positions, Prediction
 
@@ -13,9 +13,9 @@ SOURCE = torch.tensor([[4, 5, 6, 2], [7, 8, 2, 1], [9, 4, 5, 2]])
 
 def prediction_of_a_model():
     torch.manual_seed(0)
-    model = NonAutoregressiveTransformer(Config(16, 32, 1, 2, 2, 0.0, 12, 12, True))
+    model = plain.nat(Config(16, 32, 1, 2, 2, 0.0, 12, 12, True))
     encoded = model.encoder(SOURCE)
-    return Prediction(model, encoded, encoded.memories(model.layers), 0.0)
+    return Prediction(model, encoded, encoded.memories(model.layers), 0.0, plain.method().objective)
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6)), min_size=1, max_size=8), max_size=3))
@@ -81,3 +81,13 @@ def test_rounding_makes_no_probability_more_than_certain():
     at = Positions(states, torch.tensor([[1]]), torch.tensor([[1.5]]), torch.tensor([1]), torch.eye(2))
     assert at.log_probs(torch.tensor([[1]])).tolist() == [[0]]
     assert at.log_probs_everywhere(torch.tensor([[0, 1]])).tolist() == [[[-0.5], [0]]]
+
+
+def test_the_positions_of_states_are_their_likeliest_tokens_and_normalisers():
+    prediction = prediction_of_a_model()
+    at = prediction.at(torch.tensor([2, 4, 3]))
+    again = Positions.of(prediction.model, at.states, at.lengths)
+    assert torch.equal(again.tokens[again.inside], at.tokens[at.inside]) and torch.equal(again.inside, at.inside)
+    torch.testing.assert_close(again.normaliser[again.inside], at.normaliser[at.inside])
+    torch.testing.assert_close(again.normaliser, prediction.model.logits(at.states).logsumexp(2))
+    assert not again.normaliser.requires_grad and not again.embedding.requires_grad

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from natlab import families
 from natlab.kernels.axe_align import axe_align_reference
-from natlab.proxy import registry
 from natlab.proxy.interface import References
 from natlab.proxy.targets.axe import aligned
 
@@ -16,7 +16,7 @@ BOS, PAD = 0, 1
 
 
 def target(name, tokens, prediction, **options):
-    return registry.load("targets", name, **options)(References(torch.tensor(tokens)), prediction)
+    return families.load("target", name, **options)(References(torch.tensor(tokens)), prediction)
 
 
 def logits_of(rows, vocabulary=12):
@@ -49,8 +49,8 @@ def test_raw_and_kd_take_the_reference_as_it_is(certain, name):
 
 def test_what_targets_start_from_and_what_they_may_hold():
     traits = {
-        name: tuple(registry.trait(name, trait) for trait in ("references", "blank", "kernels"))
-        for name in registry.names("targets")
+        name: tuple(families.trait("target", name, trait) for trait in ("references", "blank", "kernels"))
+        for name in families.names("target")
     }
     assert traits == {
         "raw": ("raw", False, False),
@@ -59,6 +59,16 @@ def test_what_targets_start_from_and_what_they_may_hold():
         "oaxe": ("either", False, True),
         "dynamic": ("candidates", False, False),
     }
+
+
+def test_targets_that_take_their_references_as_they_are_need_no_prediction():
+    """The others are chosen by what a model predicts all at once; of these AXE's and OaXE's place tokens, one each."""
+    needs = {name: families.trait("target", name, "needs") for name in families.names("target")}
+    offers = {name: families.trait("target", name, "offers") for name in families.names("target")}
+    placed = ("parallel", "target length")
+    assert needs == {"raw": (), "kd": (), "axe": placed, "oaxe": placed, "dynamic": ("parallel",)}
+    plain = ("plain target",)
+    assert offers == {"raw": plain, "kd": plain, "axe": (), "oaxe": (), "dynamic": plain}
 
 
 # ---- AXE
@@ -155,7 +165,7 @@ def test_oaxe_is_the_likeliest_of_all_permutations(foreseen, seed):
 
 def dynamic(candidates, bleu, tuned=None, **options):
     """(the target's choice for candidates [B, K, T], references that hold them)."""
-    proxy = registry.load("targets", "dynamic", **options)
+    proxy = families.load("target", "dynamic", **options)
     return proxy, References(candidates[:, -1], candidates, bleu, tuned)
 
 
@@ -183,6 +193,20 @@ def test_dynamic_kd_of_bits_per_token_finds_likelihood_less_weighty(foreseen):
     logits = logits_of([{4: 0.5, 6: 0.125, 9: 0.375}, {5: 0.5, 7: 0.125, 9: 0.375}])
     proxy, references = dynamic(candidates, bleu, torch.tensor([0.0, 1.0]), beta=0.03, per="token")
     assert proxy(references, foreseen(logits)).tolist() == [[6, 7]]  # 1 - 0.6 against 3 - 3
+
+
+def test_dynamic_kd_finds_likely_what_the_objective_does(foreseen):
+    """4 5 is predicted as 5 4, and late: each candidate is the likeliest under one objective."""
+    candidates = torch.tensor([[[4, 5], [6, 7]]])
+    for objective, options, rows, expected in (
+        ("xe", {}, [{4: 0.01, 5: 0.5, 6: 0.3}, {4: 0.5, 5: 0.01, 7: 0.3}], [6, 7]),
+        ("oaxe", {}, [{4: 0.01, 5: 0.5, 6: 0.3}, {4: 0.5, 5: 0.01, 7: 0.3}], [4, 5]),
+        ("xe", {}, [{BOS: 0.6, 4: 0.01, 6: 0.2}, {4: 0.5, 5: 0.3, 7: 0.2}], [6, 7]),
+        ("axe", {"delta": 1.0}, [{BOS: 0.6, 4: 0.01, 6: 0.2}, {4: 0.5, 5: 0.3, 7: 0.2}], [4, 5]),
+    ):
+        proxy, references = dynamic(candidates, torch.zeros(1, 2, 2), regulariser=False)
+        prediction = foreseen(logits_of(rows), objective=objective, **options)
+        assert proxy(references, prediction).tolist() == [expected], objective
 
 
 def test_dynamic_kd_decodes_only_what_can_still_win(foreseen):

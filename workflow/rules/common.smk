@@ -113,7 +113,7 @@ def positions(wildcards):
 
 
 def kernels(wildcards):
-    """The kernels' libraries, where the choice of a system's targets runs them."""
+    """The kernels' libraries, where the choice of a system's targets or its objective runs them."""
     return KERNELS if RUN.runs_kernels(wildcards.system) else []
 
 

@@ -116,7 +116,7 @@ class Run:
         return rows.chooses(self.systems[system])
 
     def runs_kernels(self, system: str) -> bool:
-        """Whether choosing a system's targets runs `natlab.kernels`."""
+        """Whether choosing a system's targets, or its objective, runs `natlab.kernels`."""
         return rows.runs_kernels(self.systems[system])
 
     def rests_on(self, system: str) -> list[str]:

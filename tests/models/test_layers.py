@@ -98,7 +98,7 @@ def test_a_layer_is_initialised_by_its_gain_and_computes_in_its_inputs_dtype():
 def test_normal_initialisation_is_of_all_but_biases_padding_and_layer_norms(joint):
     torch.manual_seed(0)
     config = Config(64, 96, 1, 2, 4, 0.0, 900, 900, joint)
-    model = NonAutoregressiveTransformer(config, canvas="mask", predictor=True)
+    model = NonAutoregressiveTransformer(config, {"name": "absolute"}, {"name": "mask"}, masking=True)
     for parameter in model.parameters():
         parameter.data.fill_(7.0)
     for module in model.modules():

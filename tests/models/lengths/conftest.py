@@ -20,8 +20,6 @@ def encoded():
     def sources(tokens, dim=16):
         lengths = torch.tensor(tokens) + 1
         padding = torch.arange(int(lengths.max())) >= lengths[:, None]
-        return SimpleNamespace(lengths=lengths, padding=padding, encoded=torch.randn(*padding.shape, dim))
+        return SimpleNamespace(lengths=lengths, padding=padding, encoded=torch.randn(*padding.shape, dim), summary=None)
 
     return sources
-
-

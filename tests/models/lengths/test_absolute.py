@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natlab import families
+from natlab.models.nat import NonAutoregressiveTransformer
 
 
 def built(config, **options):
@@ -37,3 +38,17 @@ def test_the_likeliest_come_first(config, encoded):
     lengths = built(config, longest=5)
     lengths.forward = lambda source: torch.tensor([[0.0, 4.0, 1.0, 3.0, 2.0]])
     assert lengths.likely(encoded([8]), 3).tolist() == [[2, 4, 5]]
+
+
+def test_cmlm_reads_it_off_the_state_of_a_vector_before_the_source_which_the_decoder_does_not_see(config):
+    torch.manual_seed(0)
+    model = NonAutoregressiveTransformer(config, {"name": "absolute"}, {"name": "mask"}).eval()
+    whole = model.encoder(torch.tensor([[4, 5, 6, 2], [7, 8, 2, 1]]))
+    assert whole.encoded.shape[:2] == (2, 4) and whole.lengths.tolist() == [4, 3]
+    torch.testing.assert_close(model.lengths(whole), model.lengths.linear(whole.summary))
+    alone = model.encoder(torch.tensor([[7, 8, 2]]))  # neither depends on padding
+    torch.testing.assert_close(whole.summary[1:], alone.summary)
+    torch.testing.assert_close(whole.encoded[1:, :3], alone.encoded)
+    assert whole.repeated(2).summary.shape[0] == 4
+    mean = NonAutoregressiveTransformer(config, {"name": "absolute", "read": "mean"}, {"name": "mask"})
+    assert mean.encoder(torch.tensor([[4, 2]])).summary is None

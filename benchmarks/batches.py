@@ -14,7 +14,7 @@ DECODINGS = {
     "transformer": {"beam5": {"kind": "beam", "beam": 5}, "greedy": {"kind": "beam", "beam": 1}},
     "nat": {
         "argmax": {"kind": "argmax"},
-        "lpd3": {"kind": "argmax", "candidates": 3, "deduplicate": True},
+        "lpd3": {"kind": "argmax", "length_candidates": 3, "deduplicate": True},
     },
 }
 

@@ -92,7 +92,9 @@ class Work:
     def decoded(self, tokens: float, decoding: Mapping[str, Any]) -> float:
         """FLOP to decode a sentence of some tokens: the encoder once, the rest for each hypothesis or candidate, again
         where another model scores it; Input Sampling takes two passes and one of the predictor's."""
-        hypotheses = decoding.get("beam") or decoding.get("candidates", 1) * (2 if decoding.get("reranker") else 1)
+        hypotheses = decoding.get("beam") or decoding.get("length_candidates", 1) * (
+            2 if decoding.get("reranker") else 1
+        )
         if decoding.get("kind") == "sample":
             hypotheses = 3
         return 2 * tokens * (self.encoder + hypotheses * (self.decoder + self.output))

@@ -9,7 +9,7 @@ from natlab import config
 from natlab.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NPD = {"kind": "argmax", "candidates": 7}  # a decoding that a reranker makes NPD
+NPD = {"kind": "argmax", "length_candidates": 7}  # a decoding that a reranker makes NPD
 
 
 def edit(project: Path, file: str, change) -> None:

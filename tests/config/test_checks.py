@@ -174,7 +174,11 @@ def test_a_reranker_is_autoregressive(project, reranker):
         ("config/systems.yaml", row("transformer", input="vanilla"), ["transformer.input"]),
         ("config/systems.yaml", lambda s: s["systems"]["glat_raw"].pop("input"), ["glat_raw", "input", "vanilla"]),
         ("config/systems.yaml", lambda s: s.update(reference="glat_kd"), ["reference", "transformer"]),
-        ("config/systems.yaml", lambda s: s["decodings"]["argmax"].update(beam=5), ["argmax", "beam", "candidates"]),
+        (
+            "config/systems.yaml",
+            lambda s: s["decodings"]["argmax"].update(beam=5),
+            ["argmax", "beam", "length_candidates"],
+        ),
         ("config/systems.yaml", lambda s: s["decodings"]["beam5"].update(kind="viterbi"), ["viterbi", "argmax"]),
         (
             "config/papers/mple/table1.yaml",

@@ -17,7 +17,7 @@ from natlab.models.transformer import Transformer
         (Transformer, {"kind": "beam", "beam": 1}),
         (Transformer, {"kind": "beam", "beam": 5}),
         (plain.nat, {"kind": "argmax"}),
-        (plain.nat, {"kind": "argmax", "candidates": 3, "deduplicate": True}),
+        (plain.nat, {"kind": "argmax", "length_candidates": 3, "deduplicate": True}),
         (plain.nat, {"kind": "argmax", "length_factor": 1.1}),
     ],
 )
@@ -57,7 +57,7 @@ def test_the_models_that_a_decoding_names_are_given_to_it_and_others_are_not():
     """NPD by a teacher is not LPD; without a name there is none."""
     model, teacher = model_of(plain.nat, 4, 20), model_of(Transformer, 5, 20)
     source = pad_right(random_sources(9, 9, 20, seed=3), 1)
-    lpd = {"kind": "argmax", "candidates": 4}
+    lpd = {"kind": "argmax", "length_candidates": 4}
 
     def found(decoding):
         return [target.tolist() for target in decode(model, source, decoding, {"teacher": teacher, "other": None})]

@@ -57,9 +57,7 @@ def test_the_shards_are_what_beam_search_makes_of_each_source_in_order(distilled
 def test_beam_and_length_penalty_are_as_asked(distilled):
     lines, teacher, sources, dictionary = distilled
     for beam_size, penalty in ((1, 1.0), (3, 0.2)):
-        expected = [
-            dictionary.string(search(teacher, source, beam_size, penalty)[0].tolist()) for source in sources
-        ]
+        expected = [dictionary.string(search(teacher, source, beam_size, penalty)[0].tolist()) for source in sources]
         asked = ["--beam", str(beam_size), "--length-penalty", str(penalty), "--batch-tokens", "4"]
         assert lines(1, 1, *asked) == expected
 

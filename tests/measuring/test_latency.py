@@ -75,7 +75,7 @@ def parsed(tmp_path):
     return parse
 
 
-ARGMAX = {"kind": "argmax", "candidates": 1, "length_factor": 1.0, "deduplicate": False}
+ARGMAX = {"kind": "argmax", "length_candidates": 1, "length_factor": 1.0, "deduplicate": False}
 
 
 @pytest.fixture

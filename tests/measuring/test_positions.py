@@ -11,7 +11,7 @@ from natlab.models.transformer import Config
 CONFIG = Config(16, 32, 1, 1, 2, 0.1, 12, 12, True)
 SOURCES = [torch.tensor(ids) for ids in ([4, 5, 6, 7, 8, 2], [6, 7, 8, 2], [9, 2])]
 TARGETS = [torch.tensor([4] * length + [2]) for length in (3, 31, 9)]
-DECODING = {"kind": "argmax", "candidates": 1, "length_factor": 1.5}
+DECODING = {"kind": "argmax", "length_candidates": 1, "length_factor": 1.5}
 
 
 def model_of(blank=False):

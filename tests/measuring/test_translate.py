@@ -60,7 +60,7 @@ def decoded(monkeypatch):
     made, original = [], natlab.decoding.decode_corpus
 
     def decode_corpus(model, sources, decoding, beside):
-        made.append(decoding["candidates"])
+        made.append(decoding["length_candidates"])
         if len(made) == 3:
             raise KeyboardInterrupt
         return original(model, sources, decoding, beside=beside)
@@ -74,7 +74,7 @@ def files(folder):
 
 
 def test_an_interrupted_translation_goes_on_with_what_it_lacks(arguments, decoded, tmp_path):
-    both = {f"argmax{n}": {"kind": "argmax", "candidates": n} for n in (1, 3)}
+    both = {f"argmax{n}": {"kind": "argmax", "length_candidates": n} for n in (1, 3)}
     with pytest.raises(KeyboardInterrupt):
         translate.run(arguments(both, "out"))
     assert not (tmp_path / "out").exists()
@@ -89,16 +89,19 @@ def test_an_interrupted_translation_goes_on_with_what_it_lacks(arguments, decode
 def test_what_another_configuration_left_behind_is_not_used(arguments, decoded, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         translate.run(
-            arguments({"a": {"kind": "argmax", "candidates": 1}, "b": {"kind": "argmax", "candidates": 3}}, "out")
+            arguments(
+                {"a": {"kind": "argmax", "length_candidates": 1}, "b": {"kind": "argmax", "length_candidates": 3}},
+                "out",
+            )
         )
-    translate.run(arguments({"a": {"kind": "argmax", "candidates": 2}}, "out"))
+    translate.run(arguments({"a": {"kind": "argmax", "length_candidates": 2}}, "out"))
     assert decoded == [1, 3, 1, 2, 2]
     assert not (tmp_path / "out.parts").exists()
 
 
 DECODINGS = {
-    "argmax": {"kind": "argmax", "candidates": 1, "length_factor": 1.0},
-    "lpd": {"kind": "argmax", "candidates": 3, "length_factor": 1.0},
+    "argmax": {"kind": "argmax", "length_candidates": 1, "length_factor": 1.0},
+    "lpd": {"kind": "argmax", "length_candidates": 3, "length_factor": 1.0},
     "sample": {"kind": "sample", "length_factor": 1.0, "seed": 1, "predictor": "vanilla"},
 }
 
@@ -123,7 +126,7 @@ def test_without_a_predictor_neither_input_nor_confidence_is_measured(arguments,
 
 
 def test_positions_are_measured_of_the_decodings_asked_for(arguments, tmp_path):
-    longer = {"kind": "argmax", "candidates": 3, "length_factor": 2.0}
+    longer = {"kind": "argmax", "length_candidates": 3, "length_factor": 2.0}
     three = {"argmax": DECODINGS["argmax"], "lpd": DECODINGS["lpd"], "longer": longer}
     translate.run(arguments(three, "out", "--positions", "lpd", "longer"))
     decoded = read_json(tmp_path / "out/decoded.json")
@@ -190,7 +193,7 @@ def test_what_is_kept_of_a_translation_follows_what_it_is_made_of(arguments, tmp
     given = arguments({"a": {"kind": "argmax"}}, "out", "--beside", f"p={tmp_path / 'predictor.pt'}")
     before = translate.fingerprint(given)
     assert translate.fingerprint(given) == before and len(before) == 16
-    given.decodings = {"a": {"kind": "argmax", "candidates": 2}}
+    given.decodings = {"a": {"kind": "argmax", "length_candidates": 2}}
     seen = [before, translate.fingerprint(given)]
     for name in ("model.pt", "predictor.pt", "bin/dict.tgt.txt", "bin/test.src-tgt.src.bin"):
         with open(tmp_path / name, "ab") as file:

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
     sources, targets = ([side[i] for i in range(count)] for side in (data.sources("valid"), data.targets("valid")))
     references = [joined(line) for line in lines(Path(args.references))][:count]  # of text that comes in BPE
     vanilla = Method.of(PLAIN)
-    decoding = {"kind": "argmax", "candidates": 1, "length_factor": 1.0, "deduplicate": False}
+    decoding = {"kind": "argmax", "length_candidates": 1, "length_factor": 1.0, "deduplicate": False}
     y = axis([point[1] for point in at], args.grid)[args.row - 1]
     points = []
     for x in axis([point[0] for point in at], args.grid):

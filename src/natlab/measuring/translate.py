@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
                 )
                 with written_aside(part) as file:
                     file.writelines(data.text(target) + "\n" for target in targets)
-            if predictor is not None and (decoding["kind"] == "sample" or decoding.get("candidates") == 1):
+            if predictor is not None and (decoding["kind"] == "sample" or decoding.get("length_candidates") == 1):
                 decoded[f"{name}.{split}"]["confidence"] = losses.confidence(
                     model, data.sources(split), decoding, predictor
                 )

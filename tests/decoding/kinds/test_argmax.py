@@ -54,7 +54,7 @@ def test_length_parallel_decoding_keeps_the_candidate_with_the_best_mean_log_pro
             logits[:, [0, 1, 2]] = -torch.inf
             logp, tokens = logits.log_softmax(1).max(1)
             scored.append((logp.mean().item(), tokens.tolist()))
-    assert Argmax(candidates=3)(model, source)[0].tolist() == max(scored)[1]
+    assert Argmax(length_candidates=3)(model, source)[0].tolist() == max(scored)[1]
 
 
 def test_lengths_are_the_likeliest_scaled_and_never_below_one():
@@ -88,7 +88,7 @@ def test_deduplication_removes_neighbours_only():
 def test_noisy_parallel_decoding_keeps_what_the_teacher_finds_likeliest(blank, deduplicate):
     sources, chosen = random_sources(12, 9, 20, seed=3), []
     model, teacher = model_of(plain.nat, 4, 20, blank=blank), model_of(Transformer, 5, 20)
-    decoding = {"kind": "argmax", "candidates": 4, "deduplicate": deduplicate, "reranker": "teacher"}
+    decoding = {"kind": "argmax", "length_candidates": 4, "deduplicate": deduplicate, "reranker": "teacher"}
     found = decode_corpus(model, sources, decoding, beside={"teacher": teacher})
     for source, target in zip(sources, found, strict=True):
         with torch.no_grad():

@@ -17,10 +17,10 @@ def remove_repeats(tokens: Tensor) -> Tensor:
     return torch.unique_consecutive(tokens)
 
 
-def likely_lengths(model: NonAutoregressiveTransformer, source: Source, candidates: int, factor: float) -> Tensor:
-    """The ``candidates`` likeliest lengths [B, K] of the canvas, each times ``factor`` (Ghazvininejad et al. 2020; MPLE
+def likely_lengths(model: NonAutoregressiveTransformer, source: Source, count: int, factor: float) -> Tensor:
+    """The ``count`` likeliest lengths [B, K] of the canvas, each times ``factor`` (Ghazvininejad et al. 2020; MPLE
     appendix D), rounded half up, at least 1; a factor of 1 leaves them as they are."""
-    return (model.lengths.likely(source, candidates) * factor + 0.5).floor().long().clamp(min=1)
+    return (model.lengths.likely(source, count) * factor + 0.5).floor().long().clamp(min=1)
 
 
 def likeliest(model: NonAutoregressiveTransformer, states: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,7 +47,7 @@ class Argmax:
     """The likeliest token at each position, of the likeliest length, times ``length_factor``, the dataset's unless
     said.
 
-    ``candidates`` > 1 decodes that many lengths at once. Length-parallel decoding (LPD, Wei et al. 2019) keeps the
+    ``length_candidates`` > 1 decodes that many lengths at once. Length-parallel decoding (LPD, Wei et al. 2019) keeps the
     target with the highest mean log-probability of its tokens, ε counted; with a ``reranker``, an autoregressive
     system, noisy parallel decoding (NPD, Gu et al. 2018) the one that it finds likeliest, per token, once ε and, with
     ``deduplicate``, repeats are removed. With ``reference_length`` the length is the reference's, for experiments in
@@ -58,7 +58,7 @@ class Argmax:
     of_dataset: ClassVar[tuple[str, ...]] = ("length_factor",)
     models: ClassVar[tuple[str, ...]] = ("reranker",)
 
-    candidates: Annotated[int, ">= 1"] = 1
+    length_candidates: Annotated[int, ">= 1"] = 1
     length_factor: Annotated[float, "> 0"] = 1.0
     deduplicate: bool = False
     reranker: str | None = None
@@ -76,11 +76,13 @@ class Argmax:
         if self.reference_length:
             tokens, _ = likeliest(model, model.decode(source, reference_lengths))  # [B, T]
             return finished(model, tokens, reference_lengths, self.deduplicate)
-        lengths = likely_lengths(model, source, self.candidates, self.length_factor)  # [B, K]
+        lengths = likely_lengths(model, source, self.length_candidates, self.length_factor)  # [B, K]
         flat = lengths.flatten()
-        tokens, log_probability = likeliest(model, model.decode(source.repeated(self.candidates), flat))  # [B K, T]
+        tokens, log_probability = likeliest(
+            model, model.decode(source.repeated(self.length_candidates), flat)
+        )  # [B K, T]
         targets = finished(model, tokens, flat, self.deduplicate)
-        if self.candidates == 1:
+        if self.length_candidates == 1:
             return targets
         if reranker is None:
             inside = torch.arange(tokens.shape[1], device=flat.device) < flat[:, None]
@@ -88,4 +90,4 @@ class Argmax:
         else:
             score = mean_log_probability(reranker, source_tokens, targets)
         best = score.view_as(lengths).argmax(1).tolist()
-        return [targets[row * self.candidates + which] for row, which in enumerate(best)]
+        return [targets[row * self.length_candidates + which] for row, which in enumerate(best)]

@@ -287,9 +287,11 @@ def test_lines_join_the_rows_of_a_panel_in_a_colour_a_column():
     first, second, level = figures.COLOURS[:3]
     assert drawn_lines(left, "-") == [([(0, 1.0), (1, 3.0)], first), ([(1, 2.0)], second)]
     assert drawn_lines(right, "-") == [([(0, 5.0)], second)]
-    assert drawn_lines(left, ":") == [([(0, 2.5), (1, 3.5)], second)]
     (diamonds,) = [line for line in left.lines if line.get_marker() == "D"]
-    assert diamonds.get_markerfacecolor() == "white"
+    assert diamonds.get_xydata().tolist() == [[0, 2.5], [1, 3.5]] and diamonds.get_color() == second
+    # not joined: there may be others between them
+    assert diamonds.get_markerfacecolor() == "white" and diamonds.get_linestyle() == "None"
+    assert left.get_ylim() == right.get_ylim()
     across = [
         (line.get_ydata()[0], line.get_color()) for line in (*left.lines, *right.lines) if line.get_linestyle() == "--"
     ]
@@ -313,6 +315,14 @@ def test_rows_of_lines_stand_where_a_column_says():
     (axes,) = figure.axes
     assert drawn_lines(axes, "-") == [([(50, 3.0), (300, 1.0)], figures.COLOURS[0])]
     assert axes.get_xlabel() == "updates" and axes.get_title() == "" and legend(figure) == ["first"]
+
+
+def test_a_panel_of_which_nothing_is_known_says_so_and_values_without_a_unit_have_scales_of_their_own():
+    figure = figures.draw(made(LINES, {(0, "p"): 1.0}))
+    assert [texts(axes) for axes in figure.axes] == [set(), {"not measured"}]
+    columns = [{key: value for key, value in column.items() if key != "unit"} for column in LINES["columns"]]
+    figure = figures.draw(made(LINES | {"columns": columns}, {(0, "p"): 1.0, (2, "p"): 2.0, (3, "p"): 90.0}))
+    assert figure.axes[0].get_ylim()[1] < 3 < figure.axes[1].get_ylim()[0] and figure.axes[0].get_ylabel() == ""
 
 
 def test_a_column_that_lines_lack_is_refused(tmp_path):

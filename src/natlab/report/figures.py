@@ -127,12 +127,16 @@ def _groups(table: Table, asked: dict) -> Figure:
 
 def _lines(table: Table, asked: dict) -> Figure:
     """A panel a group of rows, and in it a line a column; its points are the rows, at the values of another column, or
-    side by side where rows of which nothing is known are left out. Further columns are lines across a panel."""
+    side by side where rows of which nothing is known are left out. Further columns are lines across a panel. Panels
+    share a scale where values have a unit."""
     rows, series, across = table.spec["rows"], asked["series"], asked.get("across", [])
     colours = dict(zip([*series, *across], _colours(len(series) + len(across)), strict=False))
     groups = list(dict.fromkeys(row.get("group") for row in rows))
     width = 5.6 if len(groups) == 1 else 4.2 * len(groups)
-    figure, panels = pyplot.subplots(1, len(groups), figsize=(width, 3.6), layout="constrained", squeeze=False)
+    unit = _column(table, series[0]).get("unit")
+    figure, panels = pyplot.subplots(
+        1, len(groups), figsize=(width, 3.6), layout="constrained", squeeze=False, sharey=unit is not None
+    )
     for axes, group in zip(panels[0], groups, strict=True):
         of_group = [n for n, row in enumerate(rows) if row.get("group") == group]
         places = _places(axes, table, asked, of_group)
@@ -142,9 +146,11 @@ def _lines(table: Table, asked: dict) -> Figure:
             value = _common(table, key, "measured", of_group)
             if value is not None:
                 axes.axhline(value, color=colours[key], ls="--", lw=1.4)
+        if not axes.lines:
+            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=SOFT)
         axes.set_title(group or "", fontsize=9.5)
         axes.grid(axis="y")
-    panels[0, 0].set_ylabel(_column(table, series[0]).get("unit", ""))
+    panels[0, 0].set_ylabel(unit or "")
     handles = [
         Line2D([], [], color=colours[key], marker=MARKERS[s % 6], lw=1.4, label=_column(table, key)["label"])
         for s, key in enumerate(series)
@@ -154,7 +160,7 @@ def _lines(table: Table, asked: dict) -> Figure:
     ]
     if any(isinstance(table.entries[n, key].published, int | float) for n in range(len(rows)) for key in series):
         handles.append(_point_handle("published"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 3 * len(groups)))
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5))
     return figure
 
 
@@ -180,7 +186,7 @@ def _line(axes: Axes, entries: list[tuple[float, Entry]], colour: str, marker: s
         points = [(x, entry.measured) for x, entry in measured]
         axes.plot(*zip(*points, strict=True), marker=marker, ms=6, lw=1.4, color=colour)
     if printed:
-        axes.plot(*zip(*printed, strict=True), marker="D", ms=5, mfc="white", ls=":", lw=1, color=colour)
+        axes.plot(*zip(*printed, strict=True), "D", ms=5, mfc="white", color=colour)
 
 
 def _scatter(table: Table, asked: dict) -> Figure:

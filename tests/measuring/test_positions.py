@@ -16,9 +16,9 @@ DECODING = {"kind": "argmax", "length_candidates": 1, "length_factor": 1.5}
 
 def model_of(blank=False):
     torch.manual_seed(1)
-    model = NonAutoregressiveTransformer(CONFIG, blank=blank).eval()
+    model = NonAutoregressiveTransformer(CONFIG, {"name": "difference"}, {"name": "copy"}, blank=blank).eval()
     with torch.no_grad():
-        model.length.bias[128] = 10.0  # as long as the source
+        model.lengths.linear.bias[128] = 10.0  # as long as the source
         if blank:  # at some positions ε is the likeliest
             model.embedding.weight[model.config.bos] *= 3
     return model

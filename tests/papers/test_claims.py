@@ -76,6 +76,20 @@ def test_deviations_are_read_from_reports_of_other_runs_that_are_there(tmp_path)
             "part 2: p/table1 sweeps no β of loss",
         ),
         (lambda c: c["claims"][1]["parts"][0]["comparison"].update(lower={"system": "y"}), "claims.1.parts.0"),
+        (lambda c: c["claims"][1]["parts"][0]["comparison"].update(times=0), "claims.1.parts.0.comparison.times"),
+        (
+            lambda c: c["claims"][1]["parts"][0]["comparison"].update(higher=[{"system": "y"}]),
+            "comparison.higher.*short",
+        ),
+        (
+            lambda c: c["claims"][1]["parts"][0]["comparison"].update(than=[[{}, {"sys": 1}]]),
+            "unknown key sys; allowed",
+        ),
+        (
+            lambda c: c["claims"][1]["parts"][0]["comparison"].update(than=[[{"system": "x"}, {}]]),
+            "key system is missing",
+        ),
+        (lambda c: c["claims"][0]["parts"][0]["order"].update(falls=False), "order.falls"),
     ],
 )
 def test_refused_in_one_line(tmp_path, change, message):
@@ -118,7 +132,17 @@ def test_a_swept_correlation_must_be_one_that_the_table_sweeps():
 def test_the_claimed_best_of_a_comparison_comes_first_with_what_all_cells_share(side):
     part = {"comparison": {side: {"system": "x"}, "than": [{"system": "y", "corpus": "two"}]}}
     assert claims.compared({"cell": {"corpus": "one"}}, part) == [
-        {"corpus": "one", "system": "x"}, {"corpus": "two", "system": "y"},
+        [{"corpus": "one", "system": "x"}], [{"corpus": "two", "system": "y"}],
     ]  # fmt: skip
-    assert claims.compared({}, part) == [{"system": "x"}, {"system": "y", "corpus": "two"}]
+    assert claims.compared({}, part) == [[{"system": "x"}], [{"system": "y", "corpus": "two"}]]
     assert claims.compared({}, {"order": {}}) == []
+
+
+def test_a_difference_of_two_cells_asks_for_both():
+    stated = copy.deepcopy(STATED)
+    stated["claims"][1]["parts"][0]["comparison"]["than"] = [[{"system": "y"}, {"system": "z", "corpus": "two"}]]
+    assert claims.compared(stated, stated["claims"][1]["parts"][0])[1] == [
+        {**STATED["cell"], "system": "y"}, {**STATED["cell"], "system": "z", "corpus": "two"},
+    ]  # fmt: skip
+    found = claims.cells(stated, RUN)
+    assert [(cell.systems, cell.corpus) for cell in found] == [(["x"], "one"), (["y"], "one"), (["z"], "two")]

@@ -49,7 +49,7 @@ def test_a_good_one_loads(tmp_path):
         (lambda t: t["rows"][0].update(cells={"z": {}}), r"rows.0.cells: .*'z'"),
         (lambda t: t["rows"][0].update(by_definition={"z": 0}), r"rows.0.by_definition: .*'z'"),
         (lambda t: t.update(correlations=[{"x": "a", "y": "z"}]), r"correlations.0: .*'z'.*a, b, c, d"),
-        (lambda t: t.update(draw={"kind": "pie"}), r"draw.kind: 'pie' .*bars, groups, scatter, surface"),
+        (lambda t: t.update(draw={"kind": "pie"}), r"draw.kind: 'pie' .*bars, groups, lines, scatter, surface"),
         (lambda t: t.update(draw={"kind": "bars"}), r"draw: key value is missing"),
         (lambda t: t.update(draw={"kind": "scatter", "x": "a", "y": "z"}), r"draw: .*'z'.*a, b, c, d"),
         (lambda t: t["columns"][0]["cell"].update(split="train"), r"columns.0.cell.split: .*allowed: valid, test"),

@@ -157,6 +157,15 @@ def test_an_order_with_a_tie_is_undecided(tmp_path):
     assert (part.verdict, part.confidence) == (UNDECIDED, 0.5)
 
 
+def test_an_order_that_falls_is_the_other_one(tmp_path):
+    stated = copy.deepcopy(STATED)
+    stated["claims"][0]["parts"][0]["order"]["falls"] = True
+    rows(tmp_path, [1.0, 3.0, 2.0], [30.0, 10.0, 20.0])
+    assert results(tmp_path)["a", 1].verdict == REFUTED
+    part = results(tmp_path, stated)["a", 1]
+    assert (part.verdict, part.statistic) == (HOLDS, 1)
+
+
 def four(folder, *columns):
     """Four rows, of which r has an interval."""
     rows(folder, *columns)
@@ -245,6 +254,58 @@ def test_lower_is_better_where_the_claim_says_so_and_by_is_a_margin(tmp_path):
     higher = {"higher": {"system": "x"}, "than": [{"system": "z"}]}
     assert results(tmp_path, compared_as(**higher))["b", 1].verdict == REFUTED
     assert results(tmp_path, compared_as(**higher, by=-5))["b", 1].verdict == HOLDS  # within 5 of it
+
+
+def test_differences_of_two_cells_are_compared(tmp_path):
+    """x gains 10 over y where z gains 6 over v: on the same sentences, so that no draw of them changes either."""
+    for seed in (1, 2):
+        for system, value in (("x", 40.0), ("y", 30.0), ("z", 26.0), ("v", 20.0)):
+            measure(tmp_path, "ds1", system, seed, "argmax.test", {"bleu_tok": value}, bleu(value, spread=5))
+        measure(tmp_path, "ds2", "v", seed, "lpd3.test", {"bleu_tok": 21.0}, bleu(21.0))
+    gains = [[{"system": "x"}, {"system": "y"}], [{"system": "z"}, {"system": "v"}]]
+    part = results(tmp_path, compared_as(higher=gains[0], than=[gains[1]]))["b", 1]
+    assert (part.verdict, part.statistic) == (HOLDS, pytest.approx(4))
+    assert part.low == pytest.approx(part.high) == pytest.approx(4)
+    assert part.measured == "x (argmax) less y (argmax) 10.00 against z (argmax) less v (argmax) 6.00"
+    assert results(tmp_path, compared_as(lower=gains[0], than=[gains[1]]))["b", 1].verdict == REFUTED
+    elsewhere = [{"system": "z"}, {"system": "v", "corpus": "two", "decoding": "lpd3"}]
+    part = results(tmp_path, compared_as(higher=gains[0], than=[{"system": "v"}, elsewhere], by=-14))["b", 1]
+    assert part.verdict == HOLDS and part.statistic == pytest.approx(-10)
+    assert part.measured.endswith("against v (argmax) 20.00, z (argmax) less v (lpd3), two 5.00")
+    gains[1][1]["system"] = "u"
+    part = results(tmp_path, compared_as(higher=gains[0], than=[gains[1]]))["b", 1]
+    assert (part.verdict, part.measured) == (UNMEASURED, "lacks z (argmax) less u (argmax)")
+
+
+def test_a_difference_of_one_seed_has_the_noise_of_both(tmp_path):
+    """Each gain has √2 times the deviation of one system, so that 2.8 times as much is 2.8 √2 · 1 = 3.96."""
+    seeds_apart(tmp_path, "many", 1)
+    for system, value in (("x", 40.0), ("y", 30.0), ("z", 26.0), ("v", 20.0)):
+        measure(tmp_path, "ds1", system, 1, "argmax.test", {"bleu_tok": value}, bleu(value))
+    stated = compared_as(higher=[{"system": "x"}, {"system": "y"}], than=[[{"system": "z"}, {"system": "v"}]])
+    part = results(tmp_path, stated | {"deviation": ["many"]}, RUN | {"seeds": [1]})["b", 1]
+    least = float(re.search(r"below ([\d.]+) undecided", part.rests_on)[1])
+    assert least == pytest.approx(2.8 * 2**0.5, rel=0.05)
+
+
+def test_so_many_times_as_high_or_as_low(tmp_path):
+    compared(tmp_path, 60, 19, 25, apart=0)
+    for comparison, verdict, statistic in (
+        ({"higher": {"system": "x"}, "than": [{"system": "y"}, {"system": "z"}], "times": 2.3}, HOLDS, 2.4),
+        ({"higher": {"system": "x"}, "than": [{"system": "y"}, {"system": "z"}], "times": 2.5}, REFUTED, 2.4),
+        ({"lower": {"system": "y"}, "than": [{"system": "x"}], "times": 3}, HOLDS, 60 / 19),
+        ({"lower": {"system": "y"}, "than": [{"system": "x"}, {"system": "z"}], "times": 3}, REFUTED, 25 / 19),
+        ({"higher": {"system": "x"}, "than": [{"system": "y"}], "times": 0.5}, HOLDS, 60 / 19),
+    ):
+        part = results(tmp_path, compared_as(**comparison))["b", 1]
+        assert part.verdict == verdict and part.statistic == pytest.approx(statistic)
+    assert part.measured == "x (argmax) 60.00 against y (argmax) 19.00"
+
+
+def test_what_is_never_measured_is_infinitely_lower(tmp_path):
+    compared(tmp_path, 60, 0, 25, apart=0)
+    part = results(tmp_path, compared_as(lower={"system": "y"}, than=[{"system": "x"}], times=12))["b", 1]
+    assert part.verdict == HOLDS and part.statistic == part.low == part.high == np.inf
 
 
 def test_a_difference_that_other_sentences_might_not_show_is_undecided(tmp_path):
@@ -451,7 +512,8 @@ def test_claims_in_markdown_word_by_word():
         "- A part holds if at least 95% of resamples agree, is refuted if at most 5% do, and else undecided; ties "
         "count half.",
         "- Statistic: the share of pairs of rows that are in order; Pearson's r, or by how much it is above the other; "
-        "how far the first value is above the highest of the others, or below the lowest.",
+        "how far the first value is above the highest of the others, or below the lowest, or how many times as high or "
+        "as low it is where that is claimed.",
         "- Agree: the share of 1000 resamples of the test sentences (paired bootstrap) and the seeds (Student's t); "
         "for r the confidence by Fisher's z over the rows, for a weaker r by Williams' t.",
         "- One seed: a difference below 2.8 times the deviation that runs with several seeds have had on its dataset"

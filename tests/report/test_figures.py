@@ -255,6 +255,75 @@ def test_grouped_bars_of_measured_values_only_have_no_legend_of_published_ones()
     assert [f.get_figwidth() for f in (figure, wide, widest)] == pytest.approx([6.6, 11, 60])
 
 
+LINES = {
+    "table": "Figure 9",
+    "title": "lines",
+    "draw": {"kind": "lines", "series": ["p", "q"], "across": ["r"]},
+    "columns": [
+        {"key": "p", "label": "first", "unit": "BLEU"},
+        {"key": "q", "label": "second", "unit": "BLEU"},
+        {"key": "r", "label": "level", "unit": "BLEU"},
+        {"key": "n", "label": "updates"},
+    ],
+    "rows": [
+        {"label": "x", "group": "A"}, {"label": "nothing", "group": "A"}, {"label": "y", "group": "A"},
+        {"label": "$z", "group": "B"},
+    ],
+}  # fmt: skip
+
+
+def drawn_lines(axes, style):
+    return [
+        (list(map(tuple, line.get_xydata().tolist())), line.get_color())
+        for line in axes.lines
+        if line.get_linestyle() == style and line.get_marker() != "None"
+    ]
+
+
+def test_lines_join_the_rows_of_a_panel_in_a_colour_a_column():
+    values = {(0, "p"): 1.0, (2, "p"): 3.0, (2, "q"): 2.0, (3, "q"): 5.0, (0, "r"): 4.0, (2, "r"): 6.0, (3, "r"): 7.0}
+    figure = figures.draw(made(LINES, values, {(2, "p"): 0.5}, {(0, "q"): 2.5, (2, "q"): 3.5, (3, "p"): "n/a"}))
+    left, right = figure.axes
+    first, second, level = figures.COLOURS[:3]
+    assert drawn_lines(left, "-") == [([(0, 1.0), (1, 3.0)], first), ([(1, 2.0)], second)]
+    assert drawn_lines(right, "-") == [([(0, 5.0)], second)]
+    assert drawn_lines(left, ":") == [([(0, 2.5), (1, 3.5)], second)]
+    (diamonds,) = [line for line in left.lines if line.get_marker() == "D"]
+    assert diamonds.get_markerfacecolor() == "white"
+    across = [
+        (line.get_ydata()[0], line.get_color()) for line in (*left.lines, *right.lines) if line.get_linestyle() == "--"
+    ]
+    assert across == [(5.0, level), (7.0, level)]  # the mean over a panel's rows
+    assert whiskers(left) == [[(1, 2.5), (1, 3.5)]]
+    assert [label.get_text() for label in left.get_xticklabels()] == ["x", "y"]
+    assert [label.get_text() for label in right.get_xticklabels()] == ["$z"]
+    assert [axes.get_title() for axes in figure.axes] == ["A", "B"] and left.get_ylabel() == "BLEU"
+    assert legend(figure) == ["first", "second", "level", "published"]
+    handles = figure.legends[0].legend_handles
+    assert [handle.get_color() for handle in handles[:3]] == [first, second, level]
+    markers = [line.get_marker() for line in left.lines if line.get_linestyle() == "-" and line.get_marker() != "None"]
+    assert markers == [handle.get_marker() for handle in handles[:2]] == ["o", "s"]
+
+
+def test_rows_of_lines_stand_where_a_column_says():
+    spec_of = LINES | {"draw": {"kind": "lines", "series": ["p"], "x": "n"}}
+    spec_of["rows"] = [{"label": row["label"]} for row in LINES["rows"]]
+    values = {(0, "p"): 1.0, (2, "p"): 3.0, (3, "p"): 2.0} | {(n, "n"): x for n, x in enumerate((300, 100, 50))}
+    figure = figures.draw(made(spec_of, values))
+    (axes,) = figure.axes
+    assert drawn_lines(axes, "-") == [([(50, 3.0), (300, 1.0)], figures.COLOURS[0])]
+    assert axes.get_xlabel() == "updates" and axes.get_title() == "" and legend(figure) == ["first"]
+
+
+def test_a_column_that_lines_lack_is_refused(tmp_path):
+    columns = [column | {"cell": {"metric": "bleu"}} for column in LINES["columns"]]
+    for draw in ({"across": ["s"]}, {"x": "s"}, {"series": ["p", "s"]}):
+        file = LINES | {"paper": "P", "columns": columns, "draw": LINES["draw"] | draw}
+        (tmp_path / "figure.yaml").write_text(yaml.safe_dump(file))
+        with pytest.raises(UserError, match="draw: unknown name 's'; allowed: p, q, r, n"):
+            spec.load(tmp_path / "figure.yaml")
+
+
 SCATTER = {
     "table": "Figure 9",
     "title": "points",

@@ -23,7 +23,7 @@ def load(path: str | Path) -> dict:
     validate(stated, SCHEMAS / "claims.schema.yaml", str(path))
     for claim in stated["claims"]:
         for number, part in enumerate(claim["parts"], 1):
-            for description in compared(stated, part):
+            for description in _cells(stated, part):
                 system = "systems" if description.get("metric") == CONDITIONAL_TC else "system"
                 for key in ("metric", "corpus", system):
                     if key not in description:
@@ -37,7 +37,7 @@ def cells(stated: Mapping, run: Mapping) -> list[Compared]:
         Compared(number, claim["id"], resolved(description, run))
         for claim in stated["claims"]
         for number, part in enumerate(claim["parts"])
-        for description in compared(stated, part)
+        for description in _cells(stated, part)
     ]
 
 
@@ -71,11 +71,18 @@ def measurements_of(stated: Mapping, reports: str | Path, run: str) -> list[Path
     return [path for path in named if path.exists()]
 
 
-def compared(stated: Mapping, part: Mapping) -> list[dict]:
-    """The descriptions of a comparison's cells, the claimed highest or lowest first."""
+def compared(stated: Mapping, part: Mapping) -> list[list[dict]]:
+    """What a comparison compares, the claimed highest or lowest first: each the description of a cell, or of two, of
+    which the value is the first less the second."""
     of = part.get("comparison")
     given = [of.get("higher") or of["lower"], *of["than"]] if of else []
-    return [{**stated.get("cell", {}), **description} for description in given]
+    values = [value if isinstance(value, list) else [value] for value in given]
+    return [[{**stated.get("cell", {}), **description} for description in value] for value in values]
+
+
+def _cells(stated: Mapping, part: Mapping) -> list[dict]:
+    """The descriptions of all cells of a comparison."""
+    return [description for value in compared(stated, part) for description in value]
 
 
 def _of_table(part: Mapping) -> Mapping | None:

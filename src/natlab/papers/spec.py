@@ -62,5 +62,6 @@ def _check_columns(path: str, spec: dict) -> None:
         for key in (asked["x"], asked["y"], *(swept[name] for name in ("target", "bleu") if swept)):
             known(path, f"correlations.{number}", key, keys)
     draw = spec.get("draw", {})
-    for key in (*draw.get("series", ()), *(draw[name] for name in ("value", "line", "x", "y") if name in draw)):
+    several = [key for name in ("series", "across") for key in draw.get(name, ())]
+    for key in (*several, *(draw[name] for name in ("value", "line", "x", "y") if name in draw)):
         known(path, "draw", key, keys)

@@ -23,7 +23,7 @@ from natlab.papers import claims as claimed
 from natlab.papers import spec as specs
 from natlab.report import bootstrap, correlation, markup, tables
 from natlab.report.filled import Table, build
-from natlab.report.samples import Sample, Sampler, deviations
+from natlab.report.samples import Sample, Sampler, derived, deviations
 
 HOLDS, REFUTED, UNDECIDED, UNMEASURED = "holds", "refuted", "undecided", "not measured"
 CONFIDENCE = 0.95
@@ -89,7 +89,9 @@ def _judged(samples: list[Sample], seeds: list[int], margins: np.ndarray, statis
     confidence, interval = None, {}
     if resampled:
         confidence = bootstrap.share(margins[1:])
-        low, high = np.quantile(statistic[1:], [1 - CONFIDENCE, CONFIDENCE])
+        # there is nothing between two infinite ones
+        method = "linear" if np.isfinite(statistic).all() else "inverted_cdf"
+        low, high = np.quantile(statistic[1:], [1 - CONFIDENCE, CONFIDENCE], method=method)
         interval = {"low": float(low), "high": float(high)}
     known = len(seeds) > 1 or all(sample.noise is not None for sample in samples)
     if not resampled:
@@ -118,7 +120,8 @@ def _order(asked: Mapping, table: Table, sampler: Sampler) -> dict | None:
     if len(rows) < 2 or not seeds:
         return None
     values = [tuple(sample.over(seeds) for sample in pair) for _, pair in rows]
-    concordant = np.sign([(a[0] - b[0]) * (a[1] - b[1]) for a, b in combinations(values, 2)])
+    sign = -1 if asked.get("falls") else 1
+    concordant = np.sign([sign * (a[0] - b[0]) * (a[1] - b[1]) for a, b in combinations(values, 2)])
     share = (concordant > 0).mean(axis=0)
     points = sorted((x[0], y[0], name) for (x, y), (name, _) in zip(values, rows, strict=True))
     return {
@@ -181,29 +184,43 @@ def _weaker(asked: Mapping, table: Table) -> dict | None:
 
 def _comparison(stated: Mapping, part: Mapping, sampler: Sampler) -> dict | None:
     compared, run = part["comparison"], sampler.run
-    asked = [resolve.resolved(description, run) for description in claimed.compared(stated, part)]
-    samples = [sampler.cell(cell) for cell in asked]
-    lacking = [_name(cell) for cell, sample in zip(asked, samples, strict=True) if sample is None]
+    asked = [[resolve.resolved(description, run) for description in value] for value in claimed.compared(stated, part)]
+    samples = [_value(cells, sampler) for cells in asked]
+    lacking = [_name(cells) for cells, sample in zip(asked, samples, strict=True) if sample is None]
     if lacking:
         return {"verdict": UNMEASURED, "measured": f"lacks {', '.join(lacking)}" if len(lacking) < len(asked) else ""}
     seeds = _common(samples, run)
     if not seeds:
         return None
-    first, *others = (sample.over(seeds) for sample in samples)
-    sign, by = 1 if "higher" in compared else -1, compared.get("by", 0.0)
-    differences = sign * (first - np.stack(others))
+    values = [sample.over(seeds) for sample in samples]
+    higher, by, times = "higher" in compared, compared.get("by", 0.0), compared.get("times")
+    # the lower side is taken so many times
+    scaled = [sample.times(times or 1) if (n == 0) != higher else sample for n, sample in enumerate(samples)]
+    first, *others = (sample.over(seeds) for sample in scaled)
+    differences = (1 if higher else -1) * (first - np.stack(others))
     nearest = differences.min(axis=0)
-    result = _judged(samples, seeds, nearest - by, nearest)
+    statistic = nearest
+    if times is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = values[0] / np.stack(values[1:])
+            statistic = (ratios if higher else 1 / ratios).min(axis=0)
+    result = _judged(samples, seeds, nearest - by, statistic)
     if len(seeds) == 1 and result["confidence"] is not None and all(sample.noise is not None for sample in samples):
-        least = np.array([_least(samples[0], other) for other in samples[1:]])
+        least = np.array([_least(scaled[0], other) for other in scaled[1:]])
         over = differences[:, 0] - by
         if not ((over > least).all() if result["verdict"] == HOLDS else (over < -least).any()):
             result["verdict"] = UNDECIDED
         result["rests_on"] += f": below {tables.number(least[differences[:, 0].argmin()])} undecided"
-    against = ", ".join(
-        f"{_name(cell)} {tables.number(value[0])}" for cell, value in zip(asked[1:], others, strict=True)
-    )
-    return {"measured": f"{_name(asked[0])} {tables.number(first[0])} against {against}", **result}
+    shown = [f"{_name(cells)} {tables.number(value[0])}" for cells, value in zip(asked, values, strict=True)]
+    return {"measured": f"{shown[0]} against {', '.join(shown[1:])}", **result}
+
+
+def _value(cells: list[resolve.Asked], sampler: Sampler) -> Sample | None:
+    """That of a cell, or of the first of two less the second; None where one was not measured."""
+    parts = [sampler.cell(cell) for cell in cells]
+    if None in parts:
+        return None
+    return derived("minus", parts) if len(parts) == 2 else parts[0]
 
 
 def _least(first: Sample, other: Sample) -> float:
@@ -216,7 +233,18 @@ def _common(samples: list[Sample], run: Mapping) -> list[int]:
     return [seed for seed in run["seeds"] if all(seed in sample.by_seed for sample in samples)]
 
 
-def _name(asked: resolve.Asked) -> str:
+def _name(cells: list[resolve.Asked]) -> str:
+    """A value's cell; of two cells the first, and in what the second differs."""
+    first, *less = cells
+    name = _cell_name(first)
+    for second in less:
+        differs = [_cell_name(second)] if _cell_name(second) != name else []
+        differs += [b for a, b in ((first.corpus, second.corpus), (first.metric, second.metric)) if a != b]
+        name += f" less {', '.join(differs)}"
+    return name
+
+
+def _cell_name(asked: resolve.Asked) -> str:
     if len(asked.readings) > 1:
         return f"{asked.metric} ({', '.join(dict.fromkeys(reading.system for reading in asked.readings))})"
     (reading,) = asked.readings
@@ -259,7 +287,8 @@ def notes(results: list[Tested], run: Mapping) -> list[str]:
         f"A part {HOLDS} if at least {CONFIDENCE:.0%} of resamples agree, is {REFUTED} if at most {1 - CONFIDENCE:.0%} "
         f"do, and else {UNDECIDED}; ties count half.",
         "Statistic: the share of pairs of rows that are in order; Pearson's r, or by how much it is above the other; "
-        "how far the first value is above the highest of the others, or below the lowest.",
+        "how far the first value is above the highest of the others, or below the lowest, or how many times as high or "
+        "as low it is where that is claimed.",
         f"Agree: the share of {bootstrap.RESAMPLES} resamples of the test sentences (paired bootstrap) and the seeds "
         "(Student's t); for r the confidence by Fisher's z over the rows, for a weaker r by Williams' t.",
         f"One seed: a difference below {REPEATABILITY} times the deviation that runs with several seeds have had on its"

@@ -20,12 +20,14 @@ from natlab.report.filled import Entry, Table, build
 matplotlib.use("agg")
 
 from matplotlib import pyplot  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MARKERS = "os^v<>"
 INK, SOFT = "#1c2128", "#66707c"
 STYLE = {
     "font.size": 9,
@@ -54,6 +56,7 @@ def draw(table: Table, surface: Sequence[dict] = ()) -> Figure:
     drawn: dict[str, Callable[[], Figure]] = {
         "bars": lambda: _bars(table, asked),
         "groups": lambda: _groups(table, asked),
+        "lines": lambda: _lines(table, asked),
         "scatter": lambda: _scatter(table, asked),
         "surface": lambda: _surface(table, surface),
     }
@@ -85,7 +88,7 @@ def _bars(table: Table, asked: dict) -> Figure:
     if "line" in asked:
         name = _column(table, asked["line"])["label"]
         for kind, style in (("measured", "-"), ("published", ":")):
-            value = _common(table, asked["line"], kind)
+            value = _common(table, asked["line"], kind, range(len(rows)))
             if value is not None:
                 axes.axvline(value, color=INK, ls=style, lw=1.2)
                 handles.append(_line_handle(style, f"{name}, {kind}: {tables.number(value)}"))
@@ -122,6 +125,64 @@ def _groups(table: Table, asked: dict) -> Figure:
     return figure
 
 
+def _lines(table: Table, asked: dict) -> Figure:
+    """A panel a group of rows, and in it a line a column; its points are the rows, at the values of another column, or
+    side by side where rows of which nothing is known are left out. Further columns are lines across a panel."""
+    rows, series, across = table.spec["rows"], asked["series"], asked.get("across", [])
+    colours = dict(zip([*series, *across], _colours(len(series) + len(across)), strict=False))
+    groups = list(dict.fromkeys(row.get("group") for row in rows))
+    width = 5.6 if len(groups) == 1 else 4.2 * len(groups)
+    figure, panels = pyplot.subplots(1, len(groups), figsize=(width, 3.6), layout="constrained", squeeze=False)
+    for axes, group in zip(panels[0], groups, strict=True):
+        of_group = [n for n, row in enumerate(rows) if row.get("group") == group]
+        places = _places(axes, table, asked, of_group)
+        for s, key in enumerate(series):
+            _line(axes, [(x, table.entries[n, key]) for n, x in places.items()], colours[key], MARKERS[s % 6])
+        for key in across:
+            value = _common(table, key, "measured", of_group)
+            if value is not None:
+                axes.axhline(value, color=colours[key], ls="--", lw=1.4)
+        axes.set_title(group or "", fontsize=9.5)
+        axes.grid(axis="y")
+    panels[0, 0].set_ylabel(_column(table, series[0]).get("unit", ""))
+    handles = [
+        Line2D([], [], color=colours[key], marker=MARKERS[s % 6], lw=1.4, label=_column(table, key)["label"])
+        for s, key in enumerate(series)
+    ]
+    handles += [
+        Line2D([], [], color=colours[key], ls="--", lw=1.4, label=_column(table, key)["label"]) for key in across
+    ]
+    if any(isinstance(table.entries[n, key].published, int | float) for n in range(len(rows)) for key in series):
+        handles.append(_point_handle("published"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 3 * len(groups)))
+    return figure
+
+
+def _places(axes: Axes, table: Table, asked: dict, of_group: list[int]) -> dict[int, float]:
+    """Where the rows of a panel stand, those that have a place, from left to right; its axis says so."""
+    if "x" in asked:
+        axes.set_xlabel(tables.head(_column(table, asked["x"])))
+        at = {n: table.entries[n, asked["x"]].measured for n in of_group}
+        return dict(sorted(((n, x) for n, x in at.items() if x is not None), key=lambda pair: pair[1]))
+    known = [n for n in of_group if any(_known(table.entries[n, key]) for key in asked["series"])]
+    axes.set_xticks(range(len(known)), [table.spec["rows"][n]["label"] for n in known])
+    return {n: place for place, n in enumerate(known)}
+
+
+def _line(axes: Axes, entries: list[tuple[float, Entry]], colour: str, marker: str) -> None:
+    """What was measured at each place, with deviations over seeds, and what was published."""
+    measured = [(x, entry) for x, entry in entries if entry.measured is not None]
+    printed = [(x, entry.published) for x, entry in entries if isinstance(entry.published, int | float)]
+    for x, entry in measured:
+        if entry.std is not None:
+            axes.errorbar(x, entry.measured, yerr=entry.std, color=colour, elinewidth=1, capsize=2)
+    if measured:
+        points = [(x, entry.measured) for x, entry in measured]
+        axes.plot(*zip(*points, strict=True), marker=marker, ms=6, lw=1.4, color=colour)
+    if printed:
+        axes.plot(*zip(*printed, strict=True), marker="D", ms=5, mfc="white", ls=":", lw=1, color=colour)
+
+
 def _scatter(table: Table, asked: dict) -> Figure:
     """A point a row, its deviations over seeds around it; the points of a group of rows joined by a line."""
     figure, axes = pyplot.subplots(figsize=(5.2, 3.6), layout="constrained")
@@ -137,7 +198,7 @@ def _scatter(table: Table, asked: dict) -> Figure:
                 continue
             points[row["label"]] = x.measured, y.measured
             axes.errorbar(x.measured, y.measured, xerr=x.std, yerr=y.std, color=colours[g], elinewidth=1, capsize=2)
-            axes.plot(x.measured, y.measured, "os^v<>"[labels.index(row["label"]) % 6], ms=7, color=colours[g])
+            axes.plot(x.measured, y.measured, MARKERS[labels.index(row["label"]) % 6], ms=7, color=colours[g])
         for label, point in points.items():
             left = point < max(points.values())  # away from the group's others
             axes.annotate(
@@ -216,9 +277,9 @@ def _known(entry: Entry) -> bool:
     return entry.measured is not None or isinstance(entry.published, int | float)
 
 
-def _common(table: Table, key: str, kind: str) -> float | None:
-    """The mean of a column over the rows that have it."""
-    values = [getattr(table.entries[n, key], kind) for n in range(len(table.spec["rows"]))]
+def _common(table: Table, key: str, kind: str, rows: Sequence[int]) -> float | None:
+    """The mean of a column over those of these rows that have it."""
+    values = [getattr(table.entries[n, key], kind) for n in rows]
     known = [value for value in values if isinstance(value, int | float)]
     return mean(known) if known else None
 

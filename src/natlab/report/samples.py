@@ -39,6 +39,11 @@ class Sample:
         weights = bootstrap.seed_weights(values.shape[1])
         return np.concatenate([values[:1].mean(axis=1), (values[1:] * weights).sum(axis=1)])
 
+    def times(self, factor: float) -> "Sample":
+        """So many times the value."""
+        noise = None if self.noise is None else factor * self.noise
+        return Sample({seed: factor * values for seed, values in self.by_seed.items()}, noise, self.sentences)
+
 
 @dataclass(frozen=True)
 class Sampler:
@@ -84,7 +89,7 @@ class Sampler:
         kind = next((kind for kind in DERIVED if kind in column), None)
         if kind is not None:
             parts = [self.column(spec, number, part) for part in column[kind]]
-            return None if None in parts else _derived(kind, parts)
+            return None if None in parts else derived(kind, parts)
         asked = (cell.asked for cell in resolve.cells(spec, self.run) if (cell.row, cell.column) == (number, key))
         return next(map(self.cell, asked), None)
 
@@ -121,7 +126,7 @@ class Sampler:
         return self.deviations.get((dataset, metric), max(others, default=None))
 
 
-def _derived(kind: str, parts: list[Sample]) -> Sample:
+def derived(kind: str, parts: list[Sample]) -> Sample:
     """``minus``, ``divide`` or ``sum`` of one row's values, seed by seed."""
     seeds = set.intersection(*(set(part.by_seed) for part in parts))
     combine = {"sum": lambda *of: sum(of), "minus": np.subtract, "divide": np.divide}[kind]

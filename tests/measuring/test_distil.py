@@ -26,8 +26,8 @@ def distilled(tmp_path):
     torch.manual_seed(0)
     vocabulary = len(Data(tmp_path / "bin").source)
     teacher = build({
-        "architecture": {"name": "transformer"}, "d_model": 16, "d_hidden": 16, "encoder_layers": 1, "decoder_layers": 1,
-        "heads": 2, "dropout": 0.0, "joint_vocabulary": True,
+        "architecture": {"name": "transformer"}, "d_model": 16, "d_hidden": 16, "encoder_layers": 1,
+        "decoder_layers": 1, "heads": 2, "dropout": 0.0, "joint_vocabulary": True,
         "source_vocabulary": vocabulary, "target_vocabulary": vocabulary,
     }).eval()  # fmt: skip
     for parameter in teacher.parameters():
@@ -57,9 +57,7 @@ def test_the_shards_are_what_beam_search_makes_of_each_source_in_order(distilled
 def test_beam_and_length_penalty_are_as_asked(distilled):
     lines, teacher, sources, dictionary = distilled
     for beam_size, penalty in ((1, 1.0), (3, 0.2)):
-        expected = [
-            dictionary.string(search(teacher, source, beam_size, penalty)[0].tolist()) for source in sources
-        ]
+        expected = [dictionary.string(search(teacher, source, beam_size, penalty)[0].tolist()) for source in sources]
         asked = ["--beam", str(beam_size), "--length-penalty", str(penalty), "--batch-tokens", "4"]
         assert lines(1, 1, *asked) == expected
 

@@ -10,7 +10,7 @@ from tests import plain
 from tests.config.project import NPD, REPOSITORY, edit, load, only, refused, row
 
 from natlab import families
-from natlab.config import checks, loading, rows
+from natlab.config import checks, rows
 from natlab.errors import UserError
 
 
@@ -63,7 +63,7 @@ def test_input_sampling_is_of_systems_with_a_predictor(project):
         "config/config.yaml",
         lambda r: r.update(tables=["mple/table1"], corpora={"wmt14_ende": "grammar_ende"}),
     )
-    allowed = "allowed: argmax, lpd3, lpd3_longer, npd7, "
+    allowed = "allowed: argmax, argmax_reference_length, lpd3, lpd3_longer, npd7, lpd5, "
     with pytest.raises(UserError, match=f"decoding of vanilla_kd: unknown name 'sample'; {allowed}"):
         load(project)
 
@@ -230,7 +230,7 @@ def test_what_is_wrong_of_figures_and_claims_is_refused_in_one_line(project, fil
     refused(project, file, change, *mentions, run="config/runs/mple_grammar.yaml")
 
 
-NAT = "glat_raw"  # the system whose row is spoilt
+NAT = {"architecture": "nat", "target": "raw", "input": "vanilla"}  # a row to spoil
 
 
 def nat(**parts):
@@ -296,8 +296,8 @@ def nat(**parts):
         # a need that nothing offers
         (
             {"target": "oaxe", "objective": "oaxe"},
-            "objective: objective oaxe needs a target that is what somebody wrote, and not yet placed by what the model "
-            "predicts, which this system has not; allowed: target dynamic, kd, raw; or objective xe",
+            "objective: objective oaxe needs a target that is what somebody wrote, and not yet placed by what the "
+            "model predicts, which this system has not; allowed: target dynamic, kd, raw; or objective xe",
         ),
         (
             {"architecture": nat(lengths={"name": "source", "factor": 2})},
@@ -315,17 +315,17 @@ def nat(**parts):
             "it comes with the key predictor",
         ),
         (
-            {"input": "vanilla", "predictor": "vanilla_raw"},
+            {"predictor": "vanilla_kd"},
             "predictor: term masking needs an input that reveals tokens, which this system has not; "
             "allowed: input cmlm, glat",
         ),
     ],
 )
 def test_a_part_that_is_wrong_or_suits_no_other_is_refused_in_one_line(project, changes, message):
-    edit(project, "config/systems.yaml", row(NAT, **changes))
+    edit(project, "config/systems.yaml", row("made", **NAT | changes))
     with pytest.raises(UserError) as caught:
         load(project)
-    assert str(caught.value) == f"config/systems.yaml: systems.{NAT}.{message}"
+    assert str(caught.value) == f"config/systems.yaml: systems.made.{message}"
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,11 @@ def test_any_target_input_and_objective_go_together_or_are_refused_in_one_line_w
 def test_natlab_check_refuses_a_canvas_that_the_objective_cannot_fill(project, monkeypatch, capsys):
     from natlab import cli
 
-    edit(project, "config/systems.yaml", row(NAT, architecture=nat(lengths={"name": "source", "factor": 3})))
+    edit(
+        project,
+        "config/systems.yaml",
+        row("made", **NAT | {"architecture": nat(lengths={"name": "source", "factor": 3})}),
+    )
     monkeypatch.chdir(project)
     assert cli.main(["check", "config/config.yaml"]) == 2
     error = capsys.readouterr().err

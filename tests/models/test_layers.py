@@ -112,7 +112,13 @@ def test_normal_initialisation_is_of_all_but_biases_padding_and_layer_norms(join
         else:
             drawn[name] = value[torch.arange(len(value)) != 1] if name.endswith("embedding.weight") else value
     assert model.embedding.weight[1].eq(0).all() and model.encoder.embedding.weight[1].eq(0).all()
-    assert {"fill.vector", "encoder.summary", "lengths.linear.weight", "masking.weight", "layers.1.cross.kv.weight"} < set(drawn)
+    assert {
+        "fill.vector",
+        "encoder.summary",
+        "lengths.linear.weight",
+        "masking.weight",
+        "layers.1.cross.kv.weight",
+    } < set(drawn)
     for name, value in drawn.items():
         error = 5 / math.sqrt(2 * value.numel())
         assert value.std().item() == pytest.approx(0.02, rel=error), name

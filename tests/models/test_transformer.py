@@ -61,7 +61,9 @@ def test_all_ways_to_say_a_length_are_built():
     assert [lengths["name"] for lengths in LENGTHS] == families.names("length")
 
 
-@pytest.mark.parametrize("fill, lengths", [(fill, "difference") for fill in families.names("fill")] + [("copy", "absolute")])
+@pytest.mark.parametrize(
+    "fill, lengths", [(fill, "difference") for fill in families.names("fill")] + [("copy", "absolute")]
+)
 def test_nat_states_do_not_depend_on_padding_or_on_the_rest_of_the_batch(fill, lengths):
     torch.manual_seed(0)
     model = plain.nat(SMALL, fill=fill, lengths=lengths).eval()

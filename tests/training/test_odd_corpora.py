@@ -5,6 +5,7 @@ import json
 
 import pytest
 import yaml
+from tests import plain
 
 from natlab.corpus import binarise, bpe, clean, dataset, distilled
 from natlab.files import read_json
@@ -70,8 +71,8 @@ def test_an_odd_corpus_goes_all_the_way(corpus, spec, tmp_path):
     systems = ["vanilla"] if corpus == "pairs longer than training takes" else list(PROXIES)
     for system in systems:
         proxies = PROXIES[system]
-        architecture = "transformer" if system == "transformer" else "nat"
-        made = {**spec(updates=2, validate_every=1, batch_tokens=100), "system": system, "architecture": architecture}
+        made = {**spec(updates=2, validate_every=1, batch_tokens=100), "system": system}
+        made["architecture"] = {"name": "transformer"} if system == "transformer" else plain.architecture()
         made = {key: value for key, value in made.items() if key not in ("target", "input")} | proxies
         made["joint_vocabulary"] = dataset.load(config)["bpe"]["joint"]
         folder = tmp_path / system

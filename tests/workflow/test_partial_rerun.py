@@ -2,6 +2,10 @@
 
 import shutil
 
+import pytest
+
+from natlab import families
+
 
 def reran(project) -> dict[str, set[str]]:
     """{verb: what it made} of a run after an edit; tables and reports by their file's name, the rest by system."""
@@ -58,7 +62,8 @@ def test_unrelated_edits_rerun_nothing(project):
     # modules that nothing of this run rests on, a proxy that none of its systems has, and new files
     for module in ("cli", "config/run", "tracking", "corpus/unpack", "proxy/inputs/glat"):
         project.edit(f"src/natlab/{module}.py", '"""', '"""Edited. ')
-    for folder in ("", "models/", "decoding/", "proxy/targets/", "metrics/", "measuring/", "training/"):
+    folders = ("", "models/", "decoding/", "losses/", "metrics/", "measuring/", "training/")
+    for folder in (*folders, *(f"{folder}/" for folder in families.FOLDERS.values())):
         (project.root / f"src/natlab/{folder}new.py").write_text('"""New."""\n', encoding="utf-8")
     assert reran(project) == {}
 
@@ -68,6 +73,12 @@ def test_editing_the_code_of_a_proxy_retrains_its_systems(project):
     assert reran(project)["train"] == {"vanilla_kd"}
 
 
+@pytest.mark.parametrize("member", ["losses/objectives/xe", "losses/terms/length", "models/lengths/difference"])
+def test_editing_a_part_of_all_parallel_systems_retrains_these_and_no_other(project, member):
+    project.edit(f"src/natlab/{member}.py", '"""', '"""Edited. ')
+    assert reran(project)["train"] == {"vanilla_raw", "vanilla_kd"}
+
+
 def test_editing_an_architecture_retrains_its_systems(project):
     project.edit("src/natlab/models/nat.py", '"""', '"""Edited. ')
     made = reran(project)
@@ -75,7 +86,7 @@ def test_editing_an_architecture_retrains_its_systems(project):
 
 
 def test_editing_what_every_training_imports_retrains_every_system(project):
-    project.edit("src/natlab/training/objective.py", '"""', '"""Edited. ')
+    project.edit("src/natlab/losses/batch.py", '"""', '"""Edited. ')
     assert reran(project)["train"] == {"transformer", "vanilla_raw", "vanilla_kd"}
 
 

@@ -179,7 +179,7 @@ def unknown(tmp_path) -> None:
                     "files": {
                         side: {"url": f"https://example.org/{side}.gz", "sha256": "unverified"} for side in ("en", "de")
                     },
-                    "splits": {"train": [{"en": "en", "de": "de"}], "valid": {"every": 50}, "test": {"every": 49}},
+                    "splits": {"train": [{"src": "en", "tgt": "de"}], "valid": {"every": 50}, "test": {"every": 49}},
                 },
                 "languages": {"src": "en", "tgt": "de"},
                 "clean": {"max_length": 100, "max_ratio": None, "deduplicate": True},

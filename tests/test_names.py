@@ -53,7 +53,7 @@ def project(root: Path, kind: str, name: str) -> Path:
     table["rows"][1:] = [{"label": "x", "cell": {"system": named["system"], "decoding": named["decoding"]}}]
     files = corpus["source"]["files"]
     files[named["file"]] = files.pop("train_de")
-    corpus["source"]["splits"]["train"][0]["de"] = named["file"]
+    corpus["source"]["splits"]["train"][0]["tgt"] = named["file"]
     run = {"seeds": [1], "corpora": {"wmt14_ende": named["dataset"]}, "tables": [f"{named['paper']}/{named['table']}"]}
     for place, value in (
         (("systems",), systems),
@@ -216,7 +216,7 @@ def test_any_text_is_read_or_refused_in_one_line(text):
         ("config/config.yaml", "seeds: [1]", "seeds: [1e3]", "seeds.0: 1000.0 is not of type 'integer'"),
         ("config/config.yaml", "seeds: [1]", "seeds: [99999999999]", "99999999999 is greater than the maximum"),
         ("config/scales/demo.yaml", "  lr: ", "  lr: 1e999 # ", "lr: inf is not of type 'number'"),
-        ("config/datasets/multi30k_ende.yaml", "src: en", "src: no", "names the sides "),
+        ("config/datasets/multi30k_ende.yaml", "src: en", "src: english", "src: 'english' does not match"),
         ("config/datasets/multi30k_ende.yaml", "source:", "- source:", "multi30k_ende.yaml: not YAML"),
         ("config/datasets/multi30k_ende.yaml", "train.en.gz", "train.de.gz", "another dataset gives"),
         ("config/papers/mple/table10.yaml", "label: tiny", "label: 6", "label: 6 is not of type 'string'; write"),

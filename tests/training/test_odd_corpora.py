@@ -21,7 +21,7 @@ DATASET = {
     "bpe": {"joint": True, "merges": 20},
     "licence": "none",
 }
-DATASET["source"]["splits"] = {split: [{"en": "all", "de": "all"}] for split in ("train", "valid", "test")}
+DATASET["source"]["splits"] = {split: [{"src": "all", "tgt": "all"}] for split in ("train", "valid", "test")}
 
 SENTENCES = ["the cat sees the dog", "a dog", "the mouse sees a cat and a dog"]
 PLAIN = {"train": (SENTENCES, SENTENCES), "valid": (SENTENCES, SENTENCES), "test": (SENTENCES, SENTENCES)}

@@ -240,9 +240,11 @@ def test_sides_are_told_apart_by_name_not_by_their_order(corpus):
 
 def test_two_files_of_wmt21_pair_by_document_and_segment(corpus):
     corpus.add("one", wmt21(*WMT21), "one.xml")
-    corpus.add("two", wmt21(WMT21[-1], WMT21[0].replace("E1", "X1"), WMT21[1]), "two.xml")
-    text = corpus.extract(test=[{"src": "one", "tgt": "two"}])
-    assert text["test.src"] == ENGLISH and text["test.tgt"] == ["A11", "A12", "B21", "A41"]
+    # the same in another order, and not all of it
+    for documents in (WMT21[::-1], [WMT21[-1], WMT21[0].replace("E1", "X1"), WMT21[1]]):
+        corpus.add("two", wmt21(*documents), "two.xml")
+        text = corpus.extract(test=[{"src": "one", "tgt": "two"}])
+        assert text["test.src"] == ENGLISH and text["test.tgt"] == ["A11", "A12", "B21", "A41"]
     corpus.add("other", wmt21(document("none", (SRC, {1: "E"}), (A, {1: "A"}))), "other.xml")
     with pytest.raises(UserError, match="one.xml and .*other.xml: .* in one of them only, as 1 of document one"):
         corpus.extract(test=[{"src": "one", "tgt": "other"}])
@@ -269,6 +271,20 @@ def test_old_segment_files_pair_by_name_and_must_be_of_the_same_documents(corpus
     corpus.add("ref", ref.replace(b"<SEG id=001>B1", b"<SEG id=002>B1"), "r.sgm")
     with pytest.raises(UserError, match="s.sgm and .*r.sgm: 2 segments are in one of them only, as 1 of document b"):
         corpus.extract(test=[{"src": "src", "tgt": "ref"}])
+
+
+@pytest.mark.parametrize("name", ["s.sgm", "s.sgm.gz"])
+def test_a_segment_over_two_lines_is_one_and_a_compressed_file_is_parsed(corpus, name):
+    segments = (
+        b'<srcset>\n<doc docid="a">\n<seg id="1">one\nand a half</seg>\n<seg id="2">two</seg>\n</doc>\n</srcset>\n'
+    )
+    corpus.add("src", gzip.compress(segments) if name.endswith(".gz") else segments, name)
+    # as many lines as sentences, and as many as the mark-up has
+    corpus.add("two", b"X\nY\n", "two.txt")
+    assert corpus.extract(test=[{"src": "src", "tgt": "two"}])["test.src"] == ["one and a half", "two"]
+    corpus.add("seven", b"X\n" * 7, "seven.txt")
+    with pytest.raises(UserError, match="sides of different length, in lines: .* 2, .*seven.txt 7"):
+        corpus.extract(test=[{"src": "src", "tgt": "seven"}])
 
 
 def test_segments_beside_plain_text_go_by_order(corpus):

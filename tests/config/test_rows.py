@@ -59,7 +59,7 @@ def test_a_system_that_starts_from_another_is_trained_as_the_scale_finetunes(pro
 
 def test_a_row_names_the_stage_of_its_scale_that_it_is_trained_in(project):
     contrast = {"updates": 140, "lr": 0.0001}
-    edit(project, "config/scales/demo.yaml", lambda s: s.update(stages={"contrast": contrast}))
+    edit(project, "config/scales/demo.yaml", lambda s: s["stages"].update(contrast=contrast))
     edit(project, "config/scales/demo.yaml", lambda s: s["finetune"].update(dropout=0.4))
     edit(project, "config/systems.yaml", row("vanilla_oaxe10k", stage="contrast"))  # which has a start
     edit(project, "config/systems.yaml", row("vanilla_kd_10k", stage="finetune", training={}))
@@ -80,7 +80,7 @@ def test_a_further_stage_can_differ_on_a_dataset(project):
     edit(
         project,
         "config/scales/demo.yaml",
-        lambda s: s.update(stages={"contrast": {"updates": 140}}, datasets={"grammar_ende_mild": own}),
+        lambda s: (s["stages"].update(contrast={"updates": 140}), s.update(datasets={"grammar_ende_mild": own})),
     )
     run = load(project)
     elsewhere = run.training("vanilla_oaxe10k", "grammar_ende")

@@ -99,7 +99,7 @@ def test_an_odd_corpus_goes_all_the_way(corpus, spec, tmp_path):
     # a perfect system scores 100
     perfect = tmp_path / "perfect"
     perfect.mkdir()
-    for file in ("losses.json", "provenance.json"):
+    for file in ("losses.json", "decoded.json", "provenance.json"):
         (perfect / file).write_bytes((tmp_path / "vanilla" / "translations" / file).read_bytes())
     words = [bpe.joined(line) if in_bpe.get("merges") == "given" else line for line in texts["test"][1]]
     (perfect / "d.test.txt").write_text("".join(f"{line}\n" for line in words), encoding="utf-8")

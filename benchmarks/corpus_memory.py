@@ -57,7 +57,7 @@ def generate(folder: Path, pairs: int) -> None:
                     again = repeat.random(len(lines)) < REPEATED  # the same pairs on both sides
                     file.writelines(f"{lines[i // 2 if again[i] else i]}\n" for i in range(len(lines)))
             files[f"{split}_{language}"] = {"url": url, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        splits[split] = [{"en": f"{split}_en", "de": f"{split}_de"}]
+        splits[split] = [{"src": f"{split}_en", "tgt": f"{split}_de"}]
     dataset = {
         "source": {"kind": "parallel", "files": files, "splits": splits},
         "languages": {"src": "en", "tgt": "de"},

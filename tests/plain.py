@@ -1,5 +1,8 @@
 """A plain non-autoregressive model and how it learns, but for the parts that a test names."""
 
+import itertools
+
+from natlab import families
 from natlab.losses.batch import Method
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.validation import PLAIN
@@ -30,3 +33,24 @@ def spec(terms=("length",), **parts):
 def method(**parts):
     """The same, ready to be called."""
     return Method.of(spec(**parts))
+
+
+def needed(family, name):
+    """A member, with 1 for each option that must be given."""
+    options = families.options(family, name)
+    return {"name": name} | {option: 1.0 for option in options if option not in families.defaults(family, name)}
+
+
+def rows_of_all_members(lengths=("difference",)):
+    """A row of `config/systems.yaml` for each target, input and objective, with a masking head where it can learn."""
+    made, parts = [], (families.names(family) for family in ("target", "input", "objective"))
+    for target, input, objective, length in itertools.product(*parts, lengths):
+        row = {
+            "architecture": {"name": "nat", "lengths": needed("length", length)},
+            "target": needed("target", target),
+            "input": needed("input", input),
+            "objective": needed("objective", objective),
+        }
+        reveals = "revealed tokens" in families.trait("input", input, "offers")
+        made.append(row | ({"predictor": "vanilla_raw"} if reveals else {}))
+    return made

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import plain
 
-from natlab import config
+from natlab import config, families
 from natlab.costs import Cost, Costs, Work, simulate
 from natlab.jobs import Job
 
@@ -46,10 +47,20 @@ def model(run: config.Run, system: str, **changes) -> Job:
 # ---- models
 
 
-@pytest.mark.parametrize("architecture", ["transformer", "nat"])
+LENGTHS = ["difference", "absolute", {"name": "absolute", "longest": 60, "read": "mean"}]
+LENGTHS += [{"name": "source", "factor": 2}]
+
+
 @pytest.mark.parametrize("joint", [True, False])
-@pytest.mark.parametrize("canvas", ["copy", "mask"])
-def test_parameters_are_the_models(architecture, joint, canvas):
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {"name": "transformer"},
+        *(plain.architecture(lengths=lengths) for lengths in LENGTHS),
+        *(plain.architecture(fill=fill, masking=True) for fill in families.names("fill")),
+    ],
+)
+def test_parameters_are_the_models(architecture, joint):
     from natlab.models.load import build
 
     size = {"d_model": 32, "d_hidden": 96, "encoder_layers": 2, "decoder_layers": 3, "heads": 4}
@@ -57,8 +68,6 @@ def test_parameters_are_the_models(architecture, joint, canvas):
     source, target = (900, 900) if joint else (700, 900)
     words = {"source_vocabulary": source, "target_vocabulary": target, "joint_vocabulary": joint}
     described = {"architecture": architecture, **size, "dropout": 0.0, **words}
-    if architecture == "nat":
-        spec["canvas"] = described["canvas"] = canvas
     counted = sum(parameter.numel() for parameter in build(described).parameters())
     assert Work.of(spec, (source, target)).parameters == counted
 
@@ -170,7 +179,7 @@ def unknown(tmp_path) -> None:
                     "files": {
                         side: {"url": f"https://example.org/{side}.gz", "sha256": "unverified"} for side in ("en", "de")
                     },
-                    "splits": {"train": [{"en": "en", "de": "de"}], "valid": {"every": 50}, "test": {"every": 49}},
+                    "splits": {"train": [{"src": "en", "tgt": "de"}], "valid": {"every": 50}, "test": {"every": 49}},
                 },
                 "languages": {"src": "en", "tgt": "de"},
                 "clean": {"max_length": 100, "max_ratio": None, "deduplicate": True},

@@ -43,7 +43,7 @@ MAY = {
     "measuring": "compat corpus decoding errors files losses metrics models provenance proxy sources tracking training",
     "jobs": "errors files processes",
     "status": "errors files jobs processes schema",
-    "costs": "config corpus errors files jobs models schema",
+    "costs": "config corpus errors families files jobs models schema",
     "preflight": "config corpus costs devices errors jobs status",
     "report": "errors files papers",
     "cli": "devices errors",

@@ -1,4 +1,4 @@
-"""Names: what `natlab check` and Snakemake take for one, and what the layers below then make of it."""
+"""Names and labels: what `natlab check` and Snakemake take for one, and what the layers below then make of it."""
 
 import argparse
 import copy
@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import string
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from snakemake.io import regex_from_filepattern, update_wildcard_constraints
 
-from natlab import config, schema
+from natlab import cli, config, schema
 from natlab.config import loading
 from natlab.corpus import dataset
 from natlab.errors import UserError
@@ -53,7 +54,7 @@ def project(root: Path, kind: str, name: str) -> Path:
     table["rows"][1:] = [{"label": "x", "cell": {"system": named["system"], "decoding": named["decoding"]}}]
     files = corpus["source"]["files"]
     files[named["file"]] = files.pop("train_de")
-    corpus["source"]["splits"]["train"][0]["de"] = named["file"]
+    corpus["source"]["splits"]["train"][0]["tgt"] = named["file"]
     run = {"seeds": [1], "corpora": {"wmt14_ende": named["dataset"]}, "tables": [f"{named['paper']}/{named['table']}"]}
     for place, value in (
         (("systems",), systems),
@@ -145,6 +146,81 @@ def test_addresses_with_what_shells_and_people_write_are_carried(tmp_path):
     assert dataset.asked(url) == f"https://{place}" and dataset.address(url) == place
 
 
+# ---- labels
+
+PLACES = "title caption row group column unit note published corpus claim says source".split()
+AWKWARD = r"a|b¦$$¦from $5 to $10¦[ours]¦%¦no¦1e-4¦\¦# x¦&amp;¦".split("¦") + ["two\nlines", "a\u2028b"]
+readable = st.sampled_from(AWKWARD) | st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn"]), max_size=9)
+
+
+def labelled(root: Path, said: dict[str, str]) -> Path:
+    """A project whose table, figure and claims have these texts at these places; the run's file."""
+    cell = {"corpus": said["corpus"], "system": "vanilla_raw", "decoding": "argmax", "metric": "bleu"}
+    head = {"paper": said["title"], "title": said["title"]}
+    table = head | {
+        "table": said["title"],
+        "caption": said["caption"],
+        "columns": [
+            {"key": "bleu", "label": said["column"], "unit": said["unit"], "cell": cell},
+            {"key": "own", "label": said["column"], "measured_only": True, "note": said["note"]},
+        ],
+        "rows": [
+            {"label": said["row"], "group": said["group"], "published": {"bleu": 20.0}},
+            {"label": "y", "published": {"bleu": said["published"]}},
+        ],
+    }
+    compared = {"higher": cell, "than": [cell | {"system": "transformer", "decoding": "beam5"}]}
+    claim = {"id": "a", "claim": said["claim"], "source": said["source"]}
+    stated = head | {"claims": [claim | {"parts": [{"says": said["says"], "comparison": compared}]}]}
+    run = {"run": "r", "scale": "demo", "seeds": [1], "corpora": {schema.one_line(said["corpus"]): "ds"}}
+    for file, value in {
+        "papers/p/table": table,
+        "papers/p/figure": table | {"draw": {"kind": "bars", "value": "bleu"}},
+        "papers/p/claims": stated,
+        "run": run | {"tables": ["p/table"], "figures": ["p/figure"], "claims": ["p/claims"]},
+    }.items():
+        path = root / "config" / f"{file}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(value, default_style='"', allow_unicode=True), encoding="utf-8")
+    (root / "config/datasets").mkdir()
+    (root / "config/datasets/ds.yaml").symlink_to(REPOSITORY / "config/datasets/multi30k_ende.yaml")
+    for name in ("config/systems.yaml", "config/sizes.yaml", "config/scales", "workflow"):
+        (root / name).symlink_to(REPOSITORY / name)
+    return root / "config/run.yaml"
+
+
+@given(
+    st.fixed_dictionaries(dict.fromkeys(PLACES, readable)),
+    st.dictionaries(st.sampled_from(PLACES), st.text(max_size=5), max_size=1),
+)
+@settings(deadline=None, max_examples=12)
+@example(dict.fromkeys(PLACES, "$$"), {})
+@example(dict.fromkeys(PLACES, "two\nlines"), {})
+@example(dict.fromkeys(PLACES, "x"), {"corpus": "\x80"})
+@pytest.mark.filterwarnings("ignore:Glyph", "ignore:constrained_layout", "ignore:Matplotlib currently does not support")
+def test_labels_go_through_all_jobs_or_are_refused_in_one_line(tmp_path_factory, said, anything):
+    root = tmp_path_factory.mktemp("labelled")
+    file = labelled(root, said | anything)
+    try:
+        run = config.load_file(file, root)
+    except UserError as error:
+        assert any(unicodedata.category(character) in ("Cc", "Cs", "Cn") for character in "".join(anything.values()))
+        assert "\n" not in str(error)
+        with pytest.raises(UserError, match=re.escape(str(error))):
+            config.from_snakemake({}, [file], root)
+        return
+    (root / "run.json").write_text(json.dumps(run.settings, ensure_ascii=False), encoding="utf-8")
+    papers, made, given = root / "config/papers", root / "reports/r", ["--run", f"{root}/run.json"]
+    given += ["--measurements", f"{root}/m"]
+    for kind, spec in (("tables", "table"), ("figures", "table"), ("claims", "claims")):
+        (made / kind).mkdir(parents=True)
+        verb = "claims" if kind == "claims" else kind[:-1]
+        options = [f"--{spec}", f"{papers}/p/{verb}.yaml", "--corpora", f"{root}/c", "--out", f"{made}/{kind}/p.{verb}"]
+        options += ["--papers", str(papers), "--reports", f"{root}/reports"] if kind == "claims" else []
+        assert cli.main([verb, *given, *options]) == 0
+    assert cli.main(["report", *given, "--papers", str(papers), "--out", f"{made}/report.html"]) == 0
+
+
 # ---- YAML
 
 
@@ -180,6 +256,7 @@ def test_keys_are_names_as_written():
         ("!!python/object:os.system x", "f: not YAML: line 1: "),
         ("a: [", "f: not YAML: line 2: "),
         ('a: "\\0"', "a text with a character that cannot be shown"),
+        ('"\\x80": a', "line 1: a text with a character that cannot be shown"),
         ("a: \x07", "f: not YAML: "),
     ],
 )
@@ -216,7 +293,7 @@ def test_any_text_is_read_or_refused_in_one_line(text):
         ("config/config.yaml", "seeds: [1]", "seeds: [1e3]", "seeds.0: 1000.0 is not of type 'integer'"),
         ("config/config.yaml", "seeds: [1]", "seeds: [99999999999]", "99999999999 is greater than the maximum"),
         ("config/scales/demo.yaml", "  lr: ", "  lr: 1e999 # ", "lr: inf is not of type 'number'"),
-        ("config/datasets/multi30k_ende.yaml", "src: en", "src: no", "names the sides "),
+        ("config/datasets/multi30k_ende.yaml", "src: en", "src: english", "src: 'english' does not match"),
         ("config/datasets/multi30k_ende.yaml", "source:", "- source:", "multi30k_ende.yaml: not YAML"),
         ("config/datasets/multi30k_ende.yaml", "train.en.gz", "train.de.gz", "another dataset gives"),
         ("config/papers/mple/table10.yaml", "label: tiny", "label: 6", "label: 6 is not of type 'string'; write"),

@@ -21,7 +21,7 @@ from natlab.files import read_json
 
 COMET, ONLINE = {"backend": "comet", "online": False}, {"backend": "comet", "online": True}
 KEY = "aKeyThatMustAppearNowhere0123456789"
-PARAMETERS = {"seed": 1, "architecture": "nat", "training": {"lr": 0.5, "dropout": None, "flags": [1, 2]}}
+PARAMETERS = {"seed": 1, "architecture": {"name": "nat"}, "training": {"lr": 0.5, "dropout": None, "flags": [1, 2]}}
 IDENTITY = ("copy/tiny/glat/seed1", PARAMETERS, "0123abcd")
 
 
@@ -66,7 +66,7 @@ def test_an_archive_holds_the_parameters_the_fingerprint_and_all_that_was_logged
     assert about["offline_id"] == read_json(tmp_path / "experiment.json")["key"]
     assert others == {"Name": "copy/tiny/glat/seed1", "fingerprint": "0123abcd"}
     assert {p["paramName"]: p["paramValue"] for p in parameters} == {
-        "seed": 1, "architecture": "nat", "training.lr": 0.5, "training.dropout": None, "training.flags": "[1, 2]"
+        "seed": 1, "architecture.name": "nat", "training.lr": 0.5, "training.dropout": None, "training.flags": "[1, 2]"
     }  # fmt: skip
     found = metrics(tmp_path)
     assert (found["train/loss", 10], found["valid/bleu", 10], found["bleu", None]) == (5, "NaN", 20.5)

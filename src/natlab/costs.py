@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from natlab import families
 from natlab.config import SCHEMAS, Run
 from natlab.corpus import dataset as dataset_files
 from natlab.corpus.extract import extract
@@ -32,7 +33,6 @@ from natlab.schema import read_yaml, validate
 
 TABLE = "config/costs.yaml"
 DOWNLOADS = Path("results/downloads")
-LENGTH_CLASSES = 256  # of the NAT's length prediction
 PROCESS = 0.7e9  # bytes of a process with torch and fairseq
 READ = 32e6  # bytes of fetched files that are extracted to see how large a corpus is; some ten seconds
 STATE = 16  # bytes a parameter in training: itself, its gradient, Adam's two moments
@@ -61,6 +61,15 @@ class Cost:
     gpu_memory: float = 0.0
 
 
+def _of_parts(architecture: Mapping[str, Any], d: int) -> int:
+    """How many parameters the parts of a non-autoregressive architecture have."""
+    name = architecture["lengths"]["name"]
+    lengths = families.defaults("length", name) | architecture["lengths"]
+    classes = {"difference": 256, "absolute": lengths.get("longest")}.get(name, 0)
+    vectors = (lengths.get("read") == "token") + (architecture["fill"]["name"] == "mask")
+    return (classes + architecture.get("masking", False)) * (d + 1) + vectors * d
+
+
 @dataclass(frozen=True)
 class Work:
     """A model's size. encoder, decoder, output: multiplications for one token; parameters: their number."""
@@ -81,7 +90,7 @@ class Work:
         parameters += (vocabulary[1] if spec["joint_vocabulary"] else sum(vocabulary)) * d
         architecture = spec["architecture"]
         if architecture["name"] != "transformer":
-            parameters += LENGTH_CLASSES * (d + 1) + (d if architecture["fill"]["name"] == "mask" else 0)
+            parameters += _of_parts(architecture, d)
         return cls(size["encoder_layers"] * encoder, size["decoder_layers"] * decoder, vocabulary[1] * d, parameters)
 
     @property

@@ -37,12 +37,12 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     }
 
     def text(self, node: yaml.ScalarNode) -> str:
-        value = self.construct_scalar(node)
-        if re.search(r"[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff]", value):
+        # what YAML has by an escape only, which no table shows and no file that a job reads could hold as it stands
+        if yaml.reader.Reader.NON_PRINTABLE.search(node.value):
             raise yaml.constructor.ConstructorError(
                 None, None, "a text with a character that cannot be shown; leave it out", node.start_mark
             )
-        return value
+        return node.value
 
     def mapping(self, node: yaml.MappingNode) -> dict[str, Any]:
         keys = [key for key, _ in node.value]
@@ -57,7 +57,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
                     None, None, f"the key {key.value} stands {times[key.value]} times; give it once", key.start_mark
                 )
         self.flatten_mapping(node)
-        return {key.value: self.construct_object(value, deep=True) for key, value in node.value}
+        return {self.text(key): self.construct_object(value, deep=True) for key, value in node.value}
 
 
 for _tag, _pattern in WORDS.items():

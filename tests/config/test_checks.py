@@ -1,13 +1,18 @@
 """What is wrong with a run is refused in one line."""
 
+import functools
 import shutil
+from dataclasses import replace
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests import plain
 from tests.config.project import NPD, REPOSITORY, edit, load, only, refused, row
 
+from natlab import families
+from natlab.config import checks, rows
 from natlab.errors import UserError
 
 
@@ -15,7 +20,9 @@ def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
     edit(project, "config/systems.yaml", row("vanilla_kd_50k", training={"share": 0.1}))
     with pytest.raises(UserError, match="vanilla_kd_50k.training: 70 updates at scale demo end within their warm-up"):
         load(project)
-    edit(project, "config/config.yaml", lambda r: r.update(systems=["transformer", "vanilla_kd"]))
+    edit(
+        project, "config/config.yaml", lambda r: r.update(systems=["transformer", "vanilla_kd"], tables=["mple/table2"])
+    )
     assert load(project).models  # which does not train it
 
 
@@ -26,7 +33,7 @@ def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
         ({"grammar_ende": {"teacher": {"size": "tiny"}}}, "datasets.grammar_ende.teacher.size: .*; write teacher.size"),
         (
             {"grammar_ende": {"contrast": {"lr": 1}}},
-            "datasets.grammar_ende: unknown name 'contrast'; allowed: teacher, student, finetune$",
+            "datasets.grammar_ende: unknown name 'contrast'; allowed: teacher, student, finetune, cmlm, oaxe$",
         ),
     ],
 )
@@ -39,13 +46,15 @@ def test_what_a_scale_cannot_say_of_a_dataset_is_refused(project, differs, messa
 def test_a_stage_that_the_scale_has_not_got_is_refused_where_it_is_trained_in(project):
     """Systems are of all scales, so one that the run does not train may name a stage of another scale."""
     edit(project, "config/systems.yaml", row("vanilla_kd_50k", stage="contrast"))
-    allowed = "teacher, student, finetune"
+    allowed = "teacher, student, finetune, cmlm, oaxe"
     with pytest.raises(
         UserError,
         match=f"systems.vanilla_kd_50k.stage, at scale demo: unknown name 'contrast'; allowed: {allowed}$",
     ):
         load(project)
-    edit(project, "config/config.yaml", lambda r: r.update(systems=["transformer", "vanilla_kd"]))
+    edit(
+        project, "config/config.yaml", lambda r: r.update(systems=["transformer", "vanilla_kd"], tables=["mple/table2"])
+    )
     assert load(project).models
 
 
@@ -60,7 +69,7 @@ def test_input_sampling_is_of_systems_with_a_predictor(project):
         "config/config.yaml",
         lambda r: r.update(tables=["mple/table1"], corpora={"wmt14_ende": "grammar_ende"}),
     )
-    allowed = "allowed: argmax, lpd3, lpd3_longer, npd7"
+    allowed = "allowed: argmax, argmax_reference_length, lpd3, lpd3_longer, npd7, lpd5, "
     with pytest.raises(UserError, match=f"decoding of vanilla_kd: unknown name 'sample'; {allowed}"):
         load(project)
 
@@ -145,8 +154,8 @@ def test_a_reranker_is_autoregressive(project, reranker):
         ("config/systems.yaml", row("vanilla_oaxe10k", start="transformer"), ["vanilla_oaxe10k.start", "transformer"]),
         (
             "config/systems.yaml",
-            row("vanilla_oaxe10k", canvas="mask"),
-            ["vanilla_oaxe10k.start", "canvas copy", "mask"],
+            row("vanilla_oaxe10k", architecture={"name": "nat", "fill": "mask"}),
+            ["vanilla_oaxe10k.start", "architecture", "'fill': {'name': 'copy'}", "'fill': {'name': 'mask'}"],
         ),
         ("config/systems.yaml", row("vanilla_oaxe10k", size="big"), ["vanilla_oaxe10k.start", "size micro"]),
         ("config/systems.yaml", row("vanilla_kd_10k", start="vanilla_oaxe10k"), ["start", "itself rests on"]),
@@ -154,7 +163,7 @@ def test_a_reranker_is_autoregressive(project, reranker):
         (
             "config/systems.yaml",
             row("vanilla_kd", predictor="vanilla_raw"),
-            ["vanilla_kd.predictor", "reveals no token"],
+            ["vanilla_kd.predictor", "needs an input that reveals tokens"],
         ),
         ("config/scales/demo.yaml", lambda s: s.pop("finetune"), ["finetune"]),
         ("config/scales/demo.yaml", lambda s: s["sizes"].update(tiny="giant"), ["sizes.tiny", "giant"]),
@@ -225,6 +234,206 @@ def test_what_is_wrong_is_refused_in_one_line(project, file, change, mentions):
 )
 def test_what_is_wrong_of_figures_and_claims_is_refused_in_one_line(project, file, change, mentions):
     refused(project, file, change, *mentions, run="config/runs/mple_grammar.yaml")
+
+
+NAT = {"architecture": "nat", "target": "raw", "input": "vanilla"}  # a row to spoil
+
+
+def nat(**parts):
+    return {"name": "nat", **parts}
+
+
+@functools.cache
+def shipped():
+    return load(REPOSITORY)
+
+
+def spoilt(system="made", decodings=(), **row):
+    """The shipped run with a row of a system beside those that others rest on, and with more decodings."""
+    run = shipped()
+    kept = [name for name in run.systems if run.is_autoregressive(name) or name in ("vanilla_raw", "vanilla_kd")]
+    systems = {name: run.systems[name] for name in kept} | {system: row}
+    return replace(run, systems=systems, decodings={**run.decodings, **dict(decodings)})
+
+
+def refusal(run):
+    """The one line with which the rows of a run are refused."""
+    with pytest.raises(UserError) as caught:
+        checks.check_systems(run)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# ---- the parts that a system is composed of
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        # a member that is not there
+        ({"target": "rew"}, "target: unknown name 'rew'; allowed: axe, dynamic, kd, oaxe, raw"),
+        ({"input": "glatt"}, "input: unknown name 'glatt'; allowed: cmlm, glat, vanilla"),
+        ({"objective": "xee"}, "objective: unknown name 'xee'; allowed: axe, oaxe, xe"),
+        ({"objective": {"name": "ce"}}, "objective: unknown name 'ce'; allowed: axe, oaxe, xe"),
+        ({"terms": ["lenght"]}, "terms: unknown name 'lenght'; allowed: length, masking"),
+        (
+            {"architecture": nat(lengths="diff")},
+            "architecture.lengths: unknown name 'diff'; allowed: absolute, difference, source",
+        ),
+        ({"architecture": nat(fill="kopy")}, "architecture.fill: unknown name 'kopy'; allowed: copy, mask, soft_copy"),
+        ({"architecture": "rnn"}, "architecture: unknown name 'rnn'; allowed: nat, transformer"),
+        # an option that is not, or that may not be so
+        ({"target": {"name": "raw", "delta": 1}}, "target: raw: unknown name 'delta'; allowed: (no option)"),
+        ({"input": {"name": "cmlm", "rate": 0.5}}, "input: cmlm: unknown name 'rate'; allowed: ratio, least"),
+        ({"objective": {"name": "axe", "tau": 5}}, "objective: axe: unknown name 'tau'; allowed: delta, predict"),
+        ({"objective": {"name": "axe", "delta": 0}}, "objective.delta: 0 is not allowed; allowed: a number > 0"),
+        (
+            {"objective": {"name": "oaxe", "predict": "some"}},
+            "objective.predict: 'some' is not allowed; allowed: all, masks",
+        ),
+        ({"terms": [{"name": "length", "wait": 1}]}, "terms: length: unknown name 'wait'; allowed: weight"),
+        (
+            {"terms": [{"name": "length", "weight": -1}]},
+            "terms.weight: -1 is not allowed; allowed: a number >= 0",
+        ),
+        (
+            {"architecture": nat(lengths={"name": "absolute", "longest": 0})},
+            "architecture.lengths.longest: 0 is not allowed; allowed: a whole number >= 1",
+        ),
+        ({"architecture": nat(lengths="source")}, "architecture.lengths: source needs the key factor; add it"),
+        (
+            {"architecture": nat(fill={"name": "soft_copy", "tau": 0})},
+            "architecture.fill.tau: 0 is not allowed; allowed: a number > 0",
+        ),
+        ({"architecture": nat(canvas="mask")}, "architecture: unknown name 'canvas'; allowed: lengths, fill"),
+        # when a term counts
+        (
+            {"terms": [{"name": "length", "after": 1.5}]},
+            "terms: length.after: 1.5 is not a share of the training; give a number from 0 to 1",
+        ),
+        (
+            {"terms": [{"name": "length", "until": True}]},
+            "terms: length.until: True is not a share of the training; give a number from 0 to 1",
+        ),
+        (
+            {"terms": [{"name": "length", "after": 0.5, "until": 0.5}]},
+            "terms: length.until: 0.5 is not after 0.5; the term would never count",
+        ),
+        ({"terms": ["length", {"name": "length", "weight": 2}]}, "terms: length stands twice; remove one"),
+        # a need that nothing offers
+        (
+            {"target": "oaxe", "objective": "oaxe"},
+            "objective: objective oaxe needs a target that is what somebody wrote, and not yet placed by what the "
+            "model predicts, which this system has not; allowed: target dynamic, kd, raw; or objective xe",
+        ),
+        (
+            {"architecture": nat(lengths={"name": "source", "factor": 2})},
+            "objective: objective xe needs a canvas as long as the target, which this system has not; "
+            "allowed: lengths absolute, difference",
+        ),
+        (
+            {"architecture": nat(lengths={"name": "source", "factor": 2}), "target": {"name": "axe", "delta": 1}},
+            "target: target axe needs a canvas as long as the target, which this system has not; "
+            "allowed: lengths absolute, difference; or target dynamic, kd, raw",
+        ),
+        (
+            {"terms": ["masking"]},
+            "terms: term masking needs a head that predicts what the input masks, which this system has not; "
+            "it comes with the key predictor",
+        ),
+        (
+            {"predictor": "vanilla_kd"},
+            "predictor: term masking needs an input that reveals tokens, which this system has not; "
+            "allowed: input cmlm, glat",
+        ),
+    ],
+)
+def test_a_part_that_is_wrong_or_suits_no_other_is_refused_in_one_line(changes, message):
+    checks.check_systems(spoilt(**NAT))
+    assert refusal(spoilt(**NAT | changes)) == f"config/systems.yaml: systems.made.{message}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": {"name": "transformer", "fill": "mask"}}, "architecture: unknown name 'fill'; allowed: name"),
+        ({"objective": "xe"}, "objective: a transformer reads what it has written; remove the key"),
+        ({"terms": []}, "terms: a transformer reads what it has written; remove the key"),
+        (
+            {"target": "dynamic"},
+            "target: target dynamic needs a decoder that predicts all tokens at once, which this system has not; "
+            "it comes with architecture nat; or target kd, raw",
+        ),
+    ],
+)
+def test_what_an_autoregressive_system_has_not_is_refused_in_one_line(changes, message):
+    found = refusal(spoilt(**{"architecture": "transformer", "target": "raw"} | changes))
+    assert found.startswith(f"config/systems.yaml: systems.made.{message}")
+
+
+@pytest.mark.parametrize(
+    ("decoding", "message"),
+    [
+        ({"kind": "viterbi"}, ": unknown name 'viterbi'; allowed: argmax, beam, sample"),
+        ({"kind": "beam"}, ": beam needs the key beam; add it"),
+        ({"kind": "beam", "beam": 0}, ".beam: 0 is not allowed; allowed: a whole number >= 1"),
+        ({"kind": "sample", "seed": -1}, ".seed: -1 is not allowed; allowed: a whole number >= 0 and <= 4294967295"),
+        ({"kind": "sample", "predictor": "x"}, ".predictor: a predictor is the system's; write it in the row of the"),
+    ],
+)
+def test_a_decoding_that_is_wrong_is_refused_in_one_line(decoding, message):
+    found = refusal(spoilt(decodings={"new": decoding}, **NAT))
+    assert found.startswith(f"config/systems.yaml: decodings.new{message}")
+
+
+@pytest.mark.parametrize("predicted", [["length"], [{"name": "length", "weight": 0, "after": 0.2, "until": 1}], []])
+def test_terms_that_stand_in_a_row_change_those_that_its_parts_bring(predicted):
+    own = [*predicted, {"name": "masking", "until": 0.5}]
+    run = spoilt(**NAT | {"input": "cmlm", "predictor": "vanilla_raw", "terms": own})
+    checks.check_systems(run)
+    terms = run.spec("grammar_ende", "made", 1)["terms"]
+    assert terms == [plain.member((predicted or ["length"])[0]), {"name": "masking", "until": 0.5}]
+    assert run.spec("grammar_ende", "vanilla_kd", 1)["terms"] == [{"name": "length"}]
+
+
+def test_every_need_has_words_and_something_that_offers_it():
+    needs, offers = set(), {"autoregressive", "parallel", "masking head"}  # of architectures
+    for family in families.FOLDERS:
+        for name in families.names(family):
+            needs |= {*families.trait(family, name, "needs", ())}
+            offers |= {*families.trait(family, name, "offers", ())}
+    assert needs <= checks.NEEDS.keys() and needs <= offers
+
+
+def test_any_target_input_and_objective_go_together_or_are_refused_in_one_line_with_the_reason():
+    """By the table that decides what tests/losses trains; with xe, axe and oaxe the canvas is as long as the target."""
+    suit = 0
+    for made in plain.rows_of_all_members(families.names("length")):
+        teacher = {"teacher": "transformer"} if made["target"]["name"] == "kd" else {}
+        run, lacking = spoilt(**made, **teacher), [need for *_, need in rows.unmet(made)]
+        placed = made["target"]["name"] in ("axe", "oaxe") and made["objective"]["name"] in ("axe", "oaxe")
+        assert bool(lacking) is (placed or made["architecture"]["lengths"]["name"] == "source")
+        if lacking:
+            said = f"needs {checks.NEEDS[lacking[0]]}, which this system has not; allowed: "
+            assert said in refusal(run) and "systems.made." in refusal(run)
+        else:
+            checks.check_systems(run)
+            suit += 1
+    assert suit == 2 * 33
+
+
+def test_natlab_check_refuses_a_canvas_that_the_objective_cannot_fill(project, monkeypatch, capsys):
+    from natlab import cli
+
+    edit(
+        project,
+        "config/systems.yaml",
+        row("made", **NAT | {"architecture": nat(lengths={"name": "source", "factor": 3})}),
+    )
+    monkeypatch.chdir(project)
+    assert cli.main(["check", "config/config.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "objective xe needs a canvas as long as the target" in error
 
 
 CHECKED = ["config/config.yaml", "config/systems.yaml", "config/sizes.yaml", "config/scales/demo.yaml"]

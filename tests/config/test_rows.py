@@ -19,7 +19,7 @@ def test_papers_scale_is_appendix_g():
 def test_spec_of_teacher_and_student():
     run = load(REPOSITORY)
     teacher, student = run.spec("grammar_ende", "transformer", 1), run.spec("grammar_ende", "glat_kd", 2)
-    assert "input" not in teacher and "canvas" not in teacher
+    assert not {"input", "objective", "terms"} & set(teacher) and teacher["architecture"] == {"name": "transformer"}
     assert teacher["target"] == {"name": "raw"}
     assert student["target"] == {"name": "kd", "teacher": "transformer"}
     assert student["input"] == {"name": "glat"}
@@ -34,17 +34,18 @@ def test_spec_of_teacher_and_student():
 
 
 def test_a_system_overrides_its_scale(project):
+    masks = {"name": "nat", "fill": "mask"}
     edit(
         project,
         "config/systems.yaml",
-        row("glat_kd", size="base", training={"lr": 0.1}, input={"name": "glat", "start": 0.7}, canvas="mask"),
+        row("glat_kd", size="base", training={"lr": 0.1}, input={"name": "glat", "start": 0.7}, architecture=masks),
     )
     run = load(project)
     spec, other = run.spec("grammar_ende", "glat_kd", 1), run.spec("grammar_ende", "vanilla_kd", 1)
     assert spec["training"]["lr"] == 0.1 and other["training"]["lr"] != 0.1
     assert spec["size"]["d_model"] == 512 and other["size"]["d_model"] != 512
     assert spec["input"] == {"name": "glat", "start": 0.7}
-    assert (spec["canvas"], other["canvas"]) == ("mask", "copy")
+    assert [made["architecture"]["fill"] for made in (spec, other)] == [{"name": "mask"}, {"name": "copy"}]
 
 
 def test_a_system_that_starts_from_another_is_trained_as_the_scale_finetunes(project):
@@ -58,7 +59,7 @@ def test_a_system_that_starts_from_another_is_trained_as_the_scale_finetunes(pro
 
 def test_a_row_names_the_stage_of_its_scale_that_it_is_trained_in(project):
     contrast = {"updates": 140, "lr": 0.0001}
-    edit(project, "config/scales/demo.yaml", lambda s: s.update(stages={"contrast": contrast}))
+    edit(project, "config/scales/demo.yaml", lambda s: s["stages"].update(contrast=contrast))
     edit(project, "config/scales/demo.yaml", lambda s: s["finetune"].update(dropout=0.4))
     edit(project, "config/systems.yaml", row("vanilla_oaxe10k", stage="contrast"))  # which has a start
     edit(project, "config/systems.yaml", row("vanilla_kd_10k", stage="finetune", training={}))
@@ -79,7 +80,7 @@ def test_a_further_stage_can_differ_on_a_dataset(project):
     edit(
         project,
         "config/scales/demo.yaml",
-        lambda s: s.update(stages={"contrast": {"updates": 140}}, datasets={"grammar_ende_mild": own}),
+        lambda s: (s["stages"].update(contrast={"updates": 140}), s.update(datasets={"grammar_ende_mild": own})),
     )
     run = load(project)
     elsewhere = run.training("vanilla_oaxe10k", "grammar_ende")

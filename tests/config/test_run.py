@@ -26,7 +26,8 @@ def test_decodings_carry_the_datasets_lengths(project):
     edit(project, "config/datasets/grammar_ende.yaml", lambda d: d.update(length_penalty=0.6, length_factor=1.05))
     run = load(project)
     assert run.decoding("grammar_ende", "beam5", "transformer") == {"kind": "beam", "beam": 5, "length_penalty": 0.6}
-    lpd = {"kind": "argmax", "length_candidates": 3, "length_factor": 1.05, "deduplicate": True}
+    lpd = {"kind": "argmax", "length_candidates": 3, "length_factor": 1.05, "deduplicate": True, "reranker": None}
+    lpd["reference_length"] = False
     assert run.decoding("grammar_ende", "lpd3", "glat_kd") == lpd
     sample = {"kind": "sample", "length_factor": 1.05, "seed": 1, "predictor": "vanilla_kd"}
     assert run.decoding("grammar_ende", "sample", "glat_kd") == sample

@@ -60,6 +60,18 @@ def test_filters_can_be_off(tmp_path):
     assert len(files["train.src"]) == 5
 
 
+def test_long_sides_are_cut_before_lengths_are_looked_at(tmp_path):
+    """Nine words are too long here; eight are not. The target of test is what scores are against."""
+    files, stats = prepare(tmp_path, filters={**FILTERS, "max_ratio": None}, truncate={"src": 8, "tgt": 2})
+    assert files["train.src"] == ["hello , world .", "a b c d", "x x x x x x x x", "hello , world ."]
+    assert files["train.tgt"] == ["hallo ,", "a", "y y", "hallo !"]
+    assert files["valid.src"][4] == files["test.src"][4] == "x x x x x x x x"
+    assert files["valid.tgt"] == ["hallo ,", "leer", "a", "hallo ,", "y y", "hallo !"]
+    assert files["test.tgt"][4] == " ".join("y" * 9) and files["test.tgt"][0] == "hallo , welt ."
+    assert [stats[split]["truncated"] for split in ("train", "valid", "test")] == [3, 3, 1]
+    assert "too long" not in stats["train"]["dropped"]
+
+
 def test_workers_change_nothing(tmp_path):
     pairs = [(f"word{i % 700} number {i}", f"Wort{i % 700} Nummer {i}") for i in range(4500)]
     results = []

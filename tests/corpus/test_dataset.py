@@ -15,9 +15,9 @@ PARALLEL = {
         "kind": "parallel",
         "files": {"a": FILE, "b": {**FILE, "url": "https://example.org/b.tgz"}},
         "splits": {
-            "train": [{"en": "a", "de": "b:x/y.de"}],
+            "train": [{"src": "a", "tgt": "b:x/y.de"}],
             "valid": {"every": 10},
-            "test": [{"en": "a", "de": "a"}],
+            "test": [{"src": "a", "tgt": "a"}],
         },
     },
     "languages": {"src": "en", "tgt": "de"},
@@ -27,6 +27,13 @@ PARALLEL = {
     "bpe": {"joint": False, "merges": 100},
     "licence": "none",
 }
+
+
+TATOEBA = {"kind": "tatoeba", "files": {"a": FILE}, "table": "a", "valid": 1, "test": 1, "seed": 1}
+GRAMMAR = {
+    "kind": "grammar", "pairs": 9, "valid": 1, "test": 1, "seed": 1, "references": 0,
+    "modes": dict.fromkeys(("synonyms", "fronting", "separable", "pairs"), 0),
+}  # fmt: skip
 
 
 def write(folder, name, content):
@@ -50,10 +57,34 @@ def test_shipped_datasets_agree_on_checksums():
     assert "www.statmt.org/wmt14/test-full.tgz" in addresses
 
 
-def test_reversed_swaps_languages_only(tmp_path):
-    base = load(write(tmp_path, "ende", PARALLEL))
+def test_reversed_swaps_the_sides_only(tmp_path):
+    base = load(write(tmp_path, "ende", changed(truncate={"src": 40})))
     deen = load(write(tmp_path, "deen", {"source": {"kind": "reversed", "base": "ende"}, "length_penalty": 0.7}))
-    assert deen == base | {"languages": {"src": "de", "tgt": "en"}, "length_penalty": 0.7}
+    splits = {
+        "train": [{"src": "b:x/y.de", "tgt": "a"}],
+        "valid": {"every": 10},
+        "test": [{"src": "a", "tgt": "a"}],
+    }
+    turned = {"source": {**base["source"], "splits": splits}, "truncate": {"tgt": 40}}
+    assert deen == base | turned | {"languages": {"src": "de", "tgt": "en"}, "length_penalty": 0.7}
+    assert load(write(tmp_path, "again", {"source": {"kind": "reversed", "base": "deen"}})) == deen | {
+        "source": base["source"], "truncate": {"src": 40}, "languages": base["languages"]
+    }  # fmt: skip
+
+
+def test_one_language_may_be_on_both_sides(tmp_path):
+    same = {"src": "de", "tgt": "de"}
+    base = load(write(tmp_path, "dede", changed(languages=same)))
+    turned = load(write(tmp_path, "turned", {"source": {"kind": "reversed", "base": "dede"}}))
+    assert turned["languages"] == same and turned["source"]["splits"] != base["source"]["splits"]
+
+
+def test_what_a_step_depends_on_is_what_the_dataset_says_of_it(tmp_path, monkeypatch):
+    for name, content in (("ende", PARALLEL), ("cut", changed(truncate={"src": 4}))):
+        write(tmp_path, name, content)
+    monkeypatch.setattr(dataset, "named", lambda name: load(tmp_path / f"{name}.yaml"))
+    assert dataset.settings("ende", "lowercase", "truncate") == '{"lowercase": false}'
+    assert dataset.settings("cut", "lowercase", "truncate") == '{"lowercase": false, "truncate": {"src": 4}}'
 
 
 def test_noise_has_target_language_on_both_sides_and_joint_bpe(tmp_path):
@@ -113,11 +144,23 @@ def source(**changes):
         (source(kind="web"), r"source.kind: 'web' is not allowed; allowed: parallel, tatoeba, grammar, noise"),
         (source(files={"a": {**FILE, "sha256": "12"}}), r"source.files.a.sha256: '12' does not match"),
         (source(files={"a": {**FILE, "url": "a.txt"}}), r"source.files.a.url: 'a.txt' does not match"),
-        (source(files={"a": FILE}), r"source.splits.train.0.de: unknown name 'b'; allowed: a"),
+        (source(files={"a": FILE}), r"source.splits.train.0.tgt: unknown name 'b'; allowed: a"),
         (
-            changed(languages={"src": "en", "tgt": "ro"}),
-            r"source.splits.train.0: names the sides en, de; allowed: en, ro",
+            source(splits={**PARALLEL["source"]["splits"], "train": [{"en": "a", "de": "b"}]}),
+            r"source.splits.train.0: unknown key en, de; allowed keys: src, tgt",
         ),
+        (changed(truncate={"src": 0}), r"truncate.src: 0 is less than the minimum of 1"),
+        (changed(truncate={"de": 9}), r"truncate: unknown key de; allowed keys: src, tgt"),
+        (
+            changed(source=TATOEBA, languages={"src": "de", "tgt": "ro"}),
+            r"languages: de and ro; a table of Tatoeba has en and another",
+        ),
+        (
+            changed(source=TATOEBA, languages={"src": "en", "tgt": "en"}),
+            r"languages: en and en; a table of Tatoeba has en and another",
+        ),
+        (changed(source=GRAMMAR, languages={"src": "de", "tgt": "de"}), r"languages.src: .*'de'; allowed: en"),
+        (changed(source=GRAMMAR, languages={"src": "en", "tgt": "ro"}), r"languages.tgt: .*'ro'; allowed: de"),
     ],
 )
 def test_bad_file_names_file_key_and_allowed_values(tmp_path, content, message):

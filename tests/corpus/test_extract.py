@@ -12,7 +12,7 @@ from natlab.corpus.tatoeba import split
 from natlab.errors import UserError
 
 LINES = {"en": ["a b", "c", "d e"], "de": ["A B", "C", "D E"]}
-ALL = [{"en": "en", "de": "de"}]
+ALL = [{"src": "en", "tgt": "de"}]
 
 
 class Corpus:
@@ -49,7 +49,7 @@ def test_plain_files(corpus):
     text = corpus.extract()
     assert sorted(text) == [f"{split}.{side}" for split in ("test", "train", "valid") for side in ("src", "tgt")]
     assert text["train.src"] == LINES["en"] and text["train.tgt"] == LINES["de"]
-    assert corpus.extract("de", "en")["train.src"] == LINES["de"]
+    assert corpus.extract("de", "en", train=[{"src": "de", "tgt": "en"}])["train.src"] == LINES["de"]
     assert json.loads((corpus.out / "stats.json").read_text())["splits"]["train"] == {"pairs_out": 3}
 
 
@@ -75,8 +75,8 @@ def test_gzip_segments_and_ted_in_an_archive(corpus, tmp_path):
             archive.add(tmp_path / name, f"x/{name}")
     corpus.add("archive", (tmp_path / "a.tgz").read_bytes(), "archive.tgz")
     text = corpus.extract(
-        valid=[{"en": "zipped", "de": "archive:x/test.sgm"}],
-        test=[{"en": "zipped", "de": "archive:x/train.tags.de-en.de"}],
+        valid=[{"src": "zipped", "tgt": "archive:x/test.sgm"}],
+        test=[{"src": "zipped", "tgt": "archive:x/train.tags.de-en.de"}],
     )
     assert text["valid.src"] == ["one", "two"] and text["valid.tgt"] == ["R&D", "x"]
     assert text["test.tgt"] == ["Titel", "Satz"]
@@ -202,12 +202,12 @@ def test_one_file_of_wmt21_has_both_sides_and_further_references(corpus, capsys,
     content = wmt21(*WMT21)
     corpus.add("wmt", gzip.compress(content) if name.endswith(".gz") else content, name)
     corpus.add("again", b"a\nb\nc\nd\n", "again.txt")
-    part = [{"en": "wmt", "de": "wmt"}]
+    part = [{"src": "wmt", "tgt": "wmt"}]
     text = corpus.extract(test=part)
     assert text["test.src"] == ENGLISH and text["test.tgt"] == ["A11", "A12", "B21", "A41"]
     assert "2 segments without a translation are left out" in capsys.readouterr().err
     assert corpus.extract("de", "en", test=part)["test.tgt"] == ENGLISH
-    assert corpus.extract(test=[{"en": "wmt", "de": "wmt#B"}])["test.tgt"] == ["B11", "B12", "B21"]
+    assert corpus.extract(test=[{"src": "wmt", "tgt": "wmt#B"}])["test.tgt"] == ["B11", "B12", "B21"]
     source = {"kind": "parallel", "files": corpus.files, "splits": {"train": ALL, "valid": ALL, "test": part}}
     text = corpus.run(source | {"references": {"test": ["wmt"]}}, "en", "de")
     assert text["test.ref1"] == ["B11", "B12", "", ""] and "test.ref2" not in text
@@ -217,14 +217,37 @@ def test_one_file_of_wmt21_has_both_sides_and_further_references(corpus, capsys,
         corpus.run(source | {"references": {"test": ["wmt#A"]}}, "en", "de")
 
 
+def test_one_file_of_one_language_has_both_sides_and_further_references(corpus):
+    content = wmt21(*WMT21).replace(b'lang="de"', b'lang="en"')
+    corpus.add("wmt", content, "simple.xml")
+    part = [{"src": "wmt", "tgt": "wmt"}]
+    splits = {"train": ALL, "valid": ALL, "test": part}
+    source = {"kind": "parallel", "files": corpus.files, "splits": splits, "references": {"test": ["wmt"]}}
+    text = corpus.run(source, "en", "en")
+    assert text["test.src"] == ENGLISH and text["test.tgt"] == ["A11", "A12", "B21", "A41"]
+    assert text["test.ref1"] == ["B11", "B12", "", ""]
+    assert corpus.extract("en", "en", test=[{"src": "wmt", "tgt": "wmt#B"}])["test.tgt"] == ["B11", "B12", "B21"]
+
+
+def test_sides_are_told_apart_by_name_not_by_their_order(corpus):
+    text = corpus.extract(train=[{"tgt": "de", "src": "en"}])
+    assert (text["train.src"], text["train.tgt"]) == (LINES["en"], LINES["de"])
+    languages = {"tgt": "de", "src": "en"}
+    source = {"kind": "parallel", "files": corpus.files, "splits": {"train": ALL, "valid": ALL, "test": ALL}}
+    extract({"source": source, "languages": languages}, corpus.downloads, corpus.out)
+    assert (corpus.out / "train.src").read_text().splitlines() == LINES["en"]
+
+
 def test_two_files_of_wmt21_pair_by_document_and_segment(corpus):
     corpus.add("one", wmt21(*WMT21), "one.xml")
-    corpus.add("two", wmt21(WMT21[-1], WMT21[0].replace("E1", "X1"), WMT21[1]), "two.xml")
-    text = corpus.extract(test=[{"en": "one", "de": "two"}])
-    assert text["test.src"] == ENGLISH and text["test.tgt"] == ["A11", "A12", "B21", "A41"]
+    # the same in another order, and not all of it
+    for documents in (WMT21[::-1], [WMT21[-1], WMT21[0].replace("E1", "X1"), WMT21[1]]):
+        corpus.add("two", wmt21(*documents), "two.xml")
+        text = corpus.extract(test=[{"src": "one", "tgt": "two"}])
+        assert text["test.src"] == ENGLISH and text["test.tgt"] == ["A11", "A12", "B21", "A41"]
     corpus.add("other", wmt21(document("none", (SRC, {1: "E"}), (A, {1: "A"}))), "other.xml")
     with pytest.raises(UserError, match="one.xml and .*other.xml: .* in one of them only, as 1 of document one"):
-        corpus.extract(test=[{"en": "one", "de": "other"}])
+        corpus.extract(test=[{"src": "one", "tgt": "other"}])
 
 
 @pytest.mark.parametrize(
@@ -234,7 +257,7 @@ def test_two_files_of_wmt21_pair_by_document_and_segment(corpus):
 def test_a_translator_that_is_not_there_is_one_line(corpus, reference, message):
     corpus.add("wmt", wmt21(*WMT21), "wmt.xml")
     with pytest.raises(UserError, match=message):
-        corpus.extract(test=[{"en": "wmt", "de": reference}])
+        corpus.extract(test=[{"src": "wmt", "tgt": reference}])
 
 
 def test_old_segment_files_pair_by_name_and_must_be_of_the_same_documents(corpus):
@@ -243,22 +266,36 @@ def test_old_segment_files_pair_by_name_and_must_be_of_the_same_documents(corpus
     )
     ref = b'<REFSET><DOC docid="b"><SEG id=001>B1</SEG></DOC><DOC docid="a"><SEG id=001>A1<SEG id=002>A2</SEG></DOC>'
     corpus.add("ref", ref, "r.sgm")
-    text = corpus.extract(test=[{"en": "src", "de": "ref"}])
+    text = corpus.extract(test=[{"src": "src", "tgt": "ref"}])
     assert text["test.src"] == ["a1", "a2", "b1"] and text["test.tgt"] == ["A1", "A2", "B1"]
     corpus.add("ref", ref.replace(b"<SEG id=001>B1", b"<SEG id=002>B1"), "r.sgm")
     with pytest.raises(UserError, match="s.sgm and .*r.sgm: 2 segments are in one of them only, as 1 of document b"):
-        corpus.extract(test=[{"en": "src", "de": "ref"}])
+        corpus.extract(test=[{"src": "src", "tgt": "ref"}])
+
+
+@pytest.mark.parametrize("name", ["s.sgm", "s.sgm.gz"])
+def test_a_segment_over_two_lines_is_one_and_a_compressed_file_is_parsed(corpus, name):
+    segments = (
+        b'<srcset>\n<doc docid="a">\n<seg id="1">one\nand a half</seg>\n<seg id="2">two</seg>\n</doc>\n</srcset>\n'
+    )
+    corpus.add("src", gzip.compress(segments) if name.endswith(".gz") else segments, name)
+    # as many lines as sentences, and as many as the mark-up has
+    corpus.add("two", b"X\nY\n", "two.txt")
+    assert corpus.extract(test=[{"src": "src", "tgt": "two"}])["test.src"] == ["one and a half", "two"]
+    corpus.add("seven", b"X\n" * 7, "seven.txt")
+    with pytest.raises(UserError, match="sides of different length, in lines: .* 2, .*seven.txt 7"):
+        corpus.extract(test=[{"src": "src", "tgt": "seven"}])
 
 
 def test_segments_beside_plain_text_go_by_order(corpus):
     corpus.add("src", b'<srcset><doc docid="a"><seg id="2">x</seg><seg id="1">y</seg></doc></srcset>', "s.sgm")
     corpus.add("two", b"X\nY\n", "two.txt")
-    text = corpus.extract(test=[{"en": "src", "de": "two"}])
+    text = corpus.extract(test=[{"src": "src", "tgt": "two"}])
     assert text["test.src"] == ["x", "y"] and text["test.tgt"] == ["X", "Y"]
     with pytest.raises(UserError, match="sides of different length, in lines: .*s.sgm 2, .*de.txt 3"):
-        corpus.extract(test=[{"en": "src", "de": "de"}])
+        corpus.extract(test=[{"src": "src", "tgt": "de"}])
 
 
 def test_a_plain_file_may_be_both_sides(corpus):
-    text = corpus.extract(test=[{"en": "en", "de": "en"}])
+    text = corpus.extract(test=[{"src": "en", "tgt": "en"}])
     assert text["test.src"] == text["test.tgt"] == LINES["en"]

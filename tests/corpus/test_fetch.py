@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from natlab import cli
 from natlab.corpus.fetch import UNVERIFIED, fetch
 from natlab.corpus.text import read
 from natlab.corpus.unpack import unpack
@@ -171,6 +172,12 @@ def test_http_mirror_is_asked_first_and_may_lack_the_file(server, tmp_path):
         f"/missing/{host}/data/file.bin",
         "/data/file.bin",
     ]
+
+
+def test_an_address_with_any_letters_is_asked_for_in_ascii(server, tmp_path):
+    address = f"{server.url}/a&b(c)/'$;ü.txt"
+    assert cli.main(["fetch", address, "--sha256", SHA256, "--out", str(tmp_path / "file")]) == 0
+    assert server.requests == [("/a&b(c)/'$;%C3%BC.txt", None)] and (tmp_path / "file").read_bytes() == CONTENT
 
 
 OTHER = bytes(reversed(CONTENT))

@@ -88,7 +88,7 @@ def dataset(**given):
         "source": {
             "kind": "parallel",
             "files": {name: {"url": f"https://example.org/{name}.txt", "sha256": "unverified"} for name in names},
-            "splits": {split: [{"en": "en", "de": "de"}] for split in ("train", "valid", "test")},
+            "splits": {split: [{"src": "en", "tgt": "de"}] for split in ("train", "valid", "test")},
             "references": given,
         },
         "languages": {"src": "en", "tgt": "de"},

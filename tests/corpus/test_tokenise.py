@@ -2,6 +2,7 @@ import marshal
 import tempfile
 import unicodedata
 
+import jieba
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,8 @@ def test_words_do_not_depend_on_what_another_program_left_as_jiebas_cache(tmp_pa
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     cache = tmp_path / "jieba.cache"
     cache.mkdir() if left is None else cache.write_bytes(left)
+    monkeypatch.setattr(jieba, "dt", jieba.Tokenizer())  # as in a process that has cut nothing yet
+    monkeypatch.setattr(jieba, "cut", jieba.dt.cut)
     tokeniser.cache_clear()
     assert tokeniser("jieba", "zh", False)("我来到北京清华大学。") == "我 来到 北京 清华大学 。"
     assert [path.name for path in tmp_path.iterdir()] == ["jieba.cache"] and not caplog.records

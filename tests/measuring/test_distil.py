@@ -26,8 +26,8 @@ def distilled(tmp_path):
     torch.manual_seed(0)
     vocabulary = len(Data(tmp_path / "bin").source)
     teacher = build({
-        "architecture": {"name": "transformer"}, "d_model": 16, "d_hidden": 16, "encoder_layers": 1, "decoder_layers": 1,
-        "heads": 2, "dropout": 0.0, "joint_vocabulary": True,
+        "architecture": {"name": "transformer"}, "d_model": 16, "d_hidden": 16, "encoder_layers": 1,
+        "decoder_layers": 1, "heads": 2, "dropout": 0.0, "joint_vocabulary": True,
         "source_vocabulary": vocabulary, "target_vocabulary": vocabulary,
     }).eval()  # fmt: skip
     for parameter in teacher.parameters():

@@ -22,7 +22,7 @@ DATASET = {
     "bpe": {"joint": True, "merges": 10},
     "licence": "none",
 }
-DATASET["source"]["splits"] = {split: [{"en": "all", "de": "all"}] for split in ("train", "valid", "test")}
+DATASET["source"]["splits"] = {split: [{"src": "all", "tgt": "all"}] for split in ("train", "valid", "test")}
 LOSSES = {
     name: {"value": 2.5, "unit": "bits/token", "tokens": 12, "sentences": 3}
     for name in ("loss_raw", "length_raw", "loss", "length")
@@ -341,7 +341,7 @@ def test_text_is_put_together_as_its_language_does_unless_it_was_never_taken_apa
 
 
 def test_chinese_is_scored_as_chinese(args, folders, tmp_path):
-    splits = {split: [{"en": "all", "zh": "all"}] for split in ("train", "valid", "test")}
+    splits = {split: [{"src": "all", "tgt": "all"}] for split in ("train", "valid", "test")}
     source = DATASET["source"] | {"splits": splits}
     chinese = DATASET | {"source": source, "languages": {"src": "en", "tgt": "zh"}, "tokenise": "moses"}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(chinese))

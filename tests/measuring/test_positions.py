@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tests import plain
 
 from natlab.decoding import decode
 from natlab.measuring.positions import token_probability
-from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Config
 
 CONFIG = Config(16, 32, 1, 1, 2, 0.1, 12, 12, True)
@@ -16,7 +16,7 @@ DECODING = {"kind": "argmax", "length_candidates": 1, "length_factor": 1.5}
 
 def model_of(blank=False):
     torch.manual_seed(1)
-    model = NonAutoregressiveTransformer(CONFIG, {"name": "difference"}, {"name": "copy"}, blank=blank).eval()
+    model = plain.nat(CONFIG, blank=blank).eval()
     with torch.no_grad():
         model.lengths.linear.bias[128] = 10.0  # as long as the source
         if blank:  # at some positions ε is the likeliest

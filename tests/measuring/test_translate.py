@@ -59,11 +59,11 @@ def decoded(monkeypatch):
     """The candidates of each decoding that was made; the third one is cut off, once."""
     made, original = [], natlab.decoding.decode_corpus
 
-    def decode_corpus(model, sources, decoding, beside):
+    def decode_corpus(model, sources, decoding, beside, references):
         made.append(decoding["length_candidates"])
         if len(made) == 3:
             raise KeyboardInterrupt
-        return original(model, sources, decoding, beside=beside)
+        return original(model, sources, decoding, beside=beside, references=references)
 
     monkeypatch.setattr(natlab.decoding, "decode_corpus", decode_corpus)
     return made

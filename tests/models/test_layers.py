@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import plain
 from torch import nn
 
 from natlab.models.layers import (
@@ -19,7 +20,6 @@ from natlab.models.layers import (
     draw_normal,
     sinusoidal_positions,
 )
-from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Config
 
 
@@ -98,7 +98,7 @@ def test_a_layer_is_initialised_by_its_gain_and_computes_in_its_inputs_dtype():
 def test_normal_initialisation_is_of_all_but_biases_padding_and_layer_norms(joint):
     torch.manual_seed(0)
     config = Config(64, 96, 1, 2, 4, 0.0, 900, 900, joint)
-    model = NonAutoregressiveTransformer(config, {"name": "absolute"}, {"name": "mask"}, masking=True)
+    model = plain.nat(config, fill="mask", lengths="absolute", masking=True)
     for parameter in model.parameters():
         parameter.data.fill_(7.0)
     for module in model.modules():
@@ -112,7 +112,13 @@ def test_normal_initialisation_is_of_all_but_biases_padding_and_layer_norms(join
         else:
             drawn[name] = value[torch.arange(len(value)) != 1] if name.endswith("embedding.weight") else value
     assert model.embedding.weight[1].eq(0).all() and model.encoder.embedding.weight[1].eq(0).all()
-    assert {"fill.vector", "lengths.linear.weight", "masking.weight", "layers.1.cross.kv.weight"} < set(drawn)
+    assert {
+        "fill.vector",
+        "encoder.summary",
+        "lengths.linear.weight",
+        "masking.weight",
+        "layers.1.cross.kv.weight",
+    } < set(drawn)
     for name, value in drawn.items():
         error = 5 / math.sqrt(2 * value.numel())
         assert value.std().item() == pytest.approx(0.02, rel=error), name

@@ -61,15 +61,17 @@ def test_all_ways_to_say_a_length_are_built():
     assert [lengths["name"] for lengths in LENGTHS] == families.names("length")
 
 
-@pytest.mark.parametrize("fill", families.names("fill"))
-def test_nat_states_do_not_depend_on_padding_or_on_the_rest_of_the_batch(fill):
+@pytest.mark.parametrize(
+    "fill, lengths", [(fill, "difference") for fill in families.names("fill")] + [("copy", "absolute")]
+)
+def test_nat_states_do_not_depend_on_padding_or_on_the_rest_of_the_batch(fill, lengths):
     torch.manual_seed(0)
-    model = plain.nat(SMALL, fill=fill).eval()
+    model = plain.nat(SMALL, fill=fill, lengths=lengths).eval()
     source = sentences(6, 9)
-    lengths = torch.tensor([4, 9, 1, 12, 7, 3])
+    at = torch.tensor([4, 9, 1, 12, 7, 3])
     with torch.no_grad():
-        together = model.decode(model.encoder(source), lengths)
-        for i, length in enumerate(lengths.tolist()):
+        together = model.decode(model.encoder(source), at)
+        for i, length in enumerate(at.tolist()):
             alone = source[i : i + 1, : int(source[i].ne(1).sum())]
             states = model.decode(model.encoder(alone), torch.tensor([length]))
             torch.testing.assert_close(together[i, :length], states[0], rtol=1e-4, atol=1e-5)

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from matplotlib import pyplot
+from matplotlib.colors import to_hex
 
 from natlab.papers import spec
 from natlab.report import claims, figures, markup, page, tables
-from natlab.report.filled import build
+from natlab.report.filled import Entry, build
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 RUN = {"run": "r", "scale": "demo", "seeds": [1], "corpora": {"c": "d"}, "tables": ["p/t"]}
@@ -21,7 +22,7 @@ RUN = {"run": "r", "scale": "demo", "seeds": [1], "corpora": {"c": "d"}, "tables
 texts = st.text(st.sampled_from("ab Ä漢1$\\|`*_~[](){}<>#&%^\"'!+-=:;,./?\n\t\xa0−") | st.characters(), max_size=12)
 awkward = r"[ours]¦from $5 to $10¦$$¦a|b\|c¦\midrule¦_x_ __y__ z_w¦--- ''¦&amp; <b>¦# 1¦x ##¦1. x¦- x".split("¦")
 awkward += r"`¦~~a~~¦no¦1e-4¦{}¦%¦a^b~c¦![x](y)¦x\¦\_¦+¦> x¦*".split("¦") + ["two\nlines"]
-UNREADABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def shown(label: str) -> bool:
@@ -169,3 +170,23 @@ def test_a_figure_shows_its_labels_whatever_they_are_and_however_many(tmp_path, 
             colours = [handle.get_facecolor() for handle in legend.legend_handles[2:]]
         assert len(set(colours)) == len(colours)
         pyplot.close(drawn)
+
+
+@given(st.lists(labels, min_size=1, max_size=9))
+@settings(**ONE_FOLDER, max_examples=10)
+@example(["$$", "from $5 to $10", *"abcdefg"])
+@pytest.mark.filterwarnings("ignore:Glyph", "ignore:constrained_layout", "ignore:Matplotlib currently does not support")
+def test_points_have_labels_whatever_they_are_and_however_many(tmp_path, row_labels):
+    rows = list(dict.fromkeys(spec.one_line(label) for label in row_labels))
+    table = build(
+        spec_of(tmp_path, rows, ["x", "$y"], {"kind": "scatter", "x": "k0", "y": "k1"}), RUN, tmp_path, tmp_path
+    )
+    table.entries.update({(n, f"k{c}"): Entry(measured=n + c) for n in range(len(rows)) for c in (0, 1)})
+    drawn = figures.draw(table)
+    drawn.savefig(tmp_path / "f.png", dpi=20)
+    (axes,) = drawn.axes
+    assert [text.get_text() for text in axes.texts] == [f"{label}, {label}" for label in rows]
+    assert "$y" in axes.get_ylabel()
+    colours = {to_hex(line.get_color()) for line in axes.lines}
+    assert len(colours) == len(rows)
+    pyplot.close(drawn)

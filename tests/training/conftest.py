@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from tests import plain
 
 from natlab.corpus.binarise import SPECIALS, binarise, write_mmap
 from natlab.files import write_json
@@ -15,8 +16,8 @@ from natlab.training import train
 WORDS = [f"w{i}" for i in range(12)]
 
 SPEC = {
-    "dataset": "copy", "scale": "test", "system": "glat_raw", "seed": 1, "architecture": "nat", "canvas": "copy",
-    "target": {"name": "raw"}, "input": {"name": "glat"}, "joint_vocabulary": False,
+    **plain.spec(input="glat"), "dataset": "copy", "scale": "test", "system": "glat_raw", "seed": 1,
+    "joint_vocabulary": False,
     "size": {"d_model": 32, "d_hidden": 64, "encoder_layers": 1, "decoder_layers": 1, "heads": 2},
     "training": {
         "updates": 60, "batch_tokens": 400, "update_freq": 1, "lr": 0.01, "warmup": 10, "schedule": "linear",

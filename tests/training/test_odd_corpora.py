@@ -5,6 +5,7 @@ import json
 
 import pytest
 import yaml
+from tests import plain
 
 from natlab.corpus import binarise, bpe, clean, dataset, distilled
 from natlab.files import read_json
@@ -20,7 +21,7 @@ DATASET = {
     "bpe": {"joint": True, "merges": 20},
     "licence": "none",
 }
-DATASET["source"]["splits"] = {split: [{"en": "all", "de": "all"}] for split in ("train", "valid", "test")}
+DATASET["source"]["splits"] = {split: [{"src": "all", "tgt": "all"}] for split in ("train", "valid", "test")}
 
 SENTENCES = ["the cat sees the dog", "a dog", "the mouse sees a cat and a dog"]
 PLAIN = {"train": (SENTENCES, SENTENCES), "valid": (SENTENCES, SENTENCES), "test": (SENTENCES, SENTENCES)}
@@ -70,8 +71,8 @@ def test_an_odd_corpus_goes_all_the_way(corpus, spec, tmp_path):
     systems = ["vanilla"] if corpus == "pairs longer than training takes" else list(PROXIES)
     for system in systems:
         proxies = PROXIES[system]
-        architecture = "transformer" if system == "transformer" else "nat"
-        made = {**spec(updates=2, validate_every=1, batch_tokens=100), "system": system, "architecture": architecture}
+        made = {**spec(updates=2, validate_every=1, batch_tokens=100), "system": system}
+        made["architecture"] = {"name": "transformer"} if system == "transformer" else plain.architecture()
         made = {key: value for key, value in made.items() if key not in ("target", "input")} | proxies
         made["joint_vocabulary"] = dataset.load(config)["bpe"]["joint"]
         folder = tmp_path / system
@@ -98,7 +99,7 @@ def test_an_odd_corpus_goes_all_the_way(corpus, spec, tmp_path):
     # a perfect system scores 100
     perfect = tmp_path / "perfect"
     perfect.mkdir()
-    for file in ("losses.json", "provenance.json"):
+    for file in ("losses.json", "decoded.json", "provenance.json"):
         (perfect / file).write_bytes((tmp_path / "vanilla" / "translations" / file).read_bytes())
     words = [bpe.joined(line) if in_bpe.get("merges") == "given" else line for line in texts["test"][1]]
     (perfect / "d.test.txt").write_text("".join(f"{line}\n" for line in words), encoding="utf-8")

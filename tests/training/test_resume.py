@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests import plain
 
 from natlab import compat
 from natlab.errors import UserError
+from natlab.losses import batch
 from natlab.measuring.data import Data
-from natlab.training import objective, train
+from natlab.training import train
 from natlab.training.interruption import MARGIN, Interruption
 from natlab.training.resume import Checkpoints, best_of, read, validations_since_best
 
@@ -130,7 +132,8 @@ def test_interrupted_anywhere_it_ends_in_the_same_model(attempt, of_30, uninterr
 
 
 def test_dynamic_kd_interrupted_anywhere_chooses_the_same_targets(attempt, of_30, candidates, tmp_path):
-    chosen = {**of_30, "predictor": True, "target": {"name": "dynamic", "candidates": ["one", "two", "raw"]}}
+    chosen = {**of_30, "target": {"name": "dynamic", "candidates": ["one", "two", "raw"]}}
+    chosen |= {"architecture": plain.architecture(masking=True), "terms": [{"name": "length"}, {"name": "masking"}]}
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     attempt(chosen, whole, None, "--data", str(candidates))
     for asked in (2, 8, None):
@@ -242,7 +245,7 @@ def spoilt(monkeypatch):
     sentence = []
 
     def batch_loss(model, source, target, *args, **kwargs):
-        loss = objective.batch_loss(model, source, target, *args, **kwargs)
+        loss = batch.batch_loss(model, source, target, *args, **kwargs)
         rows = sorted(tuple(row[row != 1].tolist()) for row in source)
         if model.training and not sentence:
             sentence.extend(rows[0])

@@ -5,11 +5,14 @@ import json
 
 import pytest
 import torch
+from tests import plain
 
-from natlab import sources
+from natlab import families, sources
 from natlab.errors import UserError
 from natlab.models.load import load
 from natlab.training import train
+
+AT = {"name": "transformer"}
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +44,10 @@ def test_a_nat_learns_to_copy_and_its_best_checkpoints_are_averaged(first):
     ranked = sorted(valid, key=lambda point: point["bleu"])[-2:]
     assert set(provenance["averaged"]) == {f"checkpoint_{point['num_updates']}.pt" for point in ranked}
     best = [
-        torch.load(checkpoints / name, weights_only=True)["model"]["net.length.weight"]
+        torch.load(checkpoints / name, weights_only=True)["model"]["net.lengths.linear.weight"]
         for name in provenance["averaged"]
     ]
-    torch.testing.assert_close(parameters["length.weight"], (best[0] + best[1]) / 2)
+    torch.testing.assert_close(parameters["lengths.linear.weight"], (best[0] + best[1]) / 2)
 
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(first, trained, spec, tmp_path):
@@ -54,7 +57,7 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(first, trai
     assert all(torch.equal(parameters[name], again[name]) for name in parameters)
     other, its_provenance, _ = trained({**spec(), "seed": 2}, tmp_path / "other")
     assert its_provenance["fingerprint"] != provenance["fingerprint"]
-    assert not torch.equal(parameters["length.weight"], other["length.weight"])
+    assert not torch.equal(parameters["lengths.linear.weight"], other["lengths.linear.weight"])
 
 
 def test_a_finished_training_started_again_gives_the_same_model(first, trained, spec):
@@ -64,7 +67,7 @@ def test_a_finished_training_started_again_gives_the_same_model(first, trained, 
     assert its_curve == curve
 
 
-@pytest.mark.parametrize("architecture, precision", [("transformer", "fp32"), ("transformer", "bf16"), ("nat", "bf16")])
+@pytest.mark.parametrize("architecture, precision", [(AT, "fp32"), (AT, "bf16"), (plain.architecture(), "bf16")])
 def test_both_architectures_train_in_both_precisions(architecture, precision, trained, spec, tmp_path, monkeypatch):
     monkeypatch.setattr("natlab.models.precision.arithmetic", lambda precision, gpu: precision)  # whatever this CPU is
     parameters, _, curve = trained({**spec(updates=20, precision=precision), "architecture": architecture}, tmp_path)
@@ -83,9 +86,10 @@ def test_a_cpu_without_bfloat16_trains_in_float32_and_the_model_says_so(trained,
 def test_a_model_starts_from_another_and_learns_at_a_fixed_rate(first, trained, spec, tmp_path):
     start, parameters, provenance, _ = first
     tuned = spec(updates=1, schedule="fixed", warmup=0, lr=1e-6)
-    tuned["predictor"] = True
+    tuned["architecture"] = plain.architecture(masking=True)
+    tuned["terms"] = [{"name": "length"}, {"name": "masking"}]
     found, its_provenance, curve = trained(tuned, tmp_path / "near", "--start", str(start / "model.pt"))
-    assert set(found) - set(parameters) == {"masked.weight", "masked.bias"}
+    assert set(found) - set(parameters) == {"masking.weight", "masking.bias"}
     for name, value in parameters.items():
         torch.testing.assert_close(found[name], value, atol=2e-6, rtol=0)
     assert its_provenance["fingerprint"] != provenance["fingerprint"]
@@ -156,15 +160,18 @@ def test_the_fingerprint_follows_the_spec_and_the_data(spec, copy_corpus, tmp_pa
     assert same != train.fingerprint(spec(), tmp_path)
 
 
-def test_the_fingerprint_follows_the_code_of_the_systems_own_proxies_only(spec, copy_corpus, tmp_path, monkeypatch):
+def test_the_fingerprint_follows_the_code_of_the_systems_own_members_only(spec, copy_corpus, tmp_path, monkeypatch):
     for file in (file for pattern in ("**/*.py",) for file in train.ROOM.glob(pattern)):
         copied = tmp_path / file.relative_to(train.ROOM)
         copied.parent.mkdir(parents=True, exist_ok=True)
         copied.write_bytes(file.read_bytes())
     monkeypatch.setattr(train, "ROOM", tmp_path)
     before = train.fingerprint(spec(), copy_corpus)
-    new = ("proxy/targets/new.py", "models/new.py", "decoding/new.py", "measuring/new.py", "training/new.py")
-    for other in (*new, "proxy/inputs/vanilla.py", "proxy/targets/kd.py", "decoding/sample.py", "training/lock.py"):
+    rooms = ("models", "decoding", "measuring", "training", *families.FOLDERS.values())
+    new = [f"{room}/new.py" for room in rooms]
+    members = ("proxy/inputs/vanilla.py", "proxy/targets/kd.py", "losses/objectives/axe.py", "losses/terms/masking.py")
+    members += ("models/fills/mask.py", "models/lengths/absolute.py", "decoding/kinds/sample.py")
+    for other in (*new, *members, "training/lock.py"):
         with open(tmp_path / other, "a") as file:
             file.write("# edited\n")
     assert train.fingerprint(spec(), copy_corpus) == before
@@ -173,7 +180,11 @@ def test_the_fingerprint_follows_the_code_of_the_systems_own_proxies_only(spec, 
         "proxy/targets/raw.py",
         "models/nat.py",
         "training/loop.py",
-        "decoding/argmax.py",
+        "decoding/kinds/argmax.py",
+        "losses/objectives/xe.py",
+        "losses/terms/length.py",
+        "models/fills/copy.py",
+        "models/lengths/difference.py",
     ):
         with open(tmp_path / own, "a") as file:
             file.write("# edited\n")
@@ -181,7 +192,7 @@ def test_the_fingerprint_follows_the_code_of_the_systems_own_proxies_only(spec, 
         before = train.fingerprint(spec(), copy_corpus)
 
 
-@pytest.mark.parametrize("architecture", ["nat", "transformer"])
+@pytest.mark.parametrize("architecture", [plain.architecture(), AT])
 def test_all_that_a_training_imports_is_in_its_fingerprint(architecture, arguments, imported, spec, tmp_path):
     short = {**spec(updates=2, validate_every=2), "architecture": architecture}
     loaded, beyond = imported("natlab.training.train", arguments(short, tmp_path))

@@ -14,9 +14,9 @@ from natlab.families import FOLDERS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/architecture.md"
 BLOCKS = re.findall(r"```(python|yaml)\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-FILES = {
-    text.partition("\n")[0].removeprefix("# "): text.partition("\n")[2] for kind, text in BLOCKS if kind == "python"
-}[ROWS] = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
+PYTHON = [text.partition("\n") for kind, text in BLOCKS if kind == "python"]
+FILES = {first.removeprefix("# "): text for first, _, text in PYTHON}
+[ROWS] = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
 
 TRAINED = """
 import json, sys

@@ -1,6 +1,14 @@
 """Partial reruns: an edit reruns what rests on it and nothing else."""
 
+import re
 import shutil
+from pathlib import Path
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+import pytest
+
+from natlab import families
 
 
 def reran(project) -> dict[str, set[str]]:
@@ -58,7 +66,8 @@ def test_unrelated_edits_rerun_nothing(project):
     # modules that nothing of this run rests on, a proxy that none of its systems has, and new files
     for module in ("cli", "config/run", "tracking", "corpus/unpack", "proxy/inputs/glat"):
         project.edit(f"src/natlab/{module}.py", '"""', '"""Edited. ')
-    for folder in ("", "models/", "decoding/", "proxy/targets/", "metrics/", "measuring/", "training/"):
+    folders = ("", "models/", "decoding/", "losses/", "metrics/", "measuring/", "training/")
+    for folder in (*folders, *(f"{folder}/" for folder in families.FOLDERS.values())):
         (project.root / f"src/natlab/{folder}new.py").write_text('"""New."""\n', encoding="utf-8")
     assert reran(project) == {}
 
@@ -68,6 +77,12 @@ def test_editing_the_code_of_a_proxy_retrains_its_systems(project):
     assert reran(project)["train"] == {"vanilla_kd"}
 
 
+@pytest.mark.parametrize("member", ["losses/objectives/xe", "losses/terms/length", "models/lengths/difference"])
+def test_editing_a_part_of_all_parallel_systems_retrains_these_and_no_other(project, member):
+    project.edit(f"src/natlab/{member}.py", '"""', '"""Edited. ')
+    assert reran(project)["train"] == {"vanilla_raw", "vanilla_kd"}
+
+
 def test_editing_an_architecture_retrains_its_systems(project):
     project.edit("src/natlab/models/nat.py", '"""', '"""Edited. ')
     made = reran(project)
@@ -75,13 +90,16 @@ def test_editing_an_architecture_retrains_its_systems(project):
 
 
 def test_editing_what_every_training_imports_retrains_every_system(project):
-    project.edit("src/natlab/training/objective.py", '"""', '"""Edited. ')
+    project.edit("src/natlab/losses/batch.py", '"""', '"""Edited. ')
     assert reran(project)["train"] == {"transformer", "vanilla_raw", "vanilla_kd"}
 
 
 def test_results_that_were_copied(built, fresh):
     """README: with their times and Snakemake's memory they are up to date in another checkout; without their times once
-    `snakemake --touch` has set them again."""
+    what it names has set them again."""
+    [touch] = re.findall(
+        r"^\*\*Moving results\.\*\*.*?`snakemake (--touch [^`]*)`", README.read_text("utf-8"), re.M | re.S
+    )
     for folder in ("results", "reports", ".snakemake"):
         shutil.copytree(built.root / folder, fresh.root / folder)
     shutil.copy(built.root / "config/config.yaml", fresh.root / "config/config.yaml")
@@ -89,6 +107,6 @@ def test_results_that_were_copied(built, fresh):
     for file in (fresh.root / "results/distilled/grammar_ende/demo/transformer/seed1/bin").iterdir():
         file.touch()
     assert "rule train:" in fresh.snakemake("-n").stdout
-    assert fresh.snakemake("--touch").returncode == 0
+    assert fresh.snakemake(*touch.split()).returncode == 0
     assert "Nothing to be done" in fresh.snakemake("-n").stdout
     assert fresh.calls() == []

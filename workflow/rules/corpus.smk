@@ -105,7 +105,7 @@ rule clean:
     threads: 8
     params:
         config=lambda wildcards: dataset_files.settings(
-            wildcards.dataset, "languages", "clean", "tokenise", "lowercase"
+            wildcards.dataset, "languages", "clean", "tokenise", "lowercase", "truncate"
         ),
         in_bpe=lambda wildcards: dataset_files.in_bpe(dataset_files.named(wildcards.dataset)),
     shell:

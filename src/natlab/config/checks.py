@@ -125,6 +125,10 @@ def _check_members(file: str, run: Run, name: str) -> None:
             known(file, f"{at}.architecture.{key}", rows.member(made.get(key, default))["name"], families.names(family))
         if "input" not in row:
             raise UserError(f"{file}: {at}: key input is missing; allowed: {', '.join(families.names('input'))}")
+    named = [rows.member(term)["name"] for term in row.get("terms", ())]
+    for term in named:
+        if named.count(term) > 1:
+            raise UserError(f"{file}: {at}.terms: {term} stands twice; remove one")
     for key, family, part in rows.members(row):
         known(file, f"{at}.{key}", part["name"], families.names(family))
         options = {option: value for option, value in part.items() if option != "name"}

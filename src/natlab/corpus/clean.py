@@ -1,7 +1,9 @@
 """`natlab clean`: raw text to clean, tokenised, cased text, ``{train,valid,test}.{src,tgt}``.
 
-Every line is tokenised (`natlab.corpus.tokenise`). Of the training pairs those are dropped, in this order, that have an
-empty side, are too long, have sides of too different a length, or were seen before. Valid and test pairs are all kept.
+Every line is tokenised (`natlab.corpus.tokenise`) and, where the dataset truncates its side, cut: the sources of all
+splits, and the targets of all but test, which scores are against. Of the training pairs those are dropped, in this
+order, that have an empty side, are too long, have sides of too different a length, or were seen before. Valid and test
+pairs are all kept.
 """
 
 import argparse
@@ -15,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from natlab.corpus.dataset import SPLITS, in_bpe, load
+from natlab.corpus.dataset import SIDES, SPLITS, in_bpe, load
 from natlab.corpus.text import Counts, batches, folder_aside, in_order, pair_writer, pairs
 from natlab.corpus.tokenise import tokeniser
 from natlab.errors import UserError
@@ -25,6 +27,9 @@ SUBWORD = re.compile(r"@@(?=\s|$)")
 # Of pairs in BPE most have a word in parts; other text has hardly any. Without a tokeniser, which would take such a
 # word apart, a single one could not be told from a subword.
 LOOKS_LIKE_BPE = 0.1
+
+
+WHOLE = ("test", "tgt")  # what is never cut
 
 
 class Seen:
@@ -65,13 +70,16 @@ def clean(dataset: dict[str, Any], text: str | Path, out: str | Path, threads: i
 def _split(dataset: dict[str, Any], text: Path, split: str, folder: Path, threads: int) -> dict[str, Any]:
     filters = dataset["clean"] if split == "train" else None
     seen = Seen() if filters and filters["deduplicate"] else None
-    sides = [(dataset["tokenise"], language, dataset["lowercase"]) for language in dataset["languages"].values()]
-    work = partial(_clean_batch, sides, filters)
+    longest = {side: tokens for side, tokens in dataset.get("truncate", {}).items() if (split, side) != WHOLE}
+    sides = [(dataset["tokenise"], dataset["languages"][side], dataset["lowercase"]) for side in SIDES]
+    work = partial(_clean_batch, sides, [longest.get(side) for side in SIDES], filters)
     counts = Counts()
     in_parts = 0  # pairs that look as if they were in BPE
+    truncated = 0  # pairs of which a side was cut
     with pair_writer(folder, split) as write:
-        for rows, looking in in_order(work, batches(pairs(text, split)), threads):
+        for rows, looking, cut in in_order(work, batches(pairs(text, split)), threads):
             in_parts += looking
+            truncated += cut
             counts.pairs_in += len(rows)
             kept = [row for row in rows if not isinstance(row, str)]
             new = seen.add("\t".join(pair).encode() for pair in kept) if seen else [True] * len(kept)
@@ -87,18 +95,28 @@ def _split(dataset: dict[str, Any], text: Path, split: str, folder: Path, thread
         )
     if not counts.pairs_out:
         raise UserError(f"{text}: no pair of {split} is left: {dict(counts.dropped)} are dropped; loosen clean")
-    return counts.as_json()
+    return counts.as_json() | ({"truncated": truncated} if longest else {})
 
 
 def _clean_batch(
-    sides: list[tuple[str, str, bool]], filters: dict[str, Any] | None, rows: list[tuple[str, str]]
-) -> tuple[list[tuple[str, str] | str], int]:
-    """Each raw pair tokenised (``sides``: the arguments of each side's tokeniser), or the reason why it is dropped; and
-    how many have a word that ends as subwords do."""
+    sides: list[tuple[str, str, bool]],
+    longest: list[int | None],
+    filters: dict[str, Any] | None,
+    rows: list[tuple[str, str]],
+) -> tuple[list[tuple[str, str] | str], int, int]:
+    """Each raw pair tokenised (``sides``: the arguments of each side's tokeniser) and cut to the ``longest`` tokens of
+    each side, or the reason why it is dropped; how many have a word that ends as subwords do; and how many were cut."""
     src, tgt = (tokeniser(*side) for side in sides)
-    cleaned = [(src(a), tgt(b)) for a, b in rows]
+    whole = [(src(a), tgt(b)) for a, b in rows]
+    cleaned = [(_cut(a, longest[0]), _cut(b, longest[1])) for a, b in whole]
     in_parts = sum(any(SUBWORD.search(side) for side in pair) for pair in rows)
-    return [(filters and _reason(*pair, filters)) or pair for pair in cleaned], in_parts
+    cut = sum(a != b for a, b in zip(whole, cleaned, strict=True))
+    return [(filters and _reason(*pair, filters)) or pair for pair in cleaned], in_parts, cut
+
+
+def _cut(line: str, longest: int | None) -> str:
+    """The first ``longest`` tokens of a tokenised line; None: all."""
+    return line if longest is None else " ".join(line.split(" ", longest)[:longest])
 
 
 def _reason(src: str, tgt: str, filters: dict[str, Any]) -> str | None:

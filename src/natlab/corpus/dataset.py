@@ -1,7 +1,7 @@
 """Dataset files (``config/datasets/<name>.yaml``): reading, validating, and what follows from one.
 
-A dataset may be derived from another: ``reversed`` swaps the languages of its base, ``noise`` corrupts the base's
-target side into a source. What a derived file does not say, it takes from its base.
+A dataset may be derived from another: ``reversed`` swaps the sides of its base, ``noise`` corrupts the base's target
+side into a source. What a derived file does not say, it takes from its base.
 """
 
 import json
@@ -19,6 +19,7 @@ LONGEST = 200  # characters of a part of an address: it names a file or folder, 
 SIDES = ("src", "tgt")
 SPLITS = ("train", "valid", "test")
 ENGLISH = "en"
+GRAMMAR = {"src": "en", "tgt": "de"}  # the languages of `natlab.corpus.grammar`
 # what each kind of derived dataset can be derived from
 BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "grammar")}
 
@@ -26,7 +27,7 @@ BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "
 def load(path: str | Path, schema: str | Path = SCHEMA, derived_from_it: tuple[str, ...] = ()) -> dict[str, Any]:
     """The validated dataset of a YAML file, with what a derived one takes from its base.
 
-    A reversed dataset is its base with the languages swapped; a noise corpus keeps its own ``source``, has the base's
+    A reversed dataset is its base with the sides swapped; a noise corpus keeps its own ``source``, has the base's
     target language on both sides, and so a joint BPE. ``derived_from_it``: datasets on the way to this base, none of
     which it may rest on. Raises UserError naming the file, the key and what is allowed.
     """
@@ -46,18 +47,28 @@ def load(path: str | Path, schema: str | Path = SCHEMA, derived_from_it: tuple[s
             f"{path}: source.base: {source['base']} is of kind {base['source']['kind']}; "
             f"allowed kinds: {', '.join(BASES[source['kind']])}"
         )
-    src, tgt = base["languages"]["src"], base["languages"]["tgt"]
     if source["kind"] == "reversed":
+        derived = {key: swapped(base[key]) for key in ("languages", "truncate") if key in base}
         # a further reference of the target is none of the source
-        turned = {key: value for key, value in base["source"].items() if key != "references"}
-        derived = {"source": turned, "languages": {"src": tgt, "tgt": src}}
+        derived["source"] = {key: value for key, value in base["source"].items() if key != "references"}
+        if "splits" in derived["source"]:
+            derived["source"]["splits"] = {
+                split: list(map(swapped, parts)) if isinstance(parts, list) else parts
+                for split, parts in derived["source"]["splits"].items()
+            }
     else:
         if in_bpe(base) and source["unit"] == "word":
             raise UserError(
                 f"{path}: source.unit: word needs the codes of BPE, and {source['base']}'s is given; set bpe"
             )
+        tgt = base["languages"]["tgt"]
         derived = {"languages": {"src": tgt, "tgt": tgt}, "bpe": base["bpe"] | {"joint": True}}
     return base | dataset | derived
+
+
+def swapped(sides: dict[str, Any]) -> dict[str, Any]:
+    """What is said of source and target, or of one of them, said of the other."""
+    return {side: sides[other] for side, other in zip(SIDES, reversed(SIDES), strict=True) if other in sides}
 
 
 def referenced(dataset: dict[str, Any]) -> list[str]:
@@ -155,14 +166,15 @@ def base(name: str) -> str:
 
 
 def settings(name: str, *keys: str) -> str:
-    """The part of a dataset's configuration that a step depends on, as one line of JSON."""
-    return json.dumps({key: named(name)[key] for key in keys}, sort_keys=True, ensure_ascii=False)
+    """The part of a dataset's configuration that a step depends on, as one line of JSON: those of the keys it has."""
+    found = {key: value for key, value in named(name).items() if key in keys}
+    return json.dumps(found, sort_keys=True, ensure_ascii=False)
 
 
 def _check_files(dataset: dict[str, Any], file: str) -> None:
-    """What a schema cannot say: files that are read are listed and have addresses, the sides are the dataset's
-    languages, subwords that are given stay whole."""
-    source, languages = dataset["source"], sorted(dataset["languages"].values())
+    """What a schema cannot say: files that are read are listed and have addresses, the languages are those that the
+    text is in, subwords that are given stay whole."""
+    source, languages = dataset["source"], dataset["languages"]
     for name, fetched in source.get("files", {}).items():
         try:
             place = address(fetched["url"])
@@ -178,18 +190,20 @@ def _check_files(dataset: dict[str, Any], file: str) -> None:
             f"{file}: tokenise: {dataset['tokenise']} would cut the subwords of bpe.merges: given; set none"
         )
     references = {}
-    if source["kind"] == "tatoeba":
-        known(file, "languages", ENGLISH, languages)
+    if source["kind"] == "grammar":
+        for side, language in GRAMMAR.items():
+            known(file, f"languages.{side}", languages[side], [language])
+    elif source["kind"] == "tatoeba":
+        if list(languages.values()).count(ENGLISH) != 1:
+            raise UserError(
+                f"{file}: languages: {languages['src']} and {languages['tgt']}; a table of Tatoeba has {ENGLISH} and "
+                "another language: name these"
+            )
         references["source.table"] = source["table"]
     elif source["kind"] == "parallel":
         for split, parts in source["splits"].items():
             for number, part in enumerate(parts if isinstance(parts, list) else ()):
-                key = f"source.splits.{split}.{number}"
-                if sorted(part) != languages:
-                    raise UserError(
-                        f"{file}: {key}: names the sides {', '.join(part)}; allowed: {', '.join(languages)}"
-                    )
-                references |= {f"{key}.{language}": reference for language, reference in part.items()}
+                references |= {f"source.splits.{split}.{number}.{side}": part[side] for side in SIDES}
         for split, given in source.get("references", {}).items():
             key = f"source.references.{split}"
             listed = enumerate(given) if isinstance(given, list) else given.items()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from natlab.corpus import markup, references, tatoeba
-from natlab.corpus.dataset import SPLITS, Reference, address, load
+from natlab.corpus.dataset import SIDES, SPLITS, Reference, address, load
 from natlab.corpus.text import aligned, folder_aside, pair_writer, read
 from natlab.corpus.unpack import unpack
 from natlab.errors import UserError
@@ -73,11 +73,16 @@ def plain(path: Path) -> Iterator[str]:
 
 
 class Side(NamedTuple):
-    """One side of a part: a file, its language, and whose translation is meant of several ("": the first there is)."""
+    """One side of a part.
+
+    path: its file; language: its own; translator: whose translation is meant of several ("": the first there is);
+    role: what it is read from, ``src`` or ``ref``, where a file has both in the language.
+    """
 
     path: Path
     language: str
     translator: str
+    role: str
 
     def text(self) -> markup.Text | None:
         """What a segment file says, of the translator only if one is meant; None of plain text."""
@@ -85,7 +90,7 @@ class Side(NamedTuple):
             if self.translator:
                 raise UserError(f"{self.path}: plain text has no translator {self.translator}; remove it and the #")
             return None
-        text = markup.read_text(self.path, self.language)
+        text = markup.read_text(self.path, self.language, self.role)
         if not (who := self.translator):
             return text
         meant = {key: {who: of[who]} for key, of in text.sentences.items() if who in of}
@@ -151,10 +156,10 @@ def _write_parallel(dataset: dict[str, Any], downloads: str | Path, folder: Path
     named = {file for parts in listed.values() for part in parts for file in part.values()}
     named |= {file for given in further.values() for file in (given if isinstance(given, list) else given.values())}
     paths = locate(named, dataset["source"]["files"], downloads, unpacked)
-    languages = dataset["languages"].values()
 
-    def side(reference: str, language: str) -> Side:
-        return Side(paths[reference], language, Reference.of(reference).translator)
+    def side(reference: str, name: str) -> Side:
+        translator, role = Reference.of(reference).translator, {"src": "src", "tgt": "ref"}[name]
+        return Side(paths[reference], dataset["languages"][name], translator, role)
 
     counts = {split: 0 for split in SPLITS}
     # whose translations have been taken as targets, of each pair of a split with further references
@@ -164,7 +169,7 @@ def _write_parallel(dataset: dict[str, Any], downloads: str | Path, folder: Path
         for split, parts in listed.items():
             held_out = every if split == "train" else {}
             for part in parts:
-                source, target = (side(part[language], language) for language in languages)
+                source, target = (side(part[name], name) for name in SIDES)
                 for number, row in enumerate(rows(source, target), 1):
                     to = next((held for held, n in held_out.items() if number % n == 0), split)
                     write[to](*row.pair)
@@ -174,9 +179,7 @@ def _write_parallel(dataset: dict[str, Any], downloads: str | Path, folder: Path
     made = {split: {"pairs_out": count} for split, count in counts.items()}
     for split, given in further.items():
         if isinstance(given, list):
-            columns = [
-                column for file in given for column in _further(side(file, dataset["languages"]["tgt"]), taken[split])
-            ]
+            columns = [column for file in given for column in _further(side(file, "tgt"), taken[split])]
         else:
             columns = references.aligned(paths[given["labelled"]], folder, split)
         made[split]["references"] = references.write(columns, folder, split)

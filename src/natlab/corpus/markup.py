@@ -53,9 +53,10 @@ def is_markup(path: Path) -> bool:
     return name.endswith(NAMES) or HEAD.match(next(read(path), "")) is not None
 
 
-def read_text(path: Path, language: str) -> Text:
-    """The text of a segment file in a language (ISO 639-1): of one that has source and references, the source's if that
-    is in it, else that of all references in it. A file that is one text is taken to be in the language.
+def read_text(path: Path, language: str, role: str = "src") -> Text:
+    """The text of a segment file in a language (ISO 639-1): of one that has source and references, the source's or that
+    of all references, whichever is in it, and of both in it that of ``role``, ``src`` or ``ref``. A file that is one
+    text is taken to be in the language.
 
     Raises UserError: no segments, none in the language, and what `natlab.corpus.text.read` refuses.
     """
@@ -72,7 +73,7 @@ def read_text(path: Path, language: str) -> Text:
     if not found:
         languages = ", ".join(sorted({place.language or "?" for place, _, _ in parser.found if place.role != "hyp"}))
         raise UserError(f"{path}: has no text in {language}, but in {languages}; name the file that has it")
-    role = "src" if any(place.role == "src" for place, _, _ in found) else found[0][0].role
+    role = role if any(place.role == role for place, _, _ in found) else found[0][0].role
     found = [row for row in found if row[0].role == role]
     translators = sorted({place.translator for place, _, _ in found})
     of: dict[Key, dict[str, str]] = {key: {} for _, key, _ in parser.found}

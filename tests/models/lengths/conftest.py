@@ -15,11 +15,12 @@ def config():
 
 @pytest.fixture(scope="session")
 def encoded():
-    """A function: sources of so many tokens, eos not counted, with states at random."""
+    """A function: sources of so many tokens, eos not counted, with states at random, of the sentence too if asked."""
 
-    def sources(tokens, dim=16):
+    def sources(tokens, dim=16, summary=False):
         lengths = torch.tensor(tokens) + 1
         padding = torch.arange(int(lengths.max())) >= lengths[:, None]
-        return SimpleNamespace(lengths=lengths, padding=padding, encoded=torch.randn(*padding.shape, dim), summary=None)
+        encoded, of_all = torch.randn(*padding.shape, dim), torch.randn(len(tokens), dim) if summary else None
+        return SimpleNamespace(lengths=lengths, padding=padding, encoded=encoded, summary=of_all)
 
     return sources

@@ -47,8 +47,8 @@ class Argmax:
     """The likeliest token at each position, of the likeliest length, times ``length_factor``, the dataset's unless
     said.
 
-    ``length_candidates`` > 1 decodes that many lengths at once. Length-parallel decoding (LPD, Wei et al. 2019) keeps the
-    target with the highest mean log-probability of its tokens, ε counted; with a ``reranker``, an autoregressive
+    ``length_candidates`` > 1 decodes that many lengths at once. Length-parallel decoding (LPD, Wei et al. 2019) keeps
+    the target with the highest mean log-probability of its tokens, ε counted; with a ``reranker``, an autoregressive
     system, noisy parallel decoding (NPD, Gu et al. 2018) the one that it finds likeliest, per token, once ε and, with
     ``deduplicate``, repeats are removed. With ``reference_length`` the length is the reference's, for experiments in
     which the length prediction is to have no part (OaXE, appendix A.2).

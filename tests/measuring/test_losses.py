@@ -12,7 +12,7 @@ from natlab.decoding.kinds.argmax import Argmax
 from natlab.kernels import use
 from natlab.losses.batch import Timed, autoregressive_loss, batch_loss
 from natlab.losses.interface import SHARE, Added, Value
-from natlab.measuring.losses import confidence, losses, parameters, proxy_targets
+from natlab.measuring.losses import confidence, losses, parameters, proxy_targets, share
 from natlab.models.transformer import Config, Transformer
 
 CONFIG = Config(16, 32, 1, 1, 2, 0.1, 12, 12, True)
@@ -202,3 +202,9 @@ def test_values_that_objectives_and_terms_have_names_for_are_measured_under_them
     }  # fmt: skip
     assert found["cost"]["value"] == pytest.approx(3, abs=1e-4) and found["cost"]["unit"] == "bits/token"
     assert found["truncated"]["value"] == 100 and found["moved"]["unit"] == "%"  # no prediction is that sure
+
+
+def test_a_share_is_in_per_cent_also_of_each_sentence():
+    found = share(torch.tensor([1.0, 0.0, 2.0]), torch.tensor([4, 3, 3]))
+    assert found == {"value": 30.0, "unit": "%", "by_sentence": [[100.0, 4], [0.0, 3], [200.0, 3]]}
+    assert sum(part for part, _ in found["by_sentence"]) / sum(of for _, of in found["by_sentence"]) == found["value"]

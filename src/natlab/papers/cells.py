@@ -20,7 +20,7 @@ TOKEN_PROBABILITY = tuple(
 )
 TRANSLATION_METRICS = ("bleu", "bleu_tok", "bleu_multi", "chrf", "repetition", "allowed", "confidence")
 TRANSLATION_METRICS += BLEU_BY_LENGTH + TOKEN_PROBABILITY
-SKIPPED = ("skipped_targets", "skipped_predictions")  # as shares of targets and of predictions (AXE, Table 6)
+SKIPPED = ("skipped_targets", "skipped_predictions")  # in per cent of targets and of predictions (AXE, Table 6)
 LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "token_loss", "l_input", "parameters", *SKIPPED)
 IDEAL_METRICS = ("ideal_loss", "ideal_token_loss", "ideal_l_input")
 TARGET_METRICS = ("target_bleu", "target_bleu_exact")
@@ -165,8 +165,6 @@ def value(asked: Asked, read: Sequence[float]) -> float | None:
         return -asked.beta * read[0]
     if metric == "parameters":
         return read[0] / 1e6
-    if metric in SKIPPED:
-        return 100 * read[0]
     if metric == PARAMETER_RATIO:
         return 100 * read[0] / read[1]
     if metric in BRACKET:

@@ -76,7 +76,7 @@ def check_trainings(run: Run) -> None:
 
 
 def check_systems(run: Run) -> None:
-    """The rows' names and proxies' options are there, and their parts suit each other."""
+    """Decodings and rows are of members that are there, with options they take, and whose parts suit each other."""
     file = "config/systems.yaml"
     known(file, "reference", run.reference, _autoregressive(run))
     for name, decoding in run.decodings.items():

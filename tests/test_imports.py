@@ -40,7 +40,8 @@ MAY = {
     "papers": "errors families schema",
     "config": "corpus errors families papers proxy schema tracking",
     "provenance": "config files",
-    "measuring": "compat corpus decoding errors families files losses metrics models provenance proxy sources tracking training",
+    "measuring": "compat corpus decoding errors families files losses metrics models provenance proxy sources tracking "
+    "training",
     "jobs": "errors files processes",
     "status": "errors files jobs processes schema",
     "costs": "config corpus errors families files jobs models schema",

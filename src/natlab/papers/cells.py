@@ -50,7 +50,8 @@ def check_metric(file: str, where: str, description: Mapping) -> None:
     metric = description.get("metric")
     if metric is not None and metric not in METRICS and not NUMBERED.fullmatch(metric):
         raise UserError(
-            f"{file}: {where}.metric: nothing measures {metric!r}; see metric in workflow/schemas/table.schema.yaml, and "
+            f"{file}: {where}.metric: nothing measures {metric!r}; see metric in workflow/schemas/table.schema.yaml, "
+            "and "
             "the values of src/natlab/metrics/scores"
         )
 

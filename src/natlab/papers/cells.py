@@ -51,8 +51,7 @@ def check_metric(file: str, where: str, description: Mapping) -> None:
     if metric is not None and metric not in METRICS and not NUMBERED.fullmatch(metric):
         raise UserError(
             f"{file}: {where}.metric: nothing measures {metric!r}; see metric in workflow/schemas/table.schema.yaml, "
-            "and "
-            "the values of src/natlab/metrics/scores"
+            "and the values of src/natlab/metrics/scores"
         )
 
 

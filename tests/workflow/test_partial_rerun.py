@@ -4,11 +4,11 @@ import re
 import shutil
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-
 import pytest
 
 from natlab import families
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def reran(project) -> dict[str, set[str]]:

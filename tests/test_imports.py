@@ -26,7 +26,7 @@ MAY = {
     "families": "",
     "tracking": "errors files",
     # data, models and what they are trained on
-    "corpus": "errors files schema",
+    "corpus": "errors families files schema",
     "kernels": "errors files",
     "models": "errors families files",
     "proxy": "kernels models",
@@ -35,12 +35,13 @@ MAY = {
     "metrics": "corpus kernels",
     "select": "corpus errors files kernels metrics proxy",
     "sources": "families models",
-    "training": "compat decoding devices errors families files losses models processes sources tracking",
+    "training": "compat decoding devices errors families files losses metrics models processes sources tracking",
     # what is asked for, where it stands, and what is shown
-    "papers": "errors schema",
+    "papers": "errors families schema",
     "config": "corpus errors families papers proxy schema tracking",
     "provenance": "config files",
-    "measuring": "compat corpus decoding errors files losses metrics models provenance proxy sources tracking training",
+    "measuring": "compat corpus decoding errors families files losses metrics models provenance proxy sources tracking "
+    "training",
     "jobs": "errors files processes",
     "status": "errors files jobs processes schema",
     "costs": "config corpus errors families files jobs models schema",

@@ -113,12 +113,10 @@ class Speed:
 
             return label, run
 
-        kinds = {self.run.reference: ("beam",), GLAT: ("argmax", "sample")}
         decoders = dict(
             decoder(system, name, precision)
-            for system, of in kinds.items()
-            for name, row in self.run.decodings.items()
-            if row["kind"] in of
+            for system in (self.run.reference, GLAT)
+            for name in self.run.decodings_of(self.dataset, system)
             for precision in ("fp32", "bf16")
         )
         sources = Data(self.data).sources("test")

@@ -14,6 +14,7 @@ import importlib
 import operator
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,10 +26,16 @@ FOLDERS = {
     "length": "models/lengths",
     "fill": "models/fills",
     "decoding": "decoding/kinds",
+    "score": "metrics/scores",
 }
 REQUIRED = object()  # the default of an option that has none: a configuration must give it
 NAMES = {name: getattr(typing, name) for name in ("Annotated", "ClassVar", "Literal")}
 BOUNDS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+
+
+def member(value: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A member's name and options, from either way of writing it."""
+    return {"name": value} if isinstance(value, str) else dict(value)
 
 
 class Option(NamedTuple):

@@ -36,6 +36,7 @@ def training(spec: Mapping) -> list[str]:
         "natlab.training.train",
         "natlab.training.plugin",  # which fairseq imports by its path
         *_members(spec),
+        *_score(spec),
         *_kinds([DECODINGS[spec["architecture"]["name"]]]),
     ]
 
@@ -65,9 +66,9 @@ def surface() -> list[str]:
     return ["natlab.measuring.surface", *decoding([{"kind": "argmax"}]), *_members(PLAIN)]
 
 
-def measurement() -> list[str]:
-    """The modules that measure translations."""
-    return ["natlab.measuring.measure"]
+def measurement(scores: Iterable[Mapping]) -> list[str]:
+    """The modules that measure translations by some scores."""
+    return ["natlab.measuring.measure", *(families.module("score", score["name"]) for score in scores)]
 
 
 def files(modules: Iterable[str], room: Path) -> list[Path]:
@@ -106,6 +107,11 @@ def _members(spec: Mapping) -> list[str]:
     parts += [("length", architecture["lengths"]), ("fill", architecture["fill"])]
     parts += [("term", term) for term in spec["terms"]]
     return found + [families.module(family, part["name"]) for family, part in parts]
+
+
+def _score(spec: Mapping) -> list[str]:
+    """The module of what a specification's checkpoints are chosen by, where that is no BLEU."""
+    return [families.module("score", spec["select_by"]["name"])] if "select_by" in spec else []
 
 
 def _kinds(decodings: Iterable[Mapping]) -> list[str]:

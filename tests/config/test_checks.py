@@ -58,6 +58,37 @@ def test_a_stage_that_the_scale_has_not_got_is_refused_where_it_is_trained_in(pr
     assert load(project).models
 
 
+def of_dataset(**says):
+    return lambda dataset: dataset.update(says)
+
+
+@pytest.mark.parametrize(
+    ("says", "mentions"),
+    [
+        ({"scores": ["meteor"]}, ["scores: unknown name 'meteor'", "rouge"]),
+        ({"scores": [{"name": "rouge", "stem": True}]}, ["scores: rouge: unknown name 'stem'"]),
+        ({"scores": []}, ["scores"]),
+        ({"select_by": "rouge_l"}, ["select_by: unknown name 'rouge_l'; allowed: bleu_tok"]),
+        (
+            {"scores": ["rouge"], "select_by": "chrf"},
+            ["select_by", "'chrf'; allowed: bleu_tok, rouge_1, rouge_2, rouge_l"],
+        ),
+    ],
+)
+def test_what_a_dataset_cannot_be_scored_by_is_refused_also_where_no_run_uses_it(project, says, mentions):
+    refused(project, "config/datasets/multi30k_ende.yaml", of_dataset(**says), *mentions)
+
+
+def test_a_cell_asks_for_what_its_dataset_is_scored_by(project):
+    edit(project, "config/datasets/grammar_ende.yaml", of_dataset(scores=["bleu", "rouge"]))
+    with pytest.raises(
+        UserError, match="grammar_ende is not scored by bleu_tok; add bleu_tok to scores in config/data"
+    ):
+        load(project)
+    edit(project, "config/datasets/grammar_ende.yaml", of_dataset(scores=["bleu_tok"]))
+    assert load(project)
+
+
 def test_input_sampling_is_of_systems_with_a_predictor(project):
     edit(
         project,

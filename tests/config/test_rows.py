@@ -74,6 +74,17 @@ def test_a_row_names_the_stage_of_its_scale_that_it_is_trained_in(project):
     assert run.training("transformer") == teacher and run.training("vanilla_kd") == student
 
 
+def test_a_dataset_says_by_what_checkpoints_are_chosen(project):
+    assert "select_by" not in load(project).spec("grammar_ende", "vanilla_kd", 1)
+    says = {"scores": ["bleu", "bleu_tok", "chrf", "rouge"], "select_by": "rouge_2"}
+    edit(project, "config/datasets/grammar_ende.yaml", lambda dataset: dataset.update(says))
+    run = load(project)
+    assert run.spec("grammar_ende", "transformer", 1)["select_by"] == {
+        "name": "rouge", "options": {}, "value": "rouge_2", "language": "de"
+    }  # fmt: skip
+    assert "select_by" not in run.spec("grammar_ende_mild", "vanilla_kd", 1)
+
+
 def test_a_further_stage_can_differ_on_a_dataset(project):
     edit(project, "config/systems.yaml", row("vanilla_oaxe10k", stage="contrast", training={"clip_norm": 2}))
     own = {"student": {"updates": 11, "warmup": 7}, "contrast": {"updates": 12, "lr": 0.5, "clip_norm": 1}}

@@ -12,7 +12,7 @@ from natlab.decoding.kinds.argmax import Argmax
 from natlab.kernels import use
 from natlab.losses.batch import Timed, autoregressive_loss, batch_loss
 from natlab.losses.interface import SHARE, Added, Value
-from natlab.measuring.losses import confidence, losses, parameters, proxy_targets
+from natlab.measuring.losses import confidence, losses, parameters, proxy_targets, share
 from natlab.models.transformer import Config, Transformer
 
 CONFIG = Config(16, 32, 1, 1, 2, 0.1, 12, 12, True)
@@ -66,7 +66,7 @@ def test_the_parts_of_sentences_are_what_training_counts(parts):
             assert bits == pytest.approx(nats / log(2), abs=1e-4) and tokens == part.tokens
     for value in found.values():
         parts, of = map(sum, zip(*value["by_sentence"], strict=True))
-        assert value["value"] == pytest.approx((100 if value["unit"] == "%" else 1) * parts / of, abs=1e-4)
+        assert value["value"] == pytest.approx(parts / of, abs=1e-4)
 
 
 def test_revealed_tokens_are_counted_at_no_cost():
@@ -198,7 +198,13 @@ def test_values_that_objectives_and_terms_have_names_for_are_measured_under_them
     assert set(found) == {"loss", "token_loss", "truncated", "moved", "all_but_one", "cost"}
     # lengths 1, 3, 4
     assert found["all_but_one"] == {
-        "value": pytest.approx(100 * 5 / 16), "unit": "%", "by_sentence": [[0, 2], [2, 6], [3, 8]], "sentences": 3,
+        "value": pytest.approx(100 * 5 / 16), "unit": "%", "by_sentence": [[0, 2], [200, 6], [300, 8]], "sentences": 3,
     }  # fmt: skip
     assert found["cost"]["value"] == pytest.approx(3, abs=1e-4) and found["cost"]["unit"] == "bits/token"
     assert found["truncated"]["value"] == 100 and found["moved"]["unit"] == "%"  # no prediction is that sure
+
+
+def test_a_share_is_in_per_cent_also_of_each_sentence():
+    found = share(torch.tensor([1.0, 0.0, 2.0]), torch.tensor([4, 3, 3]))
+    assert found == {"value": 30.0, "unit": "%", "by_sentence": [[100.0, 4], [0.0, 3], [200.0, 3]]}
+    assert sum(part for part, _ in found["by_sentence"]) / sum(of for _, of in found["by_sentence"]) == found["value"]

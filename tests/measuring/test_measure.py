@@ -86,6 +86,16 @@ def test_one_file_a_translation_and_one_of_losses(args, folders):
     assert losses["values"] == LOSSES | {"loss": LOSSES["loss_raw"]}
 
 
+def test_a_dataset_says_by_what_it_is_scored(args, folders, tmp_path):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET | {"scores": ["chrf", {"name": "rouge"}]}))
+    measure.run(args)
+    found = read_json(folders[2] / "argmax.test.json")
+    assert set(found["values"]) == {"chrf", "rouge_1", "rouge_2", "rouge_l", "repetition"}
+    # the first sentence has "kauft" once too often: 5 of 6 and 5 of 5 words are right
+    assert found["sentence_statistics"]["rouge_1"] == pytest.approx([100 * 10 / 11, 100])
+    assert found["values"]["rouge_1"]["value"] == pytest.approx(50 * (10 / 11 + 1))
+
+
 def test_bleu_by_length_is_that_of_the_sentences_whose_reference_is_so_long(args, folders):
     """Counted in words of the reference, whatever the translation's length."""
     write(folders[0] / "argmax.test.txt", *["a b c d e f g h i"] * 2, "x " * 12)

@@ -16,15 +16,16 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs/architecture.md"
 BLOCKS = re.findall(r"```(python|yaml)\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
 PYTHON = [text.partition("\n") for kind, text in BLOCKS if kind == "python"]
 FILES = {first.removeprefix("# "): text for first, _, text in PYTHON}
-[ROWS] = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
+[ROWS, SCORES] = [yaml.safe_load(text) for kind, text in BLOCKS if kind == "yaml"]
 
 TRAINED = """
 import json, sys
 import torch
-from natlab import compat, config
+from natlab import compat, config, families
 compat.apply()
 from natlab.decoding import decode
 from natlab.losses.batch import Method, batch_loss
+from natlab.metrics.interface import Translations
 from natlab.models.load import build
 from natlab.training.model import description
 
@@ -44,7 +45,9 @@ for progress in (0.0, 0.25, 0.75):
 model.eval()
 found = decode(model, source, run.decoding("grammar_ende", "backwards", "toy"))
 argmax = decode(model, source, run.decoding("grammar_ende", "argmax", "toy"))
-print(json.dumps({"seen": seen, "decoded": [t.tolist() for t in found], "argmax": [t.tolist() for t in argmax]}))
+words = families.load("score", "words")(Translations(["a b", "a"], ["a", "a b"], [], [], "de"))["words"]["value"]
+decoded = {"decoded": [t.tolist() for t in found], "argmax": [t.tolist() for t in argmax]}
+print(json.dumps({"seen": seen, "words": words, **decoded}))
 """
 
 
@@ -70,6 +73,10 @@ def test_new_members_plan_nothing_anew_until_a_run_asks_for_them(with_members):
     assert result.returncode == 0 and "Nothing to be done" in result.stdout, result.stdout
     with_members.edit("config/config.yaml", "systems: [", "systems: [toy, ")
     with_members.edit("config/papers/mple/table2.yaml", "cell: {system: vanilla_raw}", "cell: {system: toy}")
+    with_members.edit("config/papers/mple/table2.yaml", "metric: bleu_tok", "metric: words")
+    result = with_members.snakemake("-n")
+    assert result.returncode != 0 and "grammar_ende is not scored by words" in result.stdout, result.stdout
+    with_members.edit("config/datasets/grammar_ende.yaml", "tokenise:", f"{json.dumps(SCORES)[1:-1]}\ntokenise:")
     result = with_members.snakemake()
     assert result.returncode == 0, result.stdout
     trained = [with_members.spec(call)["system"] for call in with_members.calls() if call[0] == "train"]
@@ -86,6 +93,7 @@ def test_new_members_train_and_decode(with_members):
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
+    assert found["words"] == 125
     first, second, last = found["seen"]
     assert first["values"] == second["values"] == ["nll", "small", "spared"]
     assert last["values"] == ["nll", "spared"]  # the term's time is over

@@ -48,7 +48,9 @@ rule measure:
         text="results/corpora/{dataset}/text",
         tokenised="results/corpora/{dataset}/tok",
         dataset="config/datasets/{dataset}.yaml",
-        code=imported(natlab.sources.measurement()),
+        code=lambda wildcards: imported(
+            natlab.sources.measurement(dataset_files.scores(dataset_files.named(wildcards.dataset)))
+        ),
     output:
         directory("results/measurements/{dataset}/{scale}/{system}/seed{seed}"),
     log:

@@ -6,6 +6,7 @@ from natlab import families
 from natlab.config import rows
 from natlab.config.files import DATASETS, stems
 from natlab.config.run import Run
+from natlab.corpus import dataset as dataset_files
 from natlab.errors import UserError
 from natlab.papers import cells
 from natlab.proxy.published import GAMMA
@@ -76,7 +77,7 @@ def check_trainings(run: Run) -> None:
 
 
 def check_systems(run: Run) -> None:
-    """The rows' names and proxies' options are there, and their parts suit each other."""
+    """Decodings and rows are of members that are there, with options they take, and whose parts suit each other."""
     file = "config/systems.yaml"
     known(file, "reference", run.reference, _autoregressive(run))
     for name, decoding in run.decodings.items():
@@ -236,13 +237,32 @@ def _check_predictor(file: str, run: Run, name: str) -> None:
         known(file, f"systems.{name}.predictor", predictor, vanilla)
 
 
+def check_scores(name: str, dataset: dict[str, Any]) -> None:
+    """A dataset's scores are there, have the options they take, and one of them gives what it selects by."""
+    file, given = f"{DATASETS}/{name}.yaml", dataset_files.scores(dataset)
+    for score in given:
+        known(file, "scores", score["name"], families.names("score"))
+        options = {option: value for option, value in score.items() if option != "name"}
+        _check_options(file, "scores", "score", score["name"], options)
+    means = [value for score in given for value in families.trait("score", score["name"], "means")]
+    known(file, "select_by", dataset.get("select_by", "bleu_tok"), ["bleu_tok", *means])
+
+
 def check_cells(run: Run) -> None:
-    """Every cell's systems and decoding exist and suit each other; every table and figure has something to fill."""
+    """Every cell's systems and decoding exist and suit each other, and its dataset has its score; every table and
+    figure has something to fill."""
     for name, found in run.asked.items():
         file = f"config/papers/{name}.yaml"
         for cell in found:
             for reading in cell.readings:
                 known(file, f"{cell.where}: system", reading.system, run.systems)
+                if cell.dataset is not None and reading.metric in cells.SCORES:
+                    scores = [score["name"] for score in dataset_files.scores(run.dataset(cell.dataset))]
+                    if cells.SCORES[reading.metric] not in scores:
+                        raise UserError(
+                            f"{file}: {cell.where}: {cell.dataset} is not scored by {reading.metric}; "
+                            f"add {cells.SCORES[reading.metric]} to scores in {DATASETS}/{cell.dataset}.yaml"
+                        )
                 if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
                     suitable = [name for name in run.decodings if _decodes(run, name, reading.system)]
                     known(file, f"{cell.where}: decoding of {reading.system}", reading.decoding, suitable)

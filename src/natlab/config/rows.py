@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from natlab import families
+from natlab.families import member
 
 AUTOREGRESSIVE = "transformer"
 ROLES = ("teacher", "student")  # the stages that stand alone; others say what differs from these
@@ -11,11 +12,6 @@ ROLES = ("teacher", "student")  # the stages that stand alone; others say what d
 PARTS = {"lengths": ("length", "difference"), "fill": ("fill", "copy")}
 OBJECTIVE = "xe"
 BROUGHT = {"length": "architecture.lengths", "masking": "predictor"}  # the key that brings a term, by the term
-
-
-def member(value: str | Mapping[str, Any]) -> dict[str, Any]:
-    """A member's name and options, from either way of writing it."""
-    return {"name": value} if isinstance(value, str) else dict(value)
 
 
 def architecture(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,19 @@ class Run:
             },
             "joint_vocabulary": self.dataset(dataset)["bpe"]["joint"],
             "training": training,
+            **self._select_by(dataset),
         }
+
+    def _select_by(self, dataset: str) -> dict[str, Any]:
+        """By which mean over sentences checkpoints are chosen, as a specification says it; nothing where it is BLEU."""
+        described = self.dataset(dataset)
+        value = described.get("select_by", "bleu_tok")
+        for score in dataset_files.scores(described):
+            if value in families.trait("score", score["name"], "means"):
+                options = {option: given for option, given in score.items() if option != "name"}
+                of = {"value": value, "language": described["languages"]["tgt"]}
+                return {"select_by": {"name": score["name"], "options": options, **of}}
+        return {}
 
     def training(self, system: str, dataset: str | None = None) -> dict[str, Any]:
         """How a system is trained, on this dataset if one is given."""

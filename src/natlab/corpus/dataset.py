@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from natlab import families
 from natlab.errors import UserError
 from natlab.schema import known, one_of, read_object, read_yaml, validate
 
@@ -20,6 +21,7 @@ SIDES = ("src", "tgt")
 SPLITS = ("train", "valid", "test")
 ENGLISH = "en"
 GRAMMAR = {"src": "en", "tgt": "de"}  # the languages of `natlab.corpus.grammar`
+SCORES = ("bleu", "bleu_tok", "chrf")  # what translations are scored by unless a dataset says otherwise
 # what each kind of derived dataset can be derived from
 BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "grammar")}
 
@@ -92,6 +94,11 @@ class Reference(NamedTuple):
         place, _, translator = text.partition("#")
         file, _, member = place.partition(":")
         return cls(file, member, translator)
+
+
+def scores(dataset: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a dataset's translations are scored by: each member's name (`natlab.metrics.scores`) and options."""
+    return list(map(families.member, dataset.get("scores", SCORES)))
 
 
 def in_bpe(dataset: dict[str, Any]) -> bool:

@@ -69,9 +69,9 @@ def losses(
 
 
 def share(counted: Tensor, of: Tensor) -> dict:
-    """A share in per cent, of sentences' counts [N] of so many [N]; ``by_sentence``: each one's two, which can be
-    resampled."""
-    pairs = [[value, number] for value, number in zip(counted.tolist(), of.tolist(), strict=True)]
+    """A share in per cent, of sentences' counts [N] of so many [N]; ``by_sentence``: each one's [100 counts, so many],
+    which can be resampled."""
+    pairs = [[100 * value, number] for value, number in zip(counted.tolist(), of.tolist(), strict=True)]
     return {"value": 100 * float(counted.sum()) / max(1, int(of.sum())), "unit": "%", "by_sentence": pairs}
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from natlab import provenance, tracking
+from natlab import families, provenance, tracking
 from natlab.corpus import dataset as datasets
 from natlab.corpus import grammar, references
 from natlab.corpus.bpe import joined
@@ -26,6 +26,7 @@ from natlab.files import lines, read_json, write_json
 from natlab.metrics import bleu, target_bleu
 from natlab.metrics.allowed import allowed
 from natlab.metrics.by_length import by_length
+from natlab.metrics.interface import Translations
 from natlab.metrics.repetition import repeated_token_rate, repeated_tokens
 
 Distributions = Callable[[str], list[Distribution]]  # P(Y|X) of a split's sources
@@ -75,10 +76,10 @@ def translation_values(
 ) -> tuple[int, dict]:
     """(number of sentences, metric values) of the translations in ``path``.
 
-    sacreBLEU and chrF compare detokenised text with the raw references, lower-cased where the dataset is; ``bleu_tok``
-    compares tokens with tokens, ``bleu_tok/<bucket>`` of the sentences whose reference is so long
-    (`natlab.metrics.by_length`); ``bleu_multi`` is sacreBLEU against all references, where a split has further ones;
-    ``allowed``: the share that P(Y|X) of a generated corpus allows.
+    The dataset's scores (`natlab.metrics.scores`) compare detokenised text with the raw references, or tokens with
+    tokens; ``bleu_tok/<bucket>`` is that of the sentences whose reference is so long (`natlab.metrics.by_length`);
+    ``bleu_multi`` is sacreBLEU against all references, where a split has further ones; ``allowed``: the share that
+    P(Y|X) of a generated corpus allows.
     """
     hypotheses = list(lines(path))
     numbered = sorted((corpus / "text").glob(f"{split}.ref*"), key=lambda p: int(p.suffix[len(".ref") :]))
@@ -87,18 +88,18 @@ def translation_values(
     raw, tokenised, *further = [[words(line) for line in _fitting(file, path, len(hypotheses))] for file in given]
     language, lowercase = dataset["languages"]["tgt"], dataset["lowercase"]
     text = hypotheses if dataset["tokenise"] == "none" else bleu.detokenised(hypotheses, language)
-    statistics = bleu.statistics(hypotheses, tokenised)
+    of = Translations(hypotheses, tokenised, text, raw, language, lowercase)
     repeated = [[100 * count, tokens] for count, tokens in repeated_tokens(hypotheses)]
-    values = {
-        "bleu": bleu.sacrebleu(text, [raw], language, lowercase),
-        "bleu_tok": {**bleu.tokenised_bleu(hypotheses, [tokenised]), "by_sentence": statistics},
-        "chrf": bleu.chrf(text, [raw], lowercase),
-        "repetition": {"value": repeated_token_rate(hypotheses), "unit": "%", "by_sentence": repeated},
-    }
-    for bucket, numbers in by_length(len(line.split()) for line in tokenised).items():
-        chosen = [statistics[number] for number in numbers]
-        of_bucket = {"unit": "BLEU", "sentences": len(chosen), "by_sentence": chosen}
-        values[f"bleu_tok/{bucket}"] = {"value": bleu.pooled(chosen), **of_bucket}
+    values = {}
+    for score in datasets.scores(dataset):
+        values |= families.load("score", **score)(of)
+    if "bleu_tok" in values:
+        statistics = values["bleu_tok"]["by_sentence"]
+        for bucket, numbers in by_length(len(line.split()) for line in tokenised).items():
+            chosen = [statistics[number] for number in numbers]
+            of_bucket = {"unit": "BLEU", "sentences": len(chosen), "by_sentence": chosen}
+            values[f"bleu_tok/{bucket}"] = {"value": bleu.pooled(chosen), **of_bucket}
+    values["repetition"] = {"value": repeated_token_rate(hypotheses), "unit": "%", "by_sentence": repeated}
     if further:
         values["bleu_multi"] = bleu.sacrebleu(text, [raw, *further], language, lowercase)
     if distributions is not None:

@@ -1,4 +1,5 @@
-"""Which measurements fill which cell of a table: a table's spec and a run, resolved. Pure; reads no file.
+"""Which measurements fill which cell of a table: a table's spec and a run, resolved. Pure; reads no file but
+those that say which values scores give.
 
 A cell's description is the table's ``cell:`` mapping, overridden by its column's, overridden by its row's, overridden
 by the row's own for that column (``cells:``). It asks for measurements when it names a metric, a corpus and, unless
@@ -6,9 +7,13 @@ that metric is the corpus' own (``exact/...``), a system; all other cells (rows 
 ask for none. What a cell shows is worked out from its readings, each one value of one model's measurements.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from natlab import families
+from natlab.errors import UserError
 
 # Of the sentences whose reference is so long (`natlab.metrics.by_length`).
 BLEU_BY_LENGTH = tuple(f"bleu_tok/{bucket}" for bucket in ("1-9", "10-19", "20-29", "30-39", "40-49", "50-"))
@@ -18,9 +23,11 @@ TOKEN_PROBABILITY = tuple(
     for group in ("short", "long")
     for distance in ("-3", "-2", "-1", "0", "+1", "+2", "+3")
 )
-TRANSLATION_METRICS = ("bleu", "bleu_tok", "bleu_multi", "chrf", "repetition", "allowed", "confidence")
+# The values that scores give, with the score (`natlab.metrics.scores`) of each.
+SCORES = {value: name for name in families.names("score") for value in families.trait("score", name, "values")}
+TRANSLATION_METRICS = (*SCORES, "bleu_multi", "repetition", "allowed", "confidence")
 TRANSLATION_METRICS += BLEU_BY_LENGTH + TOKEN_PROBABILITY
-SKIPPED = ("skipped_targets", "skipped_predictions")  # as shares of targets and of predictions (AXE, Table 6)
+SKIPPED = ("skipped_targets", "skipped_predictions")  # in per cent of targets and of predictions (AXE, Table 6)
 LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "token_loss", "l_input", "parameters", *SKIPPED)
 IDEAL_METRICS = ("ideal_loss", "ideal_token_loss", "ideal_l_input")
 TARGET_METRICS = ("target_bleu", "target_bleu_exact")
@@ -31,6 +38,21 @@ CONDITIONAL_TC = "conditional_tc"
 DISTORTION = {"l_target": "target_bleu", "l_target_exact": "target_bleu_exact"}
 PARAMETER_RATIO = "parameter_ratio"
 BRACKET = ("bracket/ratio_from", "bracket/ratio_to", "bracket/bleu_from", "bracket/bleu_to")
+METRICS = {
+    *TRANSLATION_METRICS, *LOSS_METRICS, *IDEAL_METRICS, *TARGET_METRICS, *LATENCY_METRICS, *DISTORTION, *BRACKET,
+    CONDITIONAL_TC, PARAMETER_RATIO,
+}  # fmt: skip
+NUMBERED = re.compile(rf"{REFERENCE_BLEU}[1-9][0-9]*|{EXACT}[a-z_]+")
+
+
+def check_metric(file: str, where: str, description: Mapping) -> None:
+    """Refuse a description, in ``file``, whose metric nothing measures."""
+    metric = description.get("metric")
+    if metric is not None and metric not in METRICS and not NUMBERED.fullmatch(metric):
+        raise UserError(
+            f"{file}: {where}.metric: nothing measures {metric!r}; see metric in workflow/schemas/table.schema.yaml, "
+            "and the values of src/natlab/metrics/scores"
+        )
 
 
 class Reading(NamedTuple):
@@ -165,8 +187,6 @@ def value(asked: Asked, read: Sequence[float]) -> float | None:
         return -asked.beta * read[0]
     if metric == "parameters":
         return read[0] / 1e6
-    if metric in SKIPPED:
-        return 100 * read[0]
     if metric == PARAMETER_RATIO:
         return 100 * read[0] / read[1]
     if metric in BRACKET:

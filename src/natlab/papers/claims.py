@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from natlab.errors import UserError
-from natlab.papers.cells import CONDITIONAL_TC, Cell, resolved
+from natlab.papers.cells import CONDITIONAL_TC, Cell, check_metric, resolved
 from natlab.papers.spec import SCHEMAS
 from natlab.schema import known, one_line, read_yaml, validate
 
@@ -24,6 +24,7 @@ def load(path: str | Path) -> dict:
     for claim in stated["claims"]:
         for number, part in enumerate(claim["parts"], 1):
             for description in _cells(stated, part):
+                check_metric(str(path), f"claim {claim['id']}, part {number}", description)
                 system = "systems" if description.get("metric") == CONDITIONAL_TC else "system"
                 for key in ("metric", "corpus", system):
                     if key not in description:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from natlab.errors import UserError
+from natlab.papers.cells import check_metric
 from natlab.schema import known, one_line, read_yaml, validate
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "workflow" / "schemas"
@@ -13,6 +14,7 @@ def load(path: str | Path) -> dict:
     spec = one_line(read_yaml(path))
     validate(spec, SCHEMAS / "table.schema.yaml", str(path))
     _check_columns(str(path), spec)
+    _check_metrics(str(path), spec)
     return spec
 
 
@@ -33,6 +35,17 @@ def load_run(path: str | Path) -> dict:
     run = read_yaml(path)
     validate(run, SCHEMAS / "run.schema.yaml", str(path))
     return run
+
+
+def _check_metrics(path: str, spec: dict) -> None:
+    """Something measures what the cells ask for."""
+    check_metric(path, "cell", spec.get("cell", {}))
+    for column in spec["columns"]:
+        check_metric(path, f"columns.{column['key']}.cell", column.get("cell", {}))
+    for number, row in enumerate(spec["rows"]):
+        check_metric(path, f"rows.{number}.cell", row.get("cell", {}))
+        for key, cell in row.get("cells", {}).items():
+            check_metric(path, f"rows.{number}.cells.{key}", cell)
 
 
 def _check_columns(path: str, spec: dict) -> None:

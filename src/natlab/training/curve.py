@@ -8,7 +8,7 @@ from typing import Any
 from natlab.files import lines, room_for, written_aside
 from natlab.tracking import Tracker
 
-KEYS = ("loss", "bleu", "lr", "wps", "train_wall", "wall")
+KEYS = ("loss", "bleu", "score", "lr", "wps", "train_wall", "wall")
 NAMED = ("_loss", "_share")  # how a loss' or a term's own values end, whatever they are called
 
 

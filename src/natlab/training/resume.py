@@ -22,9 +22,10 @@ Validations = Sequence[tuple[int, float]]  # (update, merit) of every validation
 
 
 def merit(values: Mapping[str, float], select: str) -> float:
-    """How good a validation is, the higher the better: its BLEU (``score``) or its negative ``loss``."""
+    """How good a validation is, the higher the better: its score (BLEU, unless the dataset says another) or its
+    negative loss."""
     if select == "score":
-        return values["bleu"]
+        return values.get("score", values["bleu"])
     return -values["loss"] if math.isfinite(values["loss"]) else -math.inf
 
 

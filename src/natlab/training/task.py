@@ -11,10 +11,12 @@ from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask, register_task
 from fairseq.tasks.translation import load_langpair_dataset
 
+from natlab import families
 from natlab.decoding import decode
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.losses.batch import Method
+from natlab.metrics.interface import Translations
 from natlab.models.validation import DECODINGS
 from natlab.training.candidates import Candidates, WithCandidates
 
@@ -72,6 +74,9 @@ class NatlabTask(FairseqTask):
         super().__init__(cfg)
         self.spec = read_json(cfg.spec)
         self.method = Method.of(self.spec)
+        self.select_by = self.spec.get("select_by")
+        if self.select_by:
+            self.score = families.load("score", self.select_by["name"], **self.select_by["options"])
         self.source, self.target = dictionaries(cfg.data)
 
     @property
@@ -100,18 +105,22 @@ class NatlabTask(FairseqTask):
         self.datasets[split] = pairs
 
     def valid_step(self, sample, model, criterion):
-        """Besides the loss, count what BLEU needs: greedy or argmax translations against the validation targets."""
+        """Besides the loss, count what BLEU needs, and what checkpoints are chosen by if that is another score: greedy
+        or argmax translations against the validation targets."""
         loss, sample_size, logging = super().valid_step(sample, model, criterion)
-        translations = decode(model.net, sample["net_input"]["src_tokens"], DECODINGS[model.net.name])
-        bleu = sacrebleu.corpus_bleu(
-            [joined(self.target, tokens) for tokens in translations],
-            [[joined(self.target, tokens) for tokens in sample["target"]]],
-            tokenize="none",
-            force=True,
+        decoded = decode(model.net, sample["net_input"]["src_tokens"], DECODINGS[model.net.name])
+        translations, references = (
+            [joined(self.target, tokens) for tokens in of] for of in (decoded, sample["target"])
         )
+        bleu = sacrebleu.corpus_bleu(translations, [references], tokenize="none", force=True)
         # fairseq adds these up over batches and processes; BLEU is worked out from the sums
         counts = [*bleu.counts, *bleu.totals, bleu.sys_len, bleu.ref_len]
         logging.update({f"bleu_{i}": count for i, count in enumerate(counts)})
+        if self.select_by:
+            language = self.select_by["language"]
+            scored = self.score(Translations(translations, references, translations, references, language))
+            each = scored[self.select_by["value"]]["by_sentence"]
+            logging |= {"score_sum": sum(each), "score_count": len(each)}
         return loss, sample_size, logging
 
     def reduce_metrics(self, logging_outputs, criterion):
@@ -127,3 +136,6 @@ class NatlabTask(FairseqTask):
             return round(score.score, 2)
 
         metrics.log_derived("bleu", bleu)
+        if self.select_by:
+            total, count = (sum(output.get(f"score_{i}", 0) for output in logging_outputs) for i in ("sum", "count"))
+            metrics.log_scalar("score", total / count, count, round=5)

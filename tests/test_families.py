@@ -33,6 +33,7 @@ MEMBERS = {
     "length": ["absolute", "difference", "source"],
     "fill": ["copy", "mask", "soft_copy"],
     "decoding": ["argmax", "beam", "sample"],
+    "score": ["bleu", "bleu_tok", "chrf", "rouge"],
 }
 EVERY = [(family, name) for family, members in MEMBERS.items() for name in members]
 

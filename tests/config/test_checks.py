@@ -85,7 +85,7 @@ def test_a_cell_asks_for_what_its_dataset_is_scored_by(project):
         UserError, match="grammar_ende is not scored by bleu_tok; add bleu_tok to scores in config/data"
     ):
         load(project)
-    edit(project, "config/datasets/grammar_ende.yaml", of_dataset(scores=["bleu_tok"]))
+    edit(project, "config/datasets/grammar_ende.yaml", of_dataset(scores=["bleu", "bleu_tok"]))
     assert load(project)
 
 

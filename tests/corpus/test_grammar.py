@@ -16,6 +16,7 @@ from natlab.corpus.grammar import MODES, Clause, Grammar, Phrase, Recipe, Source
 from natlab.corpus.tokenise import tokeniser
 from natlab.errors import UserError
 from natlab.files import read_json
+from natlab.metrics.by_length import by_length
 
 EVEN = Grammar(dict.fromkeys(MODES, 1.0))
 strengths = st.fixed_dictionaries(dict.fromkeys(MODES, st.floats(0, 1)))
@@ -483,6 +484,7 @@ def test_other_kinds_of_dataset_are_refused(tmp_path):
         ("grammar_ende_plain", 0, 0),
         ("grammar_ende_plain_96k", 0, 0),
         ("grammar_ende_long", 1.2, 1.5),
+        ("grammar_ende_mixed", 1.0, 1.4),
     ],
 )
 def test_shipped_datasets_have_the_conditional_tc_they_are_for(name, least, most):
@@ -493,6 +495,12 @@ def test_shipped_datasets_have_the_conditional_tc_they_are_for(name, least, most
         [model.distribution(source) for source in Recipe(**recipe | {"pairs": 0}).sources()["valid"][:200]]
     )
     assert least <= values["conditional_tc"] <= most
+
+
+def test_the_mixed_dataset_has_sentences_of_each_length_to_40():
+    source = yaml.safe_load(open("config/datasets/grammar_ende_mixed.yaml", encoding="utf-8"))["source"]
+    found = by_length(len(of.most_probable()) for of in grammar.distributions(source | {"valid": 200}, "valid"))
+    assert all(len(found[bucket]) >= 20 for bucket in ("1-9", "10-19", "20-29", "30-39"))
 
 
 def test_most_targets_of_the_long_dataset_have_25_to_40_tokens():

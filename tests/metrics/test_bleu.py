@@ -100,6 +100,26 @@ def test_bleu_of_any_choice_of_sentences_follows_from_their_statistics(pairs, da
     assert bleu.pooled([each[n] for n in chosen]) == pytest.approx(expected["value"])
 
 
+def test_a_sentence_has_its_statistics_against_all_its_references():
+    """Of the reference nearest in length; a further one counts where there is one."""
+    hypotheses = ["Das Auto ist da .", "Er geht heim."]
+    references = [["das Auto ist hier.", "Er geht nach Hause."], ["Das alte Auto ist da.", ""]]
+    found = bleu.sacrebleu(hypotheses, references, "de", lowercase=True)
+    # 13a: das auto ist da . | er geht heim .
+    assert found["by_sentence"] == [[5, 4, 3, 1, 5, 4, 3, 2, 5, 5], [3, 1, 0, 0, 4, 3, 2, 1, 4, 5]]
+    assert "nrefs:var" in found["signature"]  # of the corpus, not of its last sentence
+
+
+@given(
+    st.lists(st.tuples(*[st.lists(st.sampled_from("ab"), min_size=4, max_size=9)] * 3), min_size=1, max_size=8),
+)
+def test_sacrebleu_follows_from_the_sums_where_nothing_is_smoothed(triples):
+    hypotheses, *references = ([" ".join(side) for side in sides] for sides in zip(*triples, strict=True))
+    found = bleu.sacrebleu(hypotheses, references, "de")
+    if all(sum(each[n] for each in found["by_sentence"]) for n in range(4)):
+        assert bleu.pooled(found["by_sentence"]) == pytest.approx(found["value"])
+
+
 def test_each_score_says_its_unit_and_how_it_was_made():
     chrf = bleu.chrf(["Auto"], [["auto"]])
     assert chrf["unit"] == "chrF" and chrf["value"] < 100 and "case:mixed" in chrf["signature"]

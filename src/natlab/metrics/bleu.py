@@ -16,9 +16,11 @@ UNSPACED = {"zh": "zh"}
 def sacrebleu(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], language: str, lowercase: bool = False
 ) -> dict:
-    """sacreBLEU (Post 2018) of detokenised text: {"value", "unit", "signature"}; 13a, or zh for Chinese."""
+    """sacreBLEU (Post 2018) of detokenised text, 13a, or zh for Chinese: {"value", "unit", "signature", "by_sentence"},
+    the last as `statistics`."""
     metric = BLEU(lowercase=lowercase, tokenize=UNSPACED.get(language, "13a"))
-    return _scored(metric, hypotheses, references, "BLEU")
+    found = _scored(metric, hypotheses, references, "BLEU")
+    return {**found, "by_sentence": _statistics(metric, hypotheses, references)}
 
 
 def tokenised_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict:
@@ -34,9 +36,7 @@ def statistics(hypotheses: Sequence[str], references: Sequence[str]) -> list[lis
     """What the tokenised BLEU of any choice of sentences is worked out from, for each sentence with its one reference:
     matching n-grams and all n-grams of the hypothesis, n = 1 to 4, then the lengths of hypothesis and reference. BLEU
     of a choice is that of the sums (`pooled`), so that it can be resampled (Koehn 2004)."""
-    metric = BLEU(tokenize="none", force=True)
-    scores = (metric.corpus_score([h], [[r]]) for h, r in zip(hypotheses, references, strict=True))
-    return [[*score.counts, *score.totals, score.sys_len, score.ref_len] for score in scores]
+    return _statistics(BLEU(tokenize="none", force=True), hypotheses, [references])
 
 
 def pooled(statistics: Sequence[Sequence[int]]) -> float:
@@ -67,8 +67,17 @@ def _joined(tokens: list[str]) -> str:
     return text
 
 
-def _scored(metric: BLEU | CHRF, hypotheses: Sequence[str], references: Sequence[Sequence[str]], unit: str) -> dict:
+def _statistics(metric: BLEU, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[list[int]]:
+    pairs = zip(hypotheses, *_streams(references), strict=True)
+    scores = [metric.corpus_score([h], [[line] for line in lines]) for h, *lines in pairs]
+    return [[*score.counts, *score.totals, score.sys_len, score.ref_len] for score in scores]
+
+
+def _streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
     first, *further = references
-    streams = [list(first), *([line or None for line in stream] for stream in further)]
-    score = metric.corpus_score(list(hypotheses), streams)
+    return [list(first), *([line or None for line in stream] for stream in further)]
+
+
+def _scored(metric: BLEU | CHRF, hypotheses: Sequence[str], references: Sequence[Sequence[str]], unit: str) -> dict:
+    score = metric.corpus_score(list(hypotheses), _streams(references))
     return {"value": score.score, "unit": unit, "signature": str(metric.get_signature())}

@@ -12,14 +12,16 @@ BUCKETS = {
     "40-49": (40, 50),
     "50-": (50, inf),
 }
+# Fewer sentences say nothing of their length, nor would resampling them say so: one sentence drawn again is itself.
+LEAST = 10
 
 
-def by_length(lengths: Iterable[int]) -> dict[str, list[int]]:
-    """{bucket: the numbers of the sentences in it, from 0}, of targets of these lengths in tokens; no empty bucket. A
-    target without tokens is in none."""
+def by_length(lengths: Iterable[int], least: int = LEAST) -> dict[str, list[int]]:
+    """{bucket: the numbers of the sentences in it, from 0}, of targets of these lengths in tokens; no bucket of fewer
+    than ``least`` sentences. A target without tokens is in none."""
     found: dict[str, list[int]] = {name: [] for name in BUCKETS}
     for number, length in enumerate(lengths):
-        for name, (least, below) in BUCKETS.items():
-            if least <= length < below:
+        for name, (first, below) in BUCKETS.items():
+            if first <= length < below:
                 found[name].append(number)
-    return {name: numbers for name, numbers in found.items() if numbers}
+    return {name: numbers for name, numbers in found.items() if len(numbers) >= least}

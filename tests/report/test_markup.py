@@ -190,3 +190,20 @@ def test_points_have_labels_whatever_they_are_and_however_many(tmp_path, row_lab
     colours = {to_hex(line.get_color()) for line in axes.lines}
     assert len(colours) == len(rows)
     pyplot.close(drawn)
+
+
+@given(st.lists(labels, min_size=1, max_size=4), st.lists(labels, min_size=1, max_size=8))
+@settings(**ONE_FOLDER, max_examples=8)
+@example(["$$", "from $5 to $10", "two\nlines"], ["$x$", *"abcdefg"])
+@pytest.mark.filterwarnings("ignore:Glyph", "ignore:constrained_layout", "ignore:Matplotlib currently does not support")
+def test_lines_have_panels_and_names_whatever_they_are_and_however_many(tmp_path, row_labels, columns):
+    rows, heads = ([spec.one_line(label) for label in found] for found in (row_labels, columns))
+    draw = {"kind": "lines", "series": [f"k{n}" for n in range(len(columns))]}
+    drawn = figures.draw(build(spec_of(tmp_path, row_labels, columns, draw), RUN, tmp_path, tmp_path))
+    drawn.savefig(tmp_path / "f.png", dpi=20)
+    panels = {axes.get_title(): [text.get_text() for text in axes.get_xticklabels()] for axes in drawn.axes}
+    assert panels == {label: [label] * rows.count(label) for label in rows}
+    (legend,) = drawn.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*heads, "published"]
+    assert len({to_hex(handle.get_color()) for handle in legend.legend_handles[:-1]}) == len(heads)
+    pyplot.close(drawn)

@@ -78,6 +78,25 @@ def test_targets_are_as_long_as_the_model_says_times_the_factor_however_it_says_
         assert len(Argmax(length_factor=factor)(model, source[None])[0]) == int(length * factor + 0.5)
 
 
+@pytest.mark.parametrize("deduplicate", [False, True])
+def test_of_reference_length_a_target_is_as_long_as_its_reference_before_repeats_are_removed(deduplicate):
+    model, sources = model_of(plain.nat, 3, 8), random_sources(6, 9, 8, seed=2)
+    references = [torch.tensor([4] * length + [2]) for length in (1, 3, 5, 8, 13, 21)]
+    decoding = {"kind": "argmax", "reference_length": True, "deduplicate": deduplicate}
+    repeated = False
+    for found, source, reference in zip(
+        decode_corpus(model, sources, decoding, references=references), sources, references, strict=True
+    ):
+        with torch.no_grad():
+            logits = model.logits(model.decode(model.encoder(source[None]), torch.tensor([len(reference) - 1])))[0]
+        logits[:, [0, 1, 2]] = -torch.inf
+        likeliest = logits.argmax(1).tolist()
+        without = [token for token, _ in itertools.groupby(likeliest)]
+        assert found.tolist() == (without if deduplicate else likeliest)
+        repeated |= without != likeliest
+    assert repeated
+
+
 def test_deduplication_removes_neighbours_only():
     assert argmax.remove_repeats(torch.tensor([4, 4, 5, 4, 6, 6, 6])).tolist() == [4, 5, 4, 6]
     assert argmax.remove_repeats(torch.tensor([], dtype=torch.long)).tolist() == []

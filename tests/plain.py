@@ -36,13 +36,13 @@ def method(**parts):
 
 
 def needed(family, name):
-    """A member, with 1 for each option that must be given."""
+    """A member, with a number for each option that must be given."""
     options = families.options(family, name)
-    return {"name": name} | {option: 1.0 for option in options if option not in families.defaults(family, name)}
+    return {"name": name} | {option: 3.0 for option in options if option not in families.defaults(family, name)}
 
 
 def rows_of_all_members(lengths=("difference",)):
-    """A row of `config/systems.yaml` for each target, input and objective, with a masking head where it can learn."""
+    """A row of `config/systems.yaml` for each target, input and objective, with links and with a masking head where they can learn."""
     made, parts = [], (families.names(family) for family in ("target", "input", "objective"))
     for target, input, objective, length in itertools.product(*parts, lengths):
         row = {
@@ -51,6 +51,8 @@ def rows_of_all_members(lengths=("difference",)):
             "input": needed("input", input),
             "objective": needed("objective", objective),
         }
-        reveals = "revealed tokens" in families.trait("input", input, "offers")
-        made.append(row | ({"predictor": "vanilla_raw"} if reveals else {}))
+        row["architecture"] |= {"links": True} if objective == "dag" else {}
+        head = "revealed tokens" in families.trait("input", input, "offers")
+        head &= "target length" in families.trait("length", length, "offers")
+        made.append(row | ({"predictor": "vanilla_raw"} if head else {}))
     return made

@@ -28,11 +28,11 @@ class Made:
 MEMBERS = {
     "target": ["axe", "dynamic", "kd", "oaxe", "raw"],
     "input": ["cmlm", "glat", "vanilla"],
-    "objective": ["axe", "oaxe", "xe"],
+    "objective": ["axe", "ctc", "dag", "oaxe", "xe"],
     "term": ["length", "masking"],
     "length": ["absolute", "difference", "source"],
     "fill": ["copy", "mask", "soft_copy"],
-    "decoding": ["argmax", "beam", "sample"],
+    "decoding": ["argmax", "beam", "collapse", "graph", "sample"],
     "score": ["bleu", "bleu_tok", "chrf", "rouge"],
 }
 EVERY = [(family, name) for family, members in MEMBERS.items() for name in members]

@@ -28,10 +28,10 @@ MAY = {
     # data, models and what they are trained on
     "corpus": "errors families files schema",
     "kernels": "errors files",
-    "models": "errors families files",
+    "models": "errors families files kernels",
     "proxy": "kernels models",
     "losses": "families kernels models proxy",
-    "decoding": "families models",
+    "decoding": "families kernels models",
     "metrics": "corpus kernels",
     "select": "corpus errors files kernels metrics proxy",
     "sources": "families models",

@@ -185,9 +185,12 @@ def test_of_each_family_a_system_rests_on_its_own_members_alone(family):
         found = members(listed(sources.training(FAMILIES[family](name))))
         own = {of: f"{families.FOLDERS[of]}/{PLAIN[of]}.py" for of in PLAIN}
         own[family] = f"{families.FOLDERS[family]}/{name}.py"
-        beside = {"models/lengths/_classes.py"} & found  # what those share that predict a length
-        assert found == {*own.values()} | beside
-        assert bool(beside) is families.trait("length", name if family == "length" else "difference", "predicted")
+        if family == "objective":  # and the way to decode that suits it
+            own["decoding"] = f"decoding/kinds/{families.trait('objective', name, 'decoding')}.py"
+        shared = {"models/lengths/_classes.py"} & found  # by those that predict a length
+        kinds = {"decoding/kinds/argmax.py"} & found  # what a kind takes of another
+        assert found == {*own.values()} | shared | kinds
+        assert bool(shared) is families.trait("length", name if family == "length" else "difference", "predicted")
 
 
 def test_all_families_but_that_of_decodings_are_parts_of_a_system():

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from natlab import families
-from natlab.models.validation import DECODINGS, PLAIN
+from natlab.models import validation
+from natlab.models.validation import PLAIN
 
 # Where following ends: modules, and packages with all in them, that change no number, each with the reason.
 STOPS = {
@@ -37,7 +38,7 @@ def training(spec: Mapping) -> list[str]:
         "natlab.training.plugin",  # which fairseq imports by its path
         *_members(spec),
         *_score(spec),
-        *_kinds([DECODINGS[spec["architecture"]["name"]]]),
+        *_kinds([validation.decoding(spec)]),
     ]
 
 
@@ -48,7 +49,7 @@ def decoding(decodings: Iterable[Mapping]) -> list[str]:
 
 def translation(spec: Mapping, decodings: Iterable[Mapping]) -> list[str]:
     """The modules that translate with a system under ``decodings`` and measure its losses."""
-    return ["natlab.measuring.translate", *decoding(decodings), *_members(spec), *_members(PLAIN)]
+    return ["natlab.measuring.translate", *decoding(decodings), *_members(spec), *_members(validation.plain(spec))]
 
 
 def distillation() -> list[str]:

@@ -33,7 +33,7 @@ def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
         ({"grammar_ende": {"teacher": {"size": "tiny"}}}, "datasets.grammar_ende.teacher.size: .*; write teacher.size"),
         (
             {"grammar_ende": {"contrast": {"lr": 1}}},
-            "datasets.grammar_ende: unknown name 'contrast'; allowed: teacher, student, finetune, cmlm, oaxe$",
+            "datasets.grammar_ende: unknown name 'contrast'; allowed: teacher, student, finetune, cmlm, graph, oaxe$",
         ),
     ],
 )
@@ -46,7 +46,7 @@ def test_what_a_scale_cannot_say_of_a_dataset_is_refused(project, differs, messa
 def test_a_stage_that_the_scale_has_not_got_is_refused_where_it_is_trained_in(project):
     """Systems are of all scales, so one that the run does not train may name a stage of another scale."""
     edit(project, "config/systems.yaml", row("vanilla_kd_50k", stage="contrast"))
-    allowed = "teacher, student, finetune, cmlm, oaxe"
+    allowed = "teacher, student, finetune, cmlm, graph, oaxe"
     with pytest.raises(
         UserError,
         match=f"systems.vanilla_kd_50k.stage, at scale demo: unknown name 'contrast'; allowed: {allowed}$",
@@ -163,7 +163,7 @@ def test_a_reranker_is_autoregressive(project, reranker):
         (
             "config/systems.yaml",
             row("glat_kd", input={"name": "glat", "count": "up"}),
-            ["input.count", "floor, bernoulli"],
+            ["input.count", "floor, round, bernoulli"],
         ),
         ("config/systems.yaml", row("vanilla_axe1", target="axe"), ["vanilla_axe1.target", "axe", "delta"]),
         ("config/systems.yaml", row("vanilla_axe1", target={"name": "axe", "delta": 0}), ["target.delta", "0", "> 0"]),
@@ -304,8 +304,8 @@ def refusal(run):
         # a member that is not there
         ({"target": "rew"}, "target: unknown name 'rew'; allowed: axe, dynamic, kd, oaxe, raw"),
         ({"input": "glatt"}, "input: unknown name 'glatt'; allowed: cmlm, glat, vanilla"),
-        ({"objective": "xee"}, "objective: unknown name 'xee'; allowed: axe, oaxe, xe"),
-        ({"objective": {"name": "ce"}}, "objective: unknown name 'ce'; allowed: axe, oaxe, xe"),
+        ({"objective": "xee"}, "objective: unknown name 'xee'; allowed: axe, ctc, dag, oaxe, xe"),
+        ({"objective": {"name": "ce"}}, "objective: unknown name 'ce'; allowed: axe, ctc, dag, oaxe, xe"),
         ({"terms": ["lenght"]}, "terms: unknown name 'lenght'; allowed: length, masking"),
         (
             {"architecture": nat(lengths="diff")},
@@ -336,7 +336,7 @@ def refusal(run):
             {"architecture": nat(fill={"name": "soft_copy", "tau": 0})},
             "architecture.fill.tau: 0 is not allowed; allowed: a number > 0",
         ),
-        ({"architecture": nat(canvas="mask")}, "architecture: unknown name 'canvas'; allowed: lengths, fill"),
+        ({"architecture": nat(canvas="mask")}, "architecture: unknown name 'canvas'; allowed: lengths, fill, links"),
         # when a term counts
         (
             {"terms": [{"name": "length", "after": 1.5}]},
@@ -360,7 +360,7 @@ def refusal(run):
         (
             {"architecture": nat(lengths={"name": "source", "factor": 2})},
             "objective: objective xe needs a canvas as long as the target, which this system has not; "
-            "allowed: lengths absolute, difference",
+            "allowed: lengths absolute, difference; or objective ctc",
         ),
         (
             {"architecture": nat(lengths={"name": "source", "factor": 2}), "target": {"name": "axe", "delta": 1}},
@@ -405,7 +405,7 @@ def test_what_an_autoregressive_system_has_not_is_refused_in_one_line(changes, m
 @pytest.mark.parametrize(
     ("decoding", "message"),
     [
-        ({"kind": "viterbi"}, ": unknown name 'viterbi'; allowed: argmax, beam, sample"),
+        ({"kind": "viterbi"}, ": unknown name 'viterbi'; allowed: argmax, beam, collapse, graph, sample"),
         ({"kind": "beam"}, ": beam needs the key beam; add it"),
         ({"kind": "beam", "beam": 0}, ".beam: 0 is not allowed; allowed: a whole number >= 1"),
         ({"kind": "sample", "seed": -1}, ".seed: -1 is not allowed; allowed: a whole number >= 0 and <= 4294967295"),
@@ -428,7 +428,7 @@ def test_terms_that_stand_in_a_row_change_those_that_its_parts_bring(predicted):
 
 
 def test_every_need_has_words_and_something_that_offers_it():
-    needs, offers = set(), {"autoregressive", "parallel", "masking head"}  # of architectures
+    needs, offers = set(), {"autoregressive", "parallel", "masking head", "links"}  # of architectures
     for family in families.FOLDERS:
         for name in families.names(family):
             needs |= {*families.trait(family, name, "needs", ())}
@@ -437,20 +437,22 @@ def test_every_need_has_words_and_something_that_offers_it():
 
 
 def test_any_target_input_and_objective_go_together_or_are_refused_in_one_line_with_the_reason():
-    """By the table that decides what tests/losses trains; with xe, axe and oaxe the canvas is as long as the target."""
+    """By the table that decides what tests/losses trains; with xe, axe and oaxe the canvas is as long as the target, with
+    ctc and dag it follows from the source."""
     suit = 0
     for made in plain.rows_of_all_members(families.names("length")):
         teacher = {"teacher": "transformer"} if made["target"]["name"] == "kd" else {}
         run, lacking = spoilt(**made, **teacher), [need for *_, need in rows.unmet(made)]
-        placed = made["target"]["name"] in ("axe", "oaxe") and made["objective"]["name"] in ("axe", "oaxe")
-        assert bool(lacking) is (placed or made["architecture"]["lengths"]["name"] == "source")
+        chosen, free = made["target"]["name"] in ("axe", "oaxe"), made["objective"]["name"] in ("ctc", "dag")
+        placed = chosen and made["objective"]["name"] != "xe"
+        assert bool(lacking) is (placed or free is not (made["architecture"]["lengths"]["name"] == "source"))
         if lacking:
             said = f"needs {checks.NEEDS[lacking[0]]}, which this system has not; allowed: "
             assert said in refusal(run) and "systems.made." in refusal(run)
         else:
             checks.check_systems(run)
             suit += 1
-    assert suit == 2 * 33
+    assert suit == 2 * 33 + 18
 
 
 def test_natlab_check_refuses_a_canvas_that_the_objective_cannot_fill(project, monkeypatch, capsys):

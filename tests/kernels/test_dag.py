@@ -147,7 +147,7 @@ def test_opcheck(device):
     match, transitions = match.detach(), transitions.detach()
     torch.library.opcheck(_dag_best_path, (match, transitions, graphs, targets, 3))
     torch.library.opcheck(_follow, (transitions, match[:, 0], graphs, 3))
-    torch.library.opcheck(_viterbi, (transitions, match[:, 0], graphs, 3, 1.0, 5))
+    torch.library.opcheck(_viterbi, (transitions, match[:, 0], graphs, 3, 1.0, 5, 2))
 
 
 def test_ops_compile_without_a_break(device):

@@ -24,6 +24,8 @@ def nat():
 class Half:
     """Shows three of the batch's six tokens."""
 
+    offers = ("revealed tokens",)
+
     def __call__(self, target, prediction):
         return torch.tensor([[True, False, False, False], [True, False, True, False]])
 

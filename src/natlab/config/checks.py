@@ -21,13 +21,25 @@ NEEDS = {
     "free length": "a canvas of another length than the target's",
     "plain target": "a target that is what somebody wrote, and not yet placed by what the model predicts",
     "masking head": "a head that predicts what the input masks",
+    "links": "a head that predicts which position follows which",
+    "blanks and repeats": "predictions in which blanks and repeats are no tokens",
+    "graph": "predictions that are a graph",
     "revealed tokens": "an input that reveals tokens",
 }
 OF_ARCHITECTURE = {
     "autoregressive": "architecture transformer",
     "parallel": "architecture nat",
     "masking head": "the key predictor",
+    "links": "architecture.links",
 }
+# The keys of a row that name members which offer something, with their families.
+OFFERING = (
+    ("lengths", "length"),
+    ("fill", "fill"),
+    ("target", "target"),
+    ("input", "input"),
+    ("objective", "objective"),
+)
 
 
 def check_sizes(run: Run) -> None:
@@ -121,7 +133,7 @@ def _check_members(file: str, run: Run, name: str) -> None:
                 )
     else:
         for key in made.keys() - {"name"}:
-            known(file, f"{at}.architecture", key, rows.PARTS)
+            known(file, f"{at}.architecture", key, [*rows.PARTS, "links"])
         for key, (family, default) in rows.PARTS.items():  # before what follows from them is asked
             known(file, f"{at}.architecture.{key}", rows.member(made.get(key, default))["name"], families.names(family))
         if "input" not in row:
@@ -150,7 +162,7 @@ def _remedy(row: dict[str, Any], family: str, need: str) -> str:
     else:
         offering = {
             key: [name for name in families.names(of) if need in families.trait(of, name, "offers", ())]
-            for key, of in (("lengths", "length"), ("fill", "fill"), ("target", "target"), ("input", "input"))
+            for key, of in OFFERING
         }
         remedies = ["allowed: " + "; ".join(f"{key} {', '.join(names)}" for key, names in offering.items() if names)]
     offered = rows.offers(row)

@@ -15,14 +15,14 @@ BROUGHT = {"length": "architecture.lengths", "masking": "predictor"}  # the key 
 
 
 def architecture(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Its architecture: name and, of a non-autoregressive one, each part's name and options, and whether it has a head
-    that predicts what the input masks."""
+    """Its architecture: name and, of a non-autoregressive one, each part's name and options, whether it has a head
+    that predicts what the input masks, and whether it has links."""
     given = member(row["architecture"])
     if given["name"] == AUTOREGRESSIVE:
         return given
     parts = {key: member(given.get(key, default)) for key, (_, default) in PARTS.items()}
     # which system predicts the tokens makes no difference to the training
-    return {**given, **parts, "masking": "predictor" in row}
+    return {**given, **parts, "masking": "predictor" in row, "links": given.get("links", False)}
 
 
 def is_autoregressive(row: Mapping[str, Any]) -> bool:
@@ -65,9 +65,11 @@ def members(row: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 def offers(row: Mapping[str, Any]) -> set[str]:
     """What its architecture and its parts offer to the others."""
-    made = {"autoregressive"} if is_autoregressive(row) else {"parallel"}
-    if not is_autoregressive(row) and architecture(row)["masking"]:
-        made.add("masking head")
+    if is_autoregressive(row):
+        made = {"autoregressive"}
+    else:
+        heads = {"masking": "masking head", "links": "links"}
+        made = {"parallel"} | {offered for key, offered in heads.items() if architecture(row)[key]}
     return made.union(*(families.trait(family, part["name"], "offers", ()) for _, family, part in members(row)))
 
 

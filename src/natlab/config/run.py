@@ -216,9 +216,10 @@ class Run:
         return not self.is_autoregressive(system) and "test" in dataset_files.referenced(self.dataset(dataset))
 
     def knows_ideal(self, dataset: str, system: str) -> bool:
-        """Whether what an ideal NAT would lose is known: on raw targets of a generated corpus."""
+        """Whether what an ideal NAT would lose is known: on raw targets of a generated corpus, on a canvas as long."""
         generated = self.dataset(dataset)["source"]["kind"] == "grammar"
-        return generated and not self.is_autoregressive(system) and self.target(system) == "raw"
+        placed = "target length" in rows.offers(self.systems[system])
+        return generated and placed and self.target(system) == "raw"
 
     def length_penalty(self, dataset: str) -> float:
         """The exponent of the length in a dataset's beam searches, distillation's too."""

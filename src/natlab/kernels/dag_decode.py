@@ -8,7 +8,7 @@ With e[i, j] the log-probability of the transition from i to j and s[j] the log-
     joint_viterbi   the path with the greatest sum of e and s (Shao et al. 2022)
 
 Viterbi decoding finds the best path of each number of vertices M, by the recurrence of `natlab.kernels.dag_best_path`
-with s in place of m, and of these the one with the greatest log-probability / M^penalty.
+with s in place of m, and of these the one with the greatest log-probability / (M - frame)^penalty.
 """
 
 import torch
@@ -29,14 +29,15 @@ def dag_decode(
     band: int | None = None,
     length_penalty: float = 1.0,
     max_length: int | None = None,
+    frame: int = 0,
 ) -> tuple[Tensor, Tensor]:
     """One path through each graph: its log-probability [B], in nats, and its vertices.
 
     transitions: [B, L, L], or with ``band`` [B, L, band], log-probabilities (see `natlab.kernels.dag`). scores: [B, L],
     the log-probability of each vertex's best token, of the same dtype; only lookahead and joint_viterbi use it, and
-    their log-probabilities include it. graph_lengths: [B], int64. ``length_penalty`` and ``max_length`` (of the
-    path, in vertices; default L) are for the Viterbi strategies: M vertices of log-probability p rank by
-    p / M^length_penalty.
+    their log-probabilities include it. graph_lengths: [B], int64. ``length_penalty``, ``max_length`` (of the path, in
+    vertices; default L) and ``frame`` (how many of its vertices are no tokens) are for the Viterbi strategies: M
+    vertices of log-probability p rank by p / max(1, M - frame)^length_penalty.
 
     Vertices are [B, L] ([B, max_length] for Viterbi), int64, -1 beyond the path. A greedy or lookahead path that meets
     a vertex without possible transitions ends there, with log-probability -inf; a graph without a possible path (no
@@ -61,7 +62,7 @@ def dag_decode(
         follow = _follow_reference if implementation() == "reference" else _follow
         return follow(*arguments, band or 0)
     viterbi = _viterbi_reference if implementation() == "reference" else _viterbi
-    return viterbi(*arguments, band or 0, length_penalty, min(max_length or length, length))
+    return viterbi(*arguments, band or 0, float(length_penalty), min(max_length or length, length), frame)
 
 
 def dag_decode_reference(transitions: Tensor, scores: Tensor | None, graph_lengths: Tensor, *args, **options):
@@ -86,7 +87,13 @@ def _follow_reference(transitions: Tensor, scores: Tensor, graph_lengths: Tensor
 
 
 def _viterbi_reference(
-    transitions: Tensor, scores: Tensor, graph_lengths: Tensor, band: int, length_penalty: float, max_length: int
+    transitions: Tensor,
+    scores: Tensor,
+    graph_lengths: Tensor,
+    band: int,
+    length_penalty: float,
+    max_length: int,
+    frame: int,
 ) -> tuple[Tensor, Tensor]:
     links = dense(transitions, graph_lengths, band or None)
     batch, length = scores.shape
@@ -100,7 +107,7 @@ def _viterbi_reference(
     sentences, last = torch.arange(batch, device=scores.device), (graph_lengths - 1).clamp(min=0)
     by_length = torch.stack(rows, 1)[sentences, :, last]  # [B, max_length]
     lengths = torch.arange(1, max_length + 1, device=scores.device, dtype=torch.float64)
-    longest = (by_length / lengths**length_penalty).argmax(1)
+    longest = (by_length / (lengths - frame).clamp(min=1) ** length_penalty).argmax(1)
     log_probs = by_length[sentences, longest]
     path, at = graph_lengths.new_full((batch, max_length), -1), last
     for step in reversed(range(max_length)):
@@ -126,20 +133,32 @@ def _paths(transitions: Tensor, scores: Tensor, graph_lengths: Tensor, band: int
 
 @torch.library.custom_op("natlab::dag_viterbi", mutates_args=())
 def _viterbi(
-    transitions: Tensor, scores: Tensor, graph_lengths: Tensor, band: int, length_penalty: float, max_length: int
+    transitions: Tensor,
+    scores: Tensor,
+    graph_lengths: Tensor,
+    band: int,
+    length_penalty: float,
+    max_length: int,
+    frame: int,
 ) -> tuple[Tensor, Tensor]:
-    """The best path by transitions and scores, and by log-probability / vertices^length_penalty."""
-    outputs = _best_paths(transitions, scores, graph_lengths, band, length_penalty, max_length)
+    """The best path by transitions and scores, and by log-probability / tokens^length_penalty."""
+    outputs = _best_paths(transitions, scores, graph_lengths, band, length_penalty, max_length, frame)
     inputs = (tensor.contiguous() for tensor in (transitions, scores, graph_lengths))
     rooms = workspace(scores, max_length)
     sizes = transitions.dtype, *scores.shape, band, max_length
-    call("dag_viterbi", *inputs, *rooms, *outputs, *sizes, length_penalty)
+    call("dag_viterbi", *inputs, *rooms, *outputs, *sizes, frame, length_penalty)
     return outputs
 
 
 @_viterbi.register_fake
 def _best_paths(
-    transitions: Tensor, scores: Tensor, graph_lengths: Tensor, band: int, length_penalty: float, max_length: int
+    transitions: Tensor,
+    scores: Tensor,
+    graph_lengths: Tensor,
+    band: int,
+    length_penalty: float,
+    max_length: int,
+    frame: int,
 ) -> tuple[Tensor, Tensor]:
     batch = len(scores)
     return scores.new_empty(batch), graph_lengths.new_empty(batch, max_length)

@@ -1,7 +1,7 @@
 """A batch's life: from source and references to what it costs, in nats, in training and in measurement.
 
-encode X -> canvas, P(. | Z*, X) as asked for -> T = target(references, P) -> Z = input(T, P) -> decode
-         -> objective(T, Z) + terms
+encode X -> canvas, P(. | Z*, X) as asked for -> T = target(references, P) -> A = objective.align(T, P) -> Z = input(A, P)
+         -> decode -> objective(T, Z) + terms
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from natlab import families
-from natlab.losses.interface import Decoded, Objective, Term, Value
+from natlab.losses.interface import Aligned, Decoded, Objective, Term, Value
 from natlab.models.transformer import Seq2Seq, Source, Transformer
 from natlab.proxy.interface import Prediction, ProxyInput, ProxyTarget, References
 
@@ -81,14 +81,19 @@ class Method:
 class Proxied:
     """The proxy variables of a batch, and what they were chosen by.
 
-    target: T [B, T], padded on the right to its longest; lengths: [B].
-    revealed: bool [B, T], which tokens of T are the proxy input Z, or None.
+    target: T [B, T], padded on the right to its longest.
+    lengths: [B], its tokens.
+    canvas: [B], the canvases' positions; L the most.
+    aligned: where T's tokens stand, or None if the input reveals none.
+    revealed: bool [B, L], which of them are the proxy input Z, or None.
     prediction: the model's under Z*.
     encoded, memories: the encoded source.
     """
 
     target: Tensor
     lengths: Tensor
+    canvas: Tensor
+    aligned: Aligned | None
     revealed: Tensor | None
     prediction: Prediction
     encoded: Source
@@ -106,10 +111,15 @@ def proxied(
         target = method.target(references, prediction)
         lengths = target.ne(model.config.pad).sum(1)
         target = target[:, : int(lengths.max())]
-        revealed = method.input(target, prediction)
+        aligned = revealed = None
+        if "revealed tokens" in method.input.offers:
+            aligned = method.objective.align(target, prediction)
+            revealed = method.input(aligned.tokens, prediction)
     target, lengths = target.clone(), lengths.clone()
-    revealed = None if revealed is None else revealed.clone()
-    return Proxied(target, lengths, revealed, prediction, encoded, memories)
+    if revealed is not None:
+        aligned, revealed = Aligned(*(part.clone() for part in vars(aligned).values())), revealed.clone()
+    canvas = model.canvas(encoded.lengths, lengths)
+    return Proxied(target, lengths, canvas, aligned, revealed, prediction, encoded, memories)
 
 
 def references_of(model: "NonAutoregressiveTransformer", target: Tensor, candidates: dict[str, Tensor]) -> References:
@@ -142,10 +152,23 @@ def non_autoregressive_loss(
     """The objective of T given Z, and the terms that count at this ``progress``, times the share of T's tokens that are
     predicted."""
     made = proxied(model, source, references, method, progress)
-    states = model.decode(made.encoded, made.lengths, made.revealed, made.target, made.memories)  # [B, T, d]
-    batch = Decoded(model, made.encoded, made.target, made.lengths, made.revealed, states, made.prediction)
+    shown = None if made.revealed is None else made.aligned.shown
+    seen = None if shown is None else made.revealed & shown.ne(model.config.pad)
+    states = model.decode(made.encoded, made.canvas, seen, shown, made.memories)  # [B, L, d]
+    batch = Decoded(
+        model,
+        made.encoded,
+        made.target,
+        made.lengths,
+        made.canvas,
+        made.aligned,
+        made.revealed,
+        states,
+        made.prediction,
+    )
     cost = method.objective(batch, smoothing)
-    loss, values = cost.loss, {NLL: Value(cost.nll, made.lengths), **cost.values}
+    counted = made.lengths if cost.possible is None else made.lengths * cost.possible
+    loss, values = cost.loss, {NLL: Value(cost.nll, counted), **cost.values}
     share = cost.predicted.sum() / made.lengths.sum()
     for timed in method.terms:
         if timed.counts(progress):

@@ -4,6 +4,7 @@ name is the name in ``config/systems.yaml``, the class's fields are its options 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+import torch
 from torch import Tensor
 
 from natlab.models.transformer import Source
@@ -29,14 +30,37 @@ class Value:
 
 
 @dataclass
+class Aligned:
+    """At which of a canvas' L positions an objective has the tokens of T stand, of B sentences.
+
+    tokens: [B, L], what each position is to predict, padding where nothing.
+    shown: [B, L], what a position shows if it is revealed; padding: what the canvas holds anyway.
+    index: [B, L], which token of T stands there, -1 where none.
+    """
+
+    tokens: Tensor
+    shown: Tensor
+    index: Tensor
+
+
+def in_place(target: Tensor, prediction: Prediction) -> Aligned:
+    """Token t of ``target`` [B, T] at position t (AXE, section 3.3), whatever is predicted."""
+    steps = torch.arange(target.shape[1], device=target.device)
+    return Aligned(target, target, steps.where(target.ne(prediction.model.config.pad), -1))
+
+
+@dataclass
 class Decoded:
     """A batch of B sentences whose targets have been decoded.
 
     model: in training, or measured.
     source: the encoded source.
-    target: T [B, T], padded on the right; lengths: [B].
-    revealed: bool [B, T], the positions that see their token; None where none does.
-    states: [B, T, d], the decoder's under that input.
+    target: T [B, T], padded on the right.
+    lengths: [B], its tokens.
+    canvas: [B], the canvases' positions; L the most.
+    aligned: where T's tokens stand; None where nothing may be revealed.
+    revealed: bool [B, L], the positions that see their token; None where none does.
+    states: [B, L, d], the decoder's under that input.
     prediction: the model's under Z*, made where it is asked for.
     """
 
@@ -44,13 +68,15 @@ class Decoded:
     source: Source
     target: Tensor
     lengths: Tensor
+    canvas: Tensor
+    aligned: Aligned | None
     revealed: Tensor | None
     states: Tensor
     prediction: Prediction
 
     @property
     def hidden(self) -> Tensor:
-        """Bool [B, T]: the tokens that the input does not reveal."""
+        """Bool [B, T]: the tokens that the input does not reveal, of a canvas as long as T."""
         inside = self.target.ne(self.model.config.pad)
         return inside if self.revealed is None else inside & ~self.revealed
 
@@ -60,24 +86,31 @@ class Cost:
     """What an objective finds.
 
     loss: what training minimises, a sum over the batch in nats, with label smoothing (differentiable).
-    nll: [B], -log P(T | Z, X), without it.
+    nll: [B], -log P(T | Z, X), without it; 0 of a target that the model cannot produce.
     predicted: [B], the predictions that both sum over; by their sum a gradient is to be divided.
     values: what else there is to know, by name.
+    possible: bool [B], the targets that the model can produce; None where it can all.
     """
 
     loss: Tensor
     nll: Tensor
     predicted: Tensor
     values: dict[str, Value] = field(default_factory=dict)
+    possible: Tensor | None = None
 
 
 class Objective(Likelihood, Protocol):
-    """What T costs given Z, and given Z* (`Likelihood.nll`). Token t of T may be shown at position t: the alignment of
-    these objectives is the identity, so an input asks for no first pass but by itself (AXE, section 3.3)."""
+    """What T costs given Z, and given Z* (`Likelihood.nll`)."""
 
     needs: ClassVar[tuple[str, ...]]
     blank: ClassVar[bool]  # whether predictions may be ε, for which stands the symbol bos
     kernels: ClassVar[bool]  # whether it runs an op of `natlab.kernels`
+    decoding: ClassVar[str]  # the kind that translates the validation set in training, with its own defaults
+
+    def align(self, target: Tensor, prediction: Prediction) -> Aligned:
+        """Where an input may show the tokens of T [B, T]: for the objectives of a canvas as long as T `in_place`, which
+        asks for no first pass."""
+        ...
 
     def __call__(self, batch: Decoded, smoothing: float) -> Cost: ...
 

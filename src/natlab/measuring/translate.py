@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     from natlab.measuring import losses, positions
     from natlab.measuring.data import Data, device, device_name
     from natlab.models.load import load
-    from natlab.models.validation import PLAIN
+    from natlab.models.validation import plain
 
     model, made = load(args.model, device())
     models = {system: load(path, device())[0] for system, path in beside(args.beside).items()}
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
                 of_positions = {f"token_probability/{at}": value for at, value in found.items()}
                 decoded[f"{name}.{split}"] |= of_positions
     torch.manual_seed(spec["seed"])  # a proxy input may draw which tokens it reveals
-    raw = Method.of({**PLAIN, "architecture": spec["architecture"]})
+    raw = Method.of(plain(spec))
     on_raw = losses.losses(model, data.sources("valid"), data.targets("valid"), raw)
     method = Method.of(spec)
     pairs, candidates = proxy_data(args, spec, "valid")

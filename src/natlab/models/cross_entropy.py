@@ -1,5 +1,7 @@
 """The output layer with its loss, or what it finds likeliest, without ever holding the [tokens, vocabulary] logits."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -73,10 +75,11 @@ def linear_cross_entropy(
 
 
 @torch.no_grad()
-def likeliest(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def likeliest(hidden: Tensor, weight: Tensor, never: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
     """The likeliest word of ``softmax(hidden @ weight.T)`` [N], and its normaliser log sum exp [N], in nats, float32.
 
-    hidden: [N, d], float32 or bfloat16; weight: [V, d], float32; or float64 all.
+    hidden: [N, d], float32 or bfloat16; weight: [V, d], float32; or float64 all. ``never``: words that are not taken,
+    but weighed in the normaliser.
     """
     words = torch.empty(len(hidden), dtype=torch.int64, device=hidden.device)
     accumulator = torch.promote_types(hidden.dtype, torch.float32)
@@ -90,4 +93,7 @@ def likeliest(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         probabilities = torch.softmax(logits, dim=1, dtype=accumulator)
         best = (part.gather(1, words[rows, None])[:, 0] for part in (logits, probabilities))
         normaliser[rows] = _log_normaliser(*best)
+        if never:
+            logits[:, list(never)] = -torch.inf
+            words[rows] = argmax(logits)
     return words, normaliser

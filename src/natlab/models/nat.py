@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from natlab import families
 from natlab.models.layers import Linear, attention_mask
+from natlab.models.links import Links
 from natlab.models.transformer import Config, Seq2Seq, Source
 
 
@@ -19,21 +20,41 @@ class NonAutoregressiveTransformer(Seq2Seq):
     fill: of the family `fill`: what they hold where no target token is revealed.
     blank: it may predict ε, which the symbol bos stands for, and which decoding removes (MPLE, appendix E.3).
     masking: it has a head that says which positions a proxy input masks (MPLE, appendix E.6).
+    links: it has a head that says which position follows which, so that the canvas is a graph (`natlab.models.links`).
     """
 
     name = "nat"
 
-    def __init__(self, config: Config, lengths: Mapping, fill: Mapping, blank: bool = False, masking: bool = False):
+    def __init__(
+        self,
+        config: Config,
+        lengths: Mapping,
+        fill: Mapping,
+        blank: bool = False,
+        masking: bool = False,
+        links: bool = False,
+    ):
         super().__init__(config)
-        self.options = {"lengths": dict(lengths), "fill": dict(fill), "blank": blank, "masking": masking}
+        self.options = {"lengths": dict(lengths), "fill": dict(fill)} | {
+            "blank": blank,
+            "masking": masking,
+            "links": links,
+        }
         self.blank = blank
         self.fill = families.load("fill", **fill).build(config)
         length = families.load("length", **lengths)
         self.lengths = length.build(config)
+        self.free = "free length" in length.offers
         if getattr(length, "summary", False):
             self.encoder.summary = nn.Parameter(torch.randn(config.d_model))
-        # last, so that all other parameters start as without it
+        # last, so that all other parameters start as without them
         self.masking = Linear(config.d_model, 1) if masking else None
+        self.links = Links(config) if links else None
+
+    def canvas(self, source_lengths: Tensor, lengths: Tensor) -> Tensor:
+        """How many positions [P] stand for targets of ``lengths`` [P]: as many, or for a free length what follows from
+        the sources' tokens [P], eos counted."""
+        return self.lengths.of(source_lengths) if self.free else lengths
 
     def decode(
         self,

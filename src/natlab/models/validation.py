@@ -1,8 +1,11 @@
 """How every training is validated and every model measured, whatever its own way; read without importing torch."""
 
-# How a training translates its validation set, whose BLEU chooses its checkpoints, by architecture.
-DECODINGS = {"nat": {"kind": "argmax"}, "transformer": {"kind": "beam", "beam": 1}}
-# What every NAT is measured with besides its own specification: cross entropy of raw targets, nothing being revealed.
+from collections.abc import Mapping
+from typing import Any
+
+from natlab import families
+
+# What a NAT is measured with besides its own specification: cross entropy of raw targets, nothing being revealed.
 PLAIN = {
     "architecture": {"name": "nat", "lengths": {"name": "difference"}, "fill": {"name": "copy"}},
     "target": {"name": "raw"},
@@ -10,3 +13,21 @@ PLAIN = {
     "objective": {"name": "xe"},
     "terms": [{"name": "length"}],
 }
+
+
+def decoding(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """How the training of a specification translates its validation set, whose score chooses its checkpoints."""
+    if spec["architecture"]["name"] == "transformer":
+        return {"kind": "beam", "beam": 1}
+    return {"kind": families.trait("objective", spec["objective"]["name"], "decoding")}
+
+
+def plain(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """How the model of a specification is measured on raw targets, nothing being revealed: by cross entropy; on a canvas
+    on which no token has a place of its own, by its objective."""
+    architecture = spec["architecture"]
+    made = {**PLAIN, "architecture": architecture}
+    if architecture["name"] == "transformer":
+        return made
+    free = "free length" in families.trait("length", architecture["lengths"]["name"], "offers")
+    return made | ({"objective": spec["objective"], "terms": []} if free else {})

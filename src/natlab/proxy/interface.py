@@ -31,36 +31,49 @@ class References:
 
 @dataclass
 class Positions:
-    """What a model predicts for P sentences at each position under Z*, as targets of given lengths [P] (T the longest).
+    """What a model predicts for P sentences at each position of a canvas under Z* (L the longest).
 
-    states: [P, T, d]; tokens: [P, T], the likeliest; normaliser: [P, T], log sum exp of the logits, in nats; lengths:
-    [P]; embedding: the output layer's weights [V, d].
+    model: whose prediction it is.
+    states: [P, L, d].
+    tokens: [P, L], the likeliest.
+    normaliser: [P, L], log sum exp of the logits, in nats.
+    lengths: [P], the canvases'.
     """
 
+    model: "NonAutoregressiveTransformer"
     states: Tensor
     tokens: Tensor
     normaliser: Tensor
     lengths: Tensor
-    embedding: Tensor
 
     @classmethod
     def of(cls, model: "NonAutoregressiveTransformer", states: Tensor, lengths: Tensor) -> "Positions":
-        """Of decoder states [P, T, d], without a gradient."""
+        """Of decoder states [P, L, d], without a gradient."""
         tokens, normaliser = (part.view(states.shape[:2]) for part in model.likeliest(states.flatten(0, 1)))
-        return cls(states, tokens, normaliser, lengths, model.embedding.weight.detach())
+        return cls(model, states, tokens, normaliser, lengths)
+
+    @property
+    def embedding(self) -> Tensor:
+        """The output layer's weights [V, d]."""
+        return self.model.embedding.weight.detach()
+
+    @property
+    def links(self) -> Tensor:
+        """Log-probabilities [P, L, L] of the transitions of a model that has them (`natlab.models.links`)."""
+        return self.model.links(self.states, self.lengths)
 
     @property
     def inside(self) -> Tensor:
-        """Bool [P, T]: the positions that are no padding."""
+        """Bool [P, L]: the positions that are no padding."""
         return torch.arange(self.tokens.shape[1], device=self.lengths.device) < self.lengths[:, None]
 
     def log_probs(self, target: Tensor) -> Tensor:
-        """Log-probability [P, T], in nats, of token t of ``target`` [P, T] at position t; 0 where it is padding."""
+        """Log-probability [P, L], in nats, of token l of ``target`` [P, L] at position l; 0 where that is padding."""
         logits = (self.states.to(self.embedding.dtype) * F.embedding(target, self.embedding)).sum(2)
         return (logits - self.normaliser).clamp(max=0) * self.inside
 
     def log_probs_everywhere(self, tokens: Tensor) -> Tensor:
-        """Log-probabilities [P, R, T], in nats, of each of ``tokens`` [P, R] at each position."""
+        """Log-probabilities [P, R, L], in nats, of each of ``tokens`` [P, R] at each position."""
         logits = self.embedding[tokens] @ self.states.to(self.embedding.dtype).transpose(1, 2)
         return (logits - self.normaliser[:, None]).clamp(max=0)
 
@@ -70,7 +83,7 @@ class Likelihood(Protocol):
 
     def nll(self, positions: Positions, target: Tensor) -> Tensor:
         """-log P(T | Z*, X) [P], in nats, of targets [P, T]; at most that, where the positions weigh fewer words than
-        the vocabulary."""
+        the vocabulary; infinite for one that no canvas of theirs can hold."""
         ...
 
 
@@ -104,16 +117,18 @@ class Prediction:
         self._normaliser = torch.zeros(0, device=self.model.device)
 
     def of(self, target: Tensor) -> Positions:
-        """The prediction for all sentences of the batch at the lengths of ``target`` [B, T]."""
+        """The prediction for all sentences of the batch on the canvases of ``target`` [B, T]."""
         return self.at(target.ne(self.model.config.pad).sum(1))
 
     def at(self, lengths: Tensor, rows: Tensor | None = None, among: Tensor | None = None) -> Positions:
-        """The prediction for sentences ``rows`` [P] (all of the batch without it) at ``lengths`` [P].
+        """The prediction for sentences ``rows`` [P] (all of the batch without it) on the canvases of targets of
+        ``lengths`` [P].
 
         among: the only words [R] to weigh, which takes R / V of the output layer's work. What the others would take is
         left out, so that log-probabilities of these words are upper bounds.
         """
         rows = torch.arange(len(lengths), device=lengths.device) if rows is None else rows
+        lengths = self.model.canvas(self.source.lengths[rows], lengths)
         starts, longest = self._first_positions(rows, lengths)
         steps = torch.arange(longest, device=lengths.device)
         starts = starts[:, None]
@@ -124,7 +139,7 @@ class Prediction:
             part.index_select(0, index.flatten()).view(*index.shape, *part.shape[1:])
             for part in (self._states, tokens, normaliser)
         )
-        return Positions(states, tokens, normaliser, lengths, self.model.embedding.weight.detach())
+        return Positions(self.model, states, tokens, normaliser, lengths)
 
     def _first_positions(self, rows: Tensor, lengths: Tensor) -> tuple[Tensor, int]:
         """Where the positions of sentences ``rows`` at ``lengths``, both [P], begin, which are decoded if they are not
@@ -197,13 +212,17 @@ class ProxyTarget(Protocol):
 
 
 class ProxyInput(Protocol):
-    """Chooses Z, the tokens of T the decoder sees: a sample of Q(Z | T, X) (MPLE, equation 18)."""
+    """Chooses Z, the tokens of T the decoder sees: a sample of Q(Z | T, X) (MPLE, equation 18). One that may reveal
+    some is asked with the objective's alignment, any other without."""
 
     needs: ClassVar[tuple[str, ...]]
     offers: ClassVar[tuple[str, ...]]  # "revealed tokens" where it may reveal any
 
     def __call__(self, target: Tensor, prediction: Prediction) -> Tensor | None:
-        """Which positions of T [B, T] are revealed, bool [B, T], never padding; None for none at all."""
+        """Which positions of a canvas are revealed, bool [B, L], never padding; None for none at all.
+
+        target: [B, L], the token of T that each position stands for by the objective's alignment, padding where none.
+        """
         ...
 
     def log_probability(self, revealed: Tensor | None, target: Tensor, prediction: Prediction) -> Tensor:

@@ -17,7 +17,7 @@ from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.losses.batch import Method
 from natlab.metrics.interface import Translations
-from natlab.models.validation import DECODINGS
+from natlab.models import validation
 from natlab.training.candidates import Candidates, WithCandidates
 
 LONGEST = 1022  # tokens a sentence may have in training
@@ -74,6 +74,7 @@ class NatlabTask(FairseqTask):
         super().__init__(cfg)
         self.spec = read_json(cfg.spec)
         self.method = Method.of(self.spec)
+        self.decoding = validation.decoding(self.spec)
         self.select_by = self.spec.get("select_by")
         if self.select_by:
             self.score = families.load("score", self.select_by["name"], **self.select_by["options"])
@@ -108,7 +109,7 @@ class NatlabTask(FairseqTask):
         """Besides the loss, count what BLEU needs, and what checkpoints are chosen by if that is another score: greedy
         or argmax translations against the validation targets."""
         loss, sample_size, logging = super().valid_step(sample, model, criterion)
-        decoded = decode(model.net, sample["net_input"]["src_tokens"], DECODINGS[model.net.name])
+        decoded = decode(model.net, sample["net_input"]["src_tokens"], self.decoding)
         translations, references = (
             [joined(self.target, tokens) for tokens in of] for of in (decoded, sample["target"])
         )

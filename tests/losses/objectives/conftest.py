@@ -34,7 +34,7 @@ def decoded():
             row[: len(target)] = torch.tensor(target)
         revealed = None if shown is None else torch.as_tensor(shown)
         model = Given(logits.shape[2], logits.dtype)
-        return Decoded(model, None, padded, lengths, revealed, logits, None)
+        return Decoded(model, None, padded, lengths, lengths, None, revealed, logits, None)
 
     return made
 

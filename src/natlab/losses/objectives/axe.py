@@ -8,7 +8,7 @@ from torch import Tensor
 
 from natlab.kernels import axe_align
 from natlab.kernels.axe_align import NONE, SKIP_PREDICTION, SKIP_TARGET, AxeAlignment
-from natlab.losses.interface import SHARE, Cost, Decoded, Value
+from natlab.losses.interface import SHARE, Cost, Decoded, Value, in_place
 from natlab.models.transformer import Config
 from natlab.proxy.interface import Positions
 
@@ -29,9 +29,12 @@ class Axe:
     needs: ClassVar[tuple[str, ...]] = ("target length", "plain target")
     blank: ClassVar[bool] = True
     kernels: ClassVar[bool] = True
+    decoding: ClassVar[str] = "argmax"
 
     delta: Annotated[float, "> 0"] = 5.0
     predict: Literal["all", "masks"] = "masks"
+
+    align = staticmethod(in_place)
 
     def __call__(self, batch: Decoded, smoothing: float) -> Cost:
         model, target, lengths = batch.model, batch.target, batch.lengths

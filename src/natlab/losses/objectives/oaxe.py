@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from natlab.kernels import assign
-from natlab.losses.interface import SHARE, Cost, Decoded, Value
+from natlab.losses.interface import SHARE, Cost, Decoded, Value, in_place
 from natlab.proxy.interface import Positions
 
 
@@ -25,9 +25,12 @@ class Oaxe:
     needs: ClassVar[tuple[str, ...]] = ("target length", "plain target")
     blank: ClassVar[bool] = False
     kernels: ClassVar[bool] = True
+    decoding: ClassVar[str] = "argmax"
 
     predict: Literal["all", "masks"] = "all"
     truncate: Annotated[float, "> 0", "< 1"] | None = None
+
+    align = staticmethod(in_place)
 
     def __call__(self, batch: Decoded, smoothing: float) -> Cost:
         model, target = batch.model, batch.target

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from natlab.losses.interface import Cost, Decoded
+from natlab.losses.interface import Cost, Decoded, in_place
 from natlab.proxy.interface import Positions
 
 
@@ -17,6 +17,9 @@ class CrossEntropy:
     needs: ClassVar[tuple[str, ...]] = ("target length",)
     blank: ClassVar[bool] = False
     kernels: ClassVar[bool] = False
+    decoding: ClassVar[str] = "argmax"
+
+    align = staticmethod(in_place)
 
     def __call__(self, batch: Decoded, smoothing: float) -> Cost:
         predicted = batch.hidden  # [B, T]

@@ -12,7 +12,7 @@ from natlab.losses.interface import Added, Decoded, Value
 class Masking:
     """Binary cross entropy at each position of T under Z*. The head lets no gradient through."""
 
-    needs: ClassVar[tuple[str, ...]] = ("masking head", "revealed tokens")
+    needs: ClassVar[tuple[str, ...]] = ("masking head", "revealed tokens", "target length")
 
     weight: Annotated[float, ">= 0"] = 1.0
 

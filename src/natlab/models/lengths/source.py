@@ -11,7 +11,11 @@ from natlab.models.transformer import Config, Source
 
 @dataclass
 class SourceTimes:
-    """``factor`` times the source's tokens, eos counted, rounded half up; nothing is predicted."""
+    """``factor`` times the source's tokens, eos counted, rounded half up; nothing is predicted.
+
+    In training as in decoding it follows from the source alone, so that Q(Y|X) is one distribution: released code makes
+    a canvas longer where a training target would not fit, here such a target is impossible.
+    """
 
     offers: ClassVar[tuple[str, ...]] = ("free length",)
     predicted: ClassVar[bool] = False
@@ -30,6 +34,9 @@ class _SourceTimes(nn.Module):
     def forward(self, source: Source) -> None:
         return None
 
+    def of(self, source_lengths: Tensor) -> Tensor:
+        """The canvas' lengths [P] of sources of so many tokens [P], eos counted."""
+        return (source_lengths * self.factor + 0.5).floor().long().clamp(min=1)
+
     def likely(self, source: Source, count: int) -> Tensor:
-        lengths = (source.lengths * self.factor + 0.5).floor().long().clamp(min=1)
-        return lengths[:, None].expand(-1, count)
+        return self.of(source.lengths)[:, None].expand(-1, count)

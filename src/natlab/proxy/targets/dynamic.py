@@ -50,7 +50,7 @@ class Dynamic:
             if len(which):
                 length = lengths.flatten().index_select(0, which)
                 predicted = prediction.at(length, which // asked.shape[1], among)
-                target = candidates.flatten(0, 1).index_select(0, which)[:, : predicted.tokens.shape[1]]
+                target = candidates.flatten(0, 1).index_select(0, which)[:, : int(length.max())]
                 bits = prediction.objective.nll(predicted, target) / log(2)
                 made.view(-1).index_add_(0, which, bits / length if self.per == "token" else bits)
             return made

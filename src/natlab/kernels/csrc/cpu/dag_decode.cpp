@@ -44,7 +44,7 @@ void follow(const T* transitions, const T* scores, const int64_t* graph_lengths,
 
 template <typename T>
 void viterbi(const T* transitions, const T* scores, const int64_t* graph_lengths, T* log_probs, int64_t* paths,
-             Sizes sizes, int64_t max_length, double penalty, int threads) {
+             Sizes sizes, int64_t max_length, int64_t frame, double penalty, int threads) {
   const int64_t width = rounded(sizes.length, COLUMNS);
 #pragma omp parallel num_threads(threads)
   {
@@ -69,7 +69,7 @@ void viterbi(const T* transitions, const T* scores, const int64_t* graph_lengths
       int64_t longest = -1;
       for (int64_t t = 0; t < most; ++t, row += width) {
         if (t) best_step(packed, row - width, window(t - 1), score, window(t), row, width);
-        const double rank = row[vertices - 1] / std::pow(t + 1.0, penalty);
+        const double rank = row[vertices - 1] / std::pow(static_cast<double>(std::max<int64_t>(1, t + 1 - frame)), penalty);
         if (rank > best) best = rank, longest = t;
       }
       if (longest < 0) continue;
@@ -103,12 +103,12 @@ NATLAB_API int natlab_dag_follow(const void* transitions, const void* scores, co
 // The same; paths [batch, max_length]. (CUDA needs room for scores and predecessors.)
 NATLAB_API int natlab_dag_viterbi(const void* transitions, const void* scores, const int64_t* graph_lengths,
                                   void* /*room*/, void* /*predecessors*/, void* log_probs, int64_t* paths, int64_t type,
-                                  int64_t batch, int64_t length, int64_t band, int64_t max_length, double penalty,
-                                  int threads) {
+                                  int64_t batch, int64_t length, int64_t band, int64_t max_length, int64_t frame,
+                                  double penalty, int threads) {
   return natlab::by_accumulator(type, [&](auto element) {
     using T = decltype(element);
     natlab::viterbi(static_cast<const T*>(transitions), static_cast<const T*>(scores), graph_lengths,
-                    static_cast<T*>(log_probs), paths, {batch, length, band}, max_length, penalty, threads);
+                    static_cast<T*>(log_probs), paths, {batch, length, band}, max_length, frame, penalty, threads);
     return 0;
   });
 }

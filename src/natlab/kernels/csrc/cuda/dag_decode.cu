@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(THREADS) follow(const T* transitions, const T*
 template <typename T, int R>
 __global__ void __launch_bounds__(THREADS)
     viterbi(const T* transitions, const T* scores, const int64_t* graph_lengths, T* room, int* predecessors,
-            T* log_probs, int64_t* paths, int length, int band, int max_length, double penalty) {
+            T* log_probs, int64_t* paths, int length, int band, int max_length, int frame, double penalty) {
   __shared__ Shared<T, R> shared;
   const int64_t b = blockIdx.x, start = b * max_length * length;
   const Graph<T> graph = graph_of(transitions, b, length, band, graph_lengths[b]);
@@ -64,7 +64,7 @@ __global__ void __launch_bounds__(THREADS)
   double best = -infinity<double>;
   int longest = tokens;
   for (int s = threadIdx.x; s < tokens; s += TILE) {
-    const double rank = problem.state(s, graph.vertices - 1) / pow(s + 1.0, penalty);
+    const double rank = problem.state(s, graph.vertices - 1) / pow(static_cast<double>(max(1, s + 1 - frame)), penalty);
     if (rank > best) best = rank, longest = s;
   }
   for (int offset = TILE / 2; offset; offset /= 2) {
@@ -103,7 +103,8 @@ NATLAB_API int natlab_dag_follow(const void* transitions, const void* scores, co
 // vertices before (as many, int32).
 NATLAB_API int natlab_dag_viterbi(const void* transitions, const void* scores, const int64_t* graph_lengths, void* room,
                                   int* predecessors, void* log_probs, int64_t* paths, int64_t type, int64_t batch,
-                                  int64_t length, int64_t band, int64_t max_length, double penalty, void* stream) {
+                                  int64_t length, int64_t band, int64_t max_length, int64_t frame, double penalty,
+                                  void* stream) {
   using namespace natlab;
   if (batch == 0) return 0;
   return by_accumulator(type, [&](auto element) {
@@ -113,7 +114,7 @@ NATLAB_API int natlab_dag_viterbi(const void* transitions, const void* scores, c
       viterbi<T, R><<<batch, THREADS, 0, static_cast<cudaStream_t>(stream)>>>(
           static_cast<const T*>(transitions), static_cast<const T*>(scores), graph_lengths, static_cast<T*>(room),
           predecessors, static_cast<T*>(log_probs), paths, static_cast<int>(length), static_cast<int>(band),
-          static_cast<int>(max_length), penalty);
+          static_cast<int>(max_length), static_cast<int>(frame), penalty);
       return static_cast<int>(cudaGetLastError());
     });
   });

@@ -1,0 +1,35 @@
+"""One path through a graph (DA-Transformer, Huang et al. 2022, section 3.4; Shao et al. 2022)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from natlab.decoding.graph import Graph
+from natlab.kernels import dag_decode
+from natlab.models.nat import NonAutoregressiveTransformer
+
+FRAME = 2  # the vertices of bos and eos, which are no tokens of the target
+
+
+@dataclass
+class OnePath:
+    """The path that ``strategy`` finds (`natlab.kernels.dag_decode`): "lookahead", by each transition and the token it
+    leads to; "greedy", by transitions alone; "viterbi" and "joint_viterbi", the best path by both in the same two ways,
+    of all lengths the one of the greatest log-probability over tokens^``length_penalty``. Equal neighbours become one
+    token, as in the released code."""
+
+    needs: ClassVar[tuple[str, ...]] = ("graph",)
+
+    strategy: Literal["greedy", "lookahead", "viterbi", "joint_viterbi"] = "lookahead"
+    length_penalty: float = 1.0
+
+    @torch.inference_mode()
+    def __call__(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> list[Tensor]:
+        graph = Graph.of(model, model.encoder(source_tokens))
+        options = (
+            {} if self.strategy in ("greedy", "lookahead") else {"length_penalty": self.length_penalty, "frame": FRAME}
+        )
+        _, vertices = dag_decode(graph.links, graph.scores, graph.lengths, self.strategy, **options)
+        return graph.said(vertices)

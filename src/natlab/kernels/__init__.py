@@ -12,6 +12,7 @@ from natlab.kernels.dag_links import dag_links
 from natlab.kernels.dag_loss import dag_loss
 from natlab.kernels.gather_log_softmax import gather_log_softmax
 from natlab.kernels.library import implementation, level, levels, use
+from natlab.kernels.output_match import output_match
 from natlab.kernels.sentence_bleu import sentence_bleu
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "implementation",
     "level",
     "levels",
+    "output_match",
     "sentence_bleu",
     "use",
 ]

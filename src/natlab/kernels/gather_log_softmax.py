@@ -84,16 +84,21 @@ def _gather_log_softmax_backward(
 ) -> Tensor:
     """The gradient of the logits, [B, L, V]."""
     logits = logits.contiguous()
-    (batch, length, vocabulary), targets = logits.shape, tokens.shape[1]
     grad_logits = torch.empty_like(logits)
+    gradient_of_logits(logits, tokens, target_lengths, normalisers, grad_match, grad_logits)
+    return grad_logits
+
+
+def gradient_of_logits(
+    logits: Tensor, tokens: Tensor, target_lengths: Tensor, normalisers: Tensor, grad_match: Tensor, grad_logits: Tensor
+) -> None:
+    """Write the gradient of contiguous logits [B, L, V] to ``grad_logits``; on the CPU these may be the logits."""
+    (batch, length, vocabulary), targets = logits.shape, tokens.shape[1]
     # equal tokens next to each other, so that on CUDA one thread adds up their gradients
     order = tokens.argsort(dim=1, stable=True) if logits.device.type == "cuda" else None
-    call(
-        "gather_log_softmax_backward",
-        *(logits, tokens.contiguous(), order, target_lengths.contiguous(), normalisers, grad_match.contiguous()),
-        *(grad_logits, logits.dtype, batch, length, vocabulary, targets),
-    )
-    return grad_logits
+    inputs = (tensor.contiguous() for tensor in (target_lengths, normalisers, grad_match))
+    sizes = logits.dtype, batch, length, vocabulary, targets
+    call("gather_log_softmax_backward", logits, tokens.contiguous(), order, *inputs, grad_logits, *sizes)
 
 
 @_gather_log_softmax_backward.register_fake

@@ -42,7 +42,8 @@ def needed(family, name):
 
 
 def rows_of_all_members(lengths=("difference",)):
-    """A row of `config/systems.yaml` for each target, input and objective, with links and with a masking head where they can learn."""
+    """A row of `config/systems.yaml` for each target, input and objective, with links and with a masking head where
+    they can learn."""
     made, parts = [], (families.names(family) for family in ("target", "input", "objective"))
     for target, input, objective, length in itertools.product(*parts, lengths):
         row = {

@@ -437,8 +437,8 @@ def test_every_need_has_words_and_something_that_offers_it():
 
 
 def test_any_target_input_and_objective_go_together_or_are_refused_in_one_line_with_the_reason():
-    """By the table that decides what tests/losses trains; with xe, axe and oaxe the canvas is as long as the target, with
-    ctc and dag it follows from the source."""
+    """By the table that decides what tests/losses trains; with xe, axe and oaxe the canvas is as long as the target,
+    with ctc and dag it follows from the source."""
     suit = 0
     for made in plain.rows_of_all_members(families.names("length")):
         teacher = {"teacher": "transformer"} if made["target"]["name"] == "kd" else {}

@@ -1,6 +1,7 @@
 """A batch's life: from source and references to what it costs, in nats, in training and in measurement.
 
-encode X -> canvas, P(. | Z*, X) as asked for -> T = target(references, P) -> A = objective.align(T, P) -> Z = input(A, P)
+encode X -> canvas, P(. | Z*, X) as asked for -> T = target(references, P) -> A = objective.align(T, P) -> Z = input(A,
+P)
          -> decode -> objective(T, Z) + terms
 """
 

@@ -23,8 +23,8 @@ def decoding(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def plain(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """How the model of a specification is measured on raw targets, nothing being revealed: by cross entropy; on a canvas
-    on which no token has a place of its own, by its objective."""
+    """How the model of a specification is measured on raw targets, nothing being revealed: by cross entropy; on a
+    canvas on which no token has a place of its own, by its objective."""
     architecture = spec["architecture"]
     made = {**PLAIN, "architecture": architecture}
     if architecture["name"] == "transformer":

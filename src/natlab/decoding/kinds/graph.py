@@ -28,8 +28,6 @@ class OnePath:
     @torch.inference_mode()
     def __call__(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> list[Tensor]:
         graph = Graph.of(model, model.encoder(source_tokens))
-        options = (
-            {} if self.strategy in ("greedy", "lookahead") else {"length_penalty": self.length_penalty, "frame": FRAME}
-        )
-        _, vertices = dag_decode(graph.links, graph.scores, graph.lengths, self.strategy, **options)
+        parts = graph.links, graph.scores, graph.lengths
+        _, vertices = dag_decode(*parts, self.strategy, length_penalty=self.length_penalty, frame=FRAME)
         return graph.said(vertices)

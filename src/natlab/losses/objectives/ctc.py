@@ -18,13 +18,14 @@ IMPOSSIBLE = 1e6  # nats: what torch has to see in place of infinitely many, whi
 
 @dataclass
 class Ctc:
-    """-log of the sum over all alignments, in which each position has a token or a blank: equal neighbours are one token,
-    blanks none. Targets that do not fit (tokens and their equal neighbours are more than positions) are counted, under
-    `impossible`, and left out. Labels are not smoothed.
+    """-log of the sum over all alignments, in which each position has a token or a blank: equal neighbours are one
+    token, blanks none. Targets that do not fit (tokens and their equal neighbours are more than positions) are counted,
+    under `impossible`, and left out. Labels are not smoothed.
 
-    An input reveals positions of the best alignment (CTC + GLAT, Gu and Kong 2021); the loss is that of all alignments all
-    the same. Released codes differ on what a revealed blank ``shows``: the "blank" itself, the "token" before it (after
-    it, at the beginning), or "nothing", the canvas as it is. Each counts as a position where the prediction can be wrong.
+    An input reveals positions of the best alignment (CTC + GLAT, Gu and Kong 2021); the loss is that of all alignments
+    all the same. Released codes differ on what a revealed blank ``shows``: the "blank" itself, the "token" before it
+    (after it, at the beginning), or "nothing", the canvas as it is. Each counts as a position where the prediction can
+    be wrong.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("free length", "plain target")
@@ -70,8 +71,8 @@ class Ctc:
 
 
 def alignments(match: Tensor, target: Tensor, lengths: Tensor, target_lengths: Tensor) -> Tensor:
-    """-log of the sum over all alignments [B], in nats, of targets [B, T] of ``target_lengths`` [B] with ``lengths`` [B]
-    positions; infinite where there is none, with gradient 0.
+    """-log of the sum over all alignments [B], in nats, of targets [B, T] of ``target_lengths`` [B] with ``lengths``
+    [B] positions; infinite where there is none, with gradient 0.
 
     match: [B, 1 + T, L], the log-probability of the blank and of each target token at each position.
     """

@@ -15,13 +15,13 @@ from natlab.proxy.interface import Positions, Prediction
 
 @dataclass
 class Dag:
-    """-log P(T | Z, X), the sum over all paths from the canvas' first position to its last that say bos, the tokens of T,
-    eos (section 3.2; without bos and eos all targets would share their first token). What training minimises is the
-    mean over sentences of that per token said, as in the released code, in which labels are not smoothed either. Targets
-    longer than the graph are counted, under `impossible`, and left out.
+    """-log P(T | Z, X), the sum over all paths from the canvas' first position to its last that say bos, the tokens of
+    T, eos (section 3.2; without bos and eos all targets would share their first token). What training minimises is the
+    mean over sentences of that per token said, as in the released code, in which labels are not smoothed either.
+    Targets longer than the graph are counted, under `impossible`, and left out.
 
-    An input reveals vertices of the best path (section 3.3). A revealed token is certain at its vertex, which can say no
-    other, as in the released code.
+    An input reveals vertices of the best path (section 3.3). A revealed token is certain at its vertex, which can say
+    no other, as in the released code.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("free length", "links", "plain target")

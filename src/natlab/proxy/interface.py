@@ -114,7 +114,7 @@ class Prediction:
         # states [N, d], likeliest tokens [N] and normalisers [N], nan where not yet known, of all known positions
         self._states: Tensor | None = None
         self._tokens = torch.zeros(0, dtype=torch.long, device=self.model.device)
-        self._normaliser = torch.zeros(0, device=self.model.device)
+        self._normaliser = torch.zeros(0, dtype=self.model.embedding.weight.dtype, device=self.model.device)
 
     def of(self, target: Tensor) -> Positions:
         """The prediction for all sentences of the batch on the canvases of ``target`` [B, T]."""

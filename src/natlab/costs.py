@@ -6,7 +6,7 @@ A model's work is counted in floating-point operations (FLOP). For one target to
 
 with the multiplications of the encoder, E = layers (4 d^2 + 2 d f), of the decoder, D = layers (8 d^2 + 2 d f), and of
 the output layer, O = V d; attention between the few tokens of a sentence is left out (Kaplan et al. 2020, section 2.1,
-count likewise). Time is work over a device's measured or stated rate. Nothing here imports torch.
+count likewise). A canvas of the source's length times a factor takes that many times D and O. Time is work over a device's measured or stated rate. Nothing here imports torch.
 """
 
 import contextlib
@@ -61,13 +61,19 @@ class Cost:
     gpu_memory: float = 0.0
 
 
-def _of_parts(architecture: Mapping[str, Any], d: int) -> int:
+def _of_parts(architecture: Mapping[str, Any], d: int, heads: int) -> int:
     """How many parameters the parts of a non-autoregressive architecture have."""
     name = architecture["lengths"]["name"]
     lengths = families.defaults("length", name) | architecture["lengths"]
     classes = {"difference": 256, "absolute": lengths.get("longest")}.get(name, 0)
     vectors = (lengths.get("read") == "token") + (architecture["fill"]["name"] == "mask")
-    return (classes + architecture.get("masking", False)) * (d + 1) + vectors * d
+    links = 2 * (2 * d + 1) * d + (2 * d + 1) * heads if architecture.get("links") else 0
+    return (classes + architecture.get("masking", False)) * (d + 1) + vectors * d + links
+
+
+def _positions(architecture: Mapping[str, Any]) -> float:
+    """How many positions the decoder has for a token."""
+    return architecture.get("lengths", {}).get("factor", 1)
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,10 @@ class Work:
         parameters += (vocabulary[1] if spec["joint_vocabulary"] else sum(vocabulary)) * d
         architecture = spec["architecture"]
         if architecture["name"] != "transformer":
-            parameters += _of_parts(architecture, d)
-        return cls(size["encoder_layers"] * encoder, size["decoder_layers"] * decoder, vocabulary[1] * d, parameters)
+            parameters += _of_parts(architecture, d, size["heads"])
+        positions = _positions(architecture)
+        products = size["decoder_layers"] * decoder + (4 * d * d if architecture.get("links") else 0), vocabulary[1] * d
+        return cls(size["encoder_layers"] * encoder, *(round(positions * each) for each in products), parameters)
 
     @property
     def forward(self) -> int:
@@ -343,9 +351,11 @@ def _activation_bytes(spec: Mapping[str, Any], corpus: Corpus) -> float:
     """Bytes a token that a training step keeps for its backward pass: 34 d a layer in 16 bits (Korthikanti et al. 2022,
     section 4.1; half as much again for the decoder's second attention), and the scores over the vocabulary."""
     size = spec["size"]
-    layers = size["encoder_layers"] + 1.5 * size["decoder_layers"]
+    positions = _positions(spec["architecture"])
+    layers = size["encoder_layers"] + 1.5 * positions * size["decoder_layers"]
     halves = 2 if spec["training"]["precision"] == "fp32" else 1
-    return halves * 34 * size["d_model"] * layers + 10 * corpus.vocabulary[1]
+    # where tokens are placed on a longer canvas, few rows of scores are held at once
+    return halves * 34 * size["d_model"] * layers + (10 * corpus.vocabulary[1] if positions == 1 else 0)
 
 
 def simulate(jobs: list[Job], costs: Mapping[int, Cost], cores: int, gpus: int) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from natlab.kernels.dag_best_path import dag_best_path
 from natlab.kernels.dag_decode import dag_decode
 from natlab.kernels.dag_links import dag_links
 from natlab.kernels.dag_loss import dag_loss
+from natlab.kernels.dag_sample import Samples, dag_sample
 from natlab.kernels.gather_log_softmax import gather_log_softmax
 from natlab.kernels.library import implementation, level, levels, use
 from natlab.kernels.output_match import output_match
@@ -17,6 +18,7 @@ from natlab.kernels.sentence_bleu import sentence_bleu
 
 __all__ = [
     "AxeAlignment",
+    "Samples",
     "assign",
     "axe_align",
     "ctc_best_alignment",
@@ -24,6 +26,7 @@ __all__ = [
     "dag_decode",
     "dag_links",
     "dag_loss",
+    "dag_sample",
     "gather_log_softmax",
     "implementation",
     "level",

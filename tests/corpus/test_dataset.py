@@ -30,6 +30,8 @@ PARALLEL = {
 
 
 TATOEBA = {"kind": "tatoeba", "files": {"a": FILE}, "table": "a", "valid": 1, "test": 1, "seed": 1}
+SETS = {"kind": "sets", "files": {"a": FILE}, "pairs": 1, "seed": 1}
+SETS["splits"] = {split: [["a", "a#b"]] for split in dataset.SPLITS}
 GRAMMAR = {
     "kind": "grammar", "pairs": 9, "valid": 1, "test": 1, "seed": 1, "references": 0,
     "modes": dict.fromkeys(("synonyms", "fronting", "separable", "pairs"), 0),
@@ -58,10 +60,11 @@ def test_shipped_datasets_agree_on_checksums():
 
 
 def test_reversed_swaps_the_sides_only(tmp_path):
-    base = load(write(tmp_path, "ende", changed(truncate={"src": 40})))
+    ende = part(tgt="b:x/y.de", pairs={"last": 9}, without={"a": "x"}) | {"truncate": {"src": 40}}
+    base = load(write(tmp_path, "ende", ende))
     deen = load(write(tmp_path, "deen", {"source": {"kind": "reversed", "base": "ende"}, "length_penalty": 0.7}))
     splits = {
-        "train": [{"src": "b:x/y.de", "tgt": "a"}],
+        "train": [{"src": "b:x/y.de", "tgt": "a", "pairs": {"last": 9}, "without": {"a": "x"}}],
         "valid": {"every": 10},
         "test": [{"src": "a", "tgt": "a"}],
     }
@@ -122,6 +125,10 @@ def changed(**changes):
     return {**PARALLEL, **changes}
 
 
+def part(**changes):
+    return source(splits={**PARALLEL["source"]["splits"], "train": [{"src": "a", "tgt": "b", **changes}]})
+
+
 def source(**changes):
     return changed(source={**PARALLEL["source"], **changes})
 
@@ -141,13 +148,41 @@ def source(**changes):
         (changed(bpe={"joint": True, "merges": "gives"}), r"bpe.merges: 'given' was expected"),
         (changed(bpe={"joint": True, "merges": 0}), r"bpe.merges: 0 is less than the minimum of 1"),
         (changed(bpe={"joint": True, "merges": "given"}), r"tokenise: moses would cut the subwords .* set none"),
-        (source(kind="web"), r"source.kind: 'web' is not allowed; allowed: parallel, tatoeba, grammar, noise"),
+        (source(kind="web"), r"source.kind: 'web' is not allowed; allowed: parallel, tatoeba, sets, grammar, noise"),
         (source(files={"a": {**FILE, "sha256": "12"}}), r"source.files.a.sha256: '12' does not match"),
         (source(files={"a": {**FILE, "url": "a.txt"}}), r"source.files.a.url: 'a.txt' does not match"),
         (source(files={"a": FILE}), r"source.splits.train.0.tgt: unknown name 'b'; allowed: a"),
         (
             source(splits={**PARALLEL["source"]["splits"], "train": [{"en": "a", "de": "b"}]}),
             r"source.splits.train.0: unknown key en, de; allowed keys: src, tgt",
+        ),
+        (
+            part(pairs={"first": 3, "last": 2}),
+            r"source.splits.train.0.pairs: first 3 is after last 2; there is no such",
+        ),
+        (part(pairs={"first": 0}), r"source.splits.train.0.pairs.first: 0 is less than the minimum of 1"),
+        (part(pairs={}), r"source.splits.train.0.pairs: .*"),
+        (part(only={"c": "x"}), r"source.splits.train.0.only: unknown name 'c'; allowed: a, b"),
+        (
+            part(without={"a#x": "(("}),
+            r"source.splits.train.0.without.a#x: '\(\(' is no regular expression \(.*\); corr",
+        ),
+        (source(disjoint="sides"), r"source.disjoint: 'sides' is not allowed; allowed: pair, source, either"),
+        (source(respell={"a": "b c"}), r"source.respell.a: 'b c' does not match"),
+        (changed(source={**TATOEBA, "disjoint": "pair"}), r"source: unknown key disjoint"),
+        (changed(source=SETS), r"languages: en and de; a set is of one language: name it twice"),
+        (
+            changed(
+                source={**SETS, "splits": {**SETS["splits"], "test": [["a"]]}}, languages={"src": "en", "tgt": "en"}
+            ),
+            r"source.splits.test.0: .*",
+        ),
+        (
+            changed(
+                source={**SETS, "splits": {**SETS["splits"], "test": [["a", "c"]]}},
+                languages={"src": "en", "tgt": "en"},
+            ),
+            r"source.splits.test.0.1: unknown name 'c'; allowed: a",
         ),
         (changed(truncate={"src": 0}), r"truncate.src: 0 is less than the minimum of 1"),
         (changed(truncate={"de": 9}), r"truncate: unknown key de; allowed keys: src, tgt"),

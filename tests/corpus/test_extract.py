@@ -123,6 +123,133 @@ def test_missing_file(corpus):
         corpus.extract()
 
 
+def test_columns_of_tables_and_lines_of_text_are_paired_by_order(corpus):
+    corpus.add("table", b'src,"long, tgt"\none,"eins\n  zwei"\ntwo,drei\n', "table.csv")
+    corpus.add("objects", b'{"tgt": "vier"}\n{"tgt": "f\\u00fcnf"}\n', "o.jsonl")
+    corpus.add("plain", b"A\nB\n", "plain.txt")
+    text = corpus.extract(
+        train=[{"src": "table#src", "tgt": "table#long, tgt"}, {"src": "plain", "tgt": "objects#tgt"}],
+        test=[{"src": "objects#tgt", "tgt": "table#src"}],
+    )
+    assert list(zip(text["train.src"], text["train.tgt"], strict=True)) == [
+        ("one", "eins zwei"), ("two", "drei"), ("A", "vier"), ("B", "fünf")
+    ]  # fmt: skip
+    assert text["test.src"] == ["vier", "fünf"]
+
+
+def test_columns_are_further_references(corpus):
+    corpus.add("table", b"a\tb\nx\t1\ny\t2\nz\t3\n", "table.tsv")
+    splits = {"train": ALL, "valid": ALL, "test": ALL}
+    source = {
+        "kind": "parallel",
+        "files": corpus.files,
+        "splits": splits,
+        "references": {"test": ["table#a", "table#b"]},
+    }
+    text = corpus.run(source, "en", "de")
+    assert [text["test.ref1"], text["test.ref2"]] == [["x", "y", "z"], ["1", "2", "3"]]
+
+
+@pytest.mark.parametrize(
+    ("part", "kept"),
+    [
+        ({"pairs": {"first": 2}}, [1, 2]),
+        ({"pairs": {"last": 2}}, [0, 1]),
+        ({"pairs": {"first": 2, "last": 2}}, [1]),
+        ({"pairs": {"last": 9}}, [0, 1, 2]),
+        ({"only": {"label": "1"}}, [0, 2]),
+        ({"only": {"label": "1", "en": "a.*"}}, [0]),
+        ({"without": {"en": "[ac].?.?"}}, [2]),
+        ({"without": {"label": "x", "de": "C"}}, [0, 2]),
+        ({"only": {"label": "1"}, "without": {"de": "D E"}, "pairs": {"last": 3}}, [0]),
+        ({"without": {"label": "0"}, "pairs": {"first": 2}}, [2]),
+    ],
+)
+def test_which_pairs_of_a_part_are_taken(corpus, part, kept):
+    corpus.add("label", b"1\n0\n1\n", "label.txt")
+    text = corpus.extract(train=[ALL[0] | part])
+    assert text["train.src"] == [LINES["en"][i] for i in kept] and text["train.tgt"] == [LINES["de"][i] for i in kept]
+    counts = json.loads((corpus.out / "stats.json").read_text())["splits"]["train"]
+    first, last = part.get("pairs", {}).get("first", 1), min(3, part.get("pairs", {}).get("last", 3))
+    assert counts["pairs_out"] == len(kept)
+    assert sum(counts.get("dropped", {}).values()) == last - first + 1 - len(kept)
+
+
+def test_every_nth_pair_is_of_those_that_are_taken(corpus):
+    text = corpus.extract(train=[ALL[0] | {"without": {"en": "a b"}}], valid={"every": 2})
+    assert text["train.src"] == ["c"] and text["valid.src"] == ["d e"]
+
+
+def test_a_filter_of_another_length_is_refused(corpus):
+    corpus.add("label", b"1\n0\n", "label.txt")
+    with pytest.raises(UserError, match=r"sides of different length, in lines: pairs 3, .*label.txt 2"):
+        corpus.extract(train=[ALL[0] | {"only": {"label": "1"}}])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("table", "table.csv: a table; name the column that is meant behind a #"),
+        ("table#c", "has 0 columns c, not one"),
+    ],
+)
+def test_a_table_needs_a_column(corpus, name, message):
+    corpus.add("table", b"a,b\n1,2\n", "table.csv")
+    with pytest.raises(UserError, match=message):
+        corpus.extract(test=[{"src": name, "tgt": "table#a"}])
+
+
+def test_words_are_respelled_in_sides_and_references(corpus):
+    corpus.add("en", b"a <unk>\n<unk>, c\nd\n", "en.txt")
+    splits = {"train": ALL, "valid": ALL, "test": ALL}
+    source = {"kind": "parallel", "files": corpus.files, "splits": splits, "references": {"test": ["en"]}}
+    text = corpus.run(source | {"respell": {"<unk>": "UNK"}}, "en", "de")
+    # whole words only
+    assert text["train.src"] == text["test.ref1"] == ["a UNK", "<unk>, c", "d"]
+
+
+def test_splits_are_held_apart_and_it_is_said_how_many_pairs_that_takes(corpus):
+    corpus.add("held", b"D E!\n", "held.txt")
+    corpus.add("c", b"c\n", "c.txt")
+    source = {
+        "kind": "parallel", "files": corpus.files, "disjoint": "either", "references": {"valid": ["c"]},
+        "splits": {"train": ALL, "valid": [{"src": "c", "tgt": "c"}], "test": [{"src": "held", "tgt": "held"}]},
+    }  # fmt: skip
+    text = corpus.run(source, "en", "en")
+    assert text["train.src"] == ["a b"] and text["valid.ref1"] == ["c"]
+    counts = json.loads((corpus.out / "stats.json").read_text())["splits"]
+    assert counts["train"] == {"pairs_out": 1, "dropped": {"in a smaller split": 2}}
+    assert counts["valid"] == {"pairs_out": 1, "references": 1, "dropped": {"in a smaller split": 0}}
+    with pytest.raises(UserError, match=r"no pair of train is left \(left out: 3 in a smaller split\); name more of"):
+        corpus.run(source | {"references": {}, "splits": {"train": ALL, "valid": ALL, "test": ALL}}, "en", "en")
+
+
+def test_a_split_of_which_nothing_is_left_is_refused(corpus):
+    with pytest.raises(UserError, match=r"no pair of test is left \(left out: 3 without\); name more of its files"):
+        corpus.extract(test=[ALL[0] | {"without": {"en": ".*"}}])
+    with pytest.raises(UserError, match=r"no pair of test is left \(left out: none\)"):
+        corpus.extract(test=[ALL[0] | {"pairs": {"first": 4}}])
+
+
+def test_sets_of_sentences(corpus):
+    corpus.add("third", b'{"s": "<x> 1"}\n{"s": "2"}\n{"s": "3"}\n', "t.jsonl")
+    files = ["en", "de", "third#s"]
+    source = {
+        "kind": "sets", "files": corpus.files, "pairs": 6, "seed": 1, "respell": {"<x>": "x"},
+        "splits": {"train": [["en", "third#s"], ["third#s", "en"]], "valid": [files], "test": [files]},
+    }  # fmt: skip
+    text = corpus.run(source, "en", "en")
+    of = [{"a b", "x 1"}, {"c", "2"}, {"d e", "3"}]
+    rows = list(zip(text["train.src"], text["train.tgt"], strict=True))
+    assert [set(row) for row in rows[::2]] == of * 2 and [row[::-1] for row in rows[::2]] == rows[1::2]
+    # "a b" and "A B" are one
+    rows = zip(*(text[f"test.{suffix}"] for suffix in ("src", "tgt")), strict=True)
+    assert [{line.lower() for line in row} for row in rows] == of and "test.ref1" not in text
+    with pytest.raises(UserError, match="sides of different length"):
+        corpus.add("third", b'{"s": "1"}\n', "t.jsonl")
+        corpus.run(source, "en", "en")
+
+
 # ten English sentences of two translations each, one pair twice, and a sentence with one translation only
 TABLE = "".join(f"E{i}.\tD{i}{end}.\tCC-BY\n" for i in range(10) for end in "ab") + "E0.\tD0a.\nOne.\tEins.\n"
 
@@ -252,7 +379,7 @@ def test_two_files_of_wmt21_pair_by_document_and_segment(corpus):
 
 @pytest.mark.parametrize(
     ("reference", "message"),
-    [("wmt#C", "wmt.xml: has no de by C, but by A, B"), ("de#A", "de.txt: plain text has no translator A")],
+    [("wmt#C", "wmt.xml: has no de by C, but by A, B"), ("de#A", "de.txt: plain text has no translator or column A")],
 )
 def test_a_translator_that_is_not_there_is_one_line(corpus, reference, message):
     corpus.add("wmt", wmt21(*WMT21), "wmt.xml")

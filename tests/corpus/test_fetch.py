@@ -114,7 +114,10 @@ def test_leftover_longer_than_the_file_is_fetched_anew(server, tmp_path):
 
 
 def test_missing_file_and_refusal_are_not_retried(server, tmp_path):
-    with pytest.raises(UserError, match="/missing: no such file on the server"):
+    with pytest.raises(
+        UserError,
+        match="/missing: no such file on the server; .* or put .* mirror .NATLAB_MIRROR. as 127.0.0.1:[0-9]+/missing",
+    ):
         get(server, tmp_path / "file.bin", path="/missing")
     server.faults = [403]
     with pytest.raises(UserError, match="answers 403"):

@@ -44,7 +44,8 @@ def labelled(folder, content=LABELLED):
 def test_labelled_references_stand_beside_the_pairs_with_their_source_and_target(text):
     columns = references.aligned(labelled(text), text, "test")
     assert columns == [["Tag auch!", "", "Es schläft die Katze."], ["Hallo", "", "Die Katze ist am Schlafen."]]
-    assert references.write(columns, text, "test") == 4
+    references.write(columns, text, "test")
+    assert references.count(text, "test") == 4
     assert list(read(text / "test.ref2")) == columns[1]
 
 
@@ -129,6 +130,7 @@ def test_a_plain_file_of_another_length_is_refused(downloads, tmp_path):
 def test_which_splits_have_further_references():
     assert referenced(dataset(valid=["one"])) == ["valid"]
     expected = {"wmt14_ende": ["test"], "wmt14_deen": [], "grammar_ende": ["valid", "test"], "multi30k_ende": []}
+    expected |= {"multi30k_captions": ["valid", "test"]}
     assert {name: referenced(load(f"config/datasets/{name}.yaml")) for name in expected} == expected
     assert referenced({"source": {"kind": "noise", "base": "grammar_ende"}}) == []
 

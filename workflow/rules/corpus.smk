@@ -3,7 +3,7 @@
 from natlab.corpus import dataset as dataset_files
 
 # Which rule makes a dataset's text follows from its kind, whether the run uses it or not.
-FETCHED = dataset_files.pattern("parallel", "tatoeba", "reversed")
+FETCHED = dataset_files.pattern("parallel", "tatoeba", "sets", "reversed")
 GENERATED = dataset_files.pattern("grammar")
 NOISE = dataset_files.pattern("noise")
 
@@ -30,9 +30,12 @@ rule extract:
             address=dataset_files.addresses(wildcards.dataset),
         ),
         code=code(
+            "corpus/disjoint.py",
             "corpus/extract.py",
             "corpus/markup.py",
             "corpus/references.py",
+            "corpus/sets.py",
+            "corpus/table.py",
             "corpus/tatoeba.py",
             "corpus/text.py",
             "corpus/unpack.py",

@@ -5,6 +5,7 @@ side into a source. What a derived file does not say, it takes from its base.
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -22,8 +23,9 @@ SPLITS = ("train", "valid", "test")
 ENGLISH = "en"
 GRAMMAR = {"src": "en", "tgt": "de"}  # the languages of `natlab.corpus.grammar`
 SCORES = ("bleu", "bleu_tok", "chrf")  # what translations are scored by unless a dataset says otherwise
+RULES = ("only", "without")  # by which pairs of a part are chosen: {reference: a regular expression}
 # what each kind of derived dataset can be derived from
-BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "grammar")}
+BASES = {"reversed": ("parallel", "tatoeba"), "noise": ("parallel", "tatoeba", "sets", "grammar")}
 
 
 def load(path: str | Path, schema: str | Path = SCHEMA, derived_from_it: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def load(path: str | Path, schema: str | Path = SCHEMA, derived_from_it: tuple[s
         derived["source"] = {key: value for key, value in base["source"].items() if key != "references"}
         if "splits" in derived["source"]:
             derived["source"]["splits"] = {
-                split: list(map(swapped, parts)) if isinstance(parts, list) else parts
+                split: [part | swapped(part) for part in parts] if isinstance(parts, list) else parts
                 for split, parts in derived["source"]["splits"].items()
             }
     else:
@@ -76,24 +78,24 @@ def swapped(sides: dict[str, Any]) -> dict[str, Any]:
 def referenced(dataset: dict[str, Any]) -> list[str]:
     """The splits of a loaded dataset whose pairs have further references, beside their targets."""
     source = dataset["source"]
-    if source["kind"] == "tatoeba" or source.get("references") and source["kind"] == "grammar":
+    if source["kind"] in ("tatoeba", "sets") or source.get("references") and source["kind"] == "grammar":
         return ["valid", "test"]
     return [split for split in SPLITS if split in source.get("references", {})] if source["kind"] == "parallel" else []
 
 
 class Reference(NamedTuple):
     """A file that a dataset names: ``file``, a key of its files, ``file:member`` of an archive, and either with
-    ``#translator`` to choose among the references of one document."""
+    ``#which``: a column of a table, or a translator to choose among the references of one document."""
 
     file: str
     member: str
-    translator: str
+    which: str
 
     @classmethod
     def of(cls, text: str) -> "Reference":
-        place, _, translator = text.partition("#")
+        place, _, which = text.partition("#")
         file, _, member = place.partition(":")
-        return cls(file, member, translator)
+        return cls(file, member, which)
 
 
 def scores(dataset: dict[str, Any]) -> list[dict[str, Any]]:
@@ -207,13 +209,39 @@ def _check_files(dataset: dict[str, Any], file: str) -> None:
                 "another language: name these"
             )
         references["source.table"] = source["table"]
+    elif source["kind"] == "sets":
+        if len(set(languages.values())) != 1:
+            raise UserError(
+                f"{file}: languages: {languages['src']} and {languages['tgt']}; a set is of one language: name it twice"
+            )
+        for split, parts in source["splits"].items():
+            for number, part in enumerate(parts):
+                references |= {f"source.splits.{split}.{number}.{at}": name for at, name in enumerate(part)}
     elif source["kind"] == "parallel":
         for split, parts in source["splits"].items():
             for number, part in enumerate(parts if isinstance(parts, list) else ()):
-                references |= {f"source.splits.{split}.{number}.{side}": part[side] for side in SIDES}
+                key = f"source.splits.{split}.{number}"
+                references |= {f"{key}.{side}": part[side] for side in SIDES}
+                _check_part(file, key, part)
+                references |= {f"{key}.{rule}": name for rule in RULES for name in part.get(rule, ())}
         for split, given in source.get("references", {}).items():
             key = f"source.references.{split}"
             listed = enumerate(given) if isinstance(given, list) else given.items()
             references |= {f"{key}.{at}": reference for at, reference in listed}
     for key, reference in references.items():
         known(file, key, Reference.of(reference).file, source["files"])
+
+
+def _check_part(file: str, key: str, part: dict[str, Any]) -> None:
+    """What of a part's pairs is read can be: some, and by expressions that are such."""
+    first, last = (part.get("pairs", {}).get(name) for name in ("first", "last"))
+    if first and last and first > last:
+        raise UserError(f"{file}: {key}.pairs: first {first} is after last {last}; there is no such pair")
+    for rule in RULES:
+        for name, expression in part.get(rule, {}).items():
+            try:
+                re.compile(expression)
+            except re.error as error:
+                raise UserError(
+                    f"{file}: {key}.{rule}.{name}: {expression!r} is no regular expression ({error}); correct it"
+                ) from None

@@ -136,7 +136,10 @@ def _get(url: str, part: Path, mirror: str | None, attempts: int, backoff: float
         return str(mirrored), False
     joined = _download(url, part, attempts, backoff, known)
     if joined is None:
-        raise UserError(f"{url}: no such file on the server; correct the address in the dataset file")
+        raise UserError(
+            f"{url}: no such file on the server; correct the address in the dataset file, or put the file in a mirror "
+            f"(NATLAB_MIRROR) as {address(url)}"
+        )
     return url, joined
 
 
@@ -184,7 +187,10 @@ def _download(url: str, part: Path, attempts: int, backoff: float, known: bool) 
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 part.unlink(missing_ok=True)  # whatever is there is not the beginning of this file
             elif error.code not in PASSING:
-                raise UserError(f"{url}: the server answers {error.code} {error.reason}; put it in a mirror") from None
+                raise UserError(
+                    f"{url}: the server answers {error.code} {error.reason}; put the file in a mirror (NATLAB_MIRROR) "
+                    f"as {address(url)}"
+                ) from None
             problem = f"the server answers {error.code} {error.reason}"
         except (OSError, http.client.HTTPException) as error:
             problem = str(error) or type(error).__name__

@@ -57,8 +57,8 @@ def aligned(path: Path, folder: Path, split: str) -> list[list[str]]:
     return columns
 
 
-def write(columns: Sequence[Sequence[str]], folder: Path, split: str) -> int:
-    """Write ``folder/split.ref1``, …, one a column; returns how many references there are.
+def write(columns: Sequence[Sequence[str]], folder: Path, split: str) -> None:
+    """Write ``folder/split.ref1``, …, one a column.
 
     Raises UserError when a column has not one line a pair.
     """
@@ -71,7 +71,11 @@ def write(columns: Sequence[Sequence[str]], folder: Path, split: str) -> int:
             )
         text = "".join(f"{line}\n" for line in column)
         (folder / f"{split}.ref{number}").write_text(text, encoding="utf-8", newline="\n")
-    return sum(line != "" for column in columns for line in column)
+
+
+def count(folder: Path, split: str) -> int:
+    """How many further references ``folder/split.ref*`` has."""
+    return sum(line != "" for path in folder.glob(f"{split}.ref*") for line in read(path))
 
 
 def tokenised(text: str | Path, split: str, dataset: dict[str, Any]) -> list[list[str]]:

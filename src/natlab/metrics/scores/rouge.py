@@ -1,5 +1,12 @@
 """ROUGE (Lin 2004), what summaries are scored by: F1 of words, of pairs of words and of the longest common subsequence,
-in %, the mean over sentences. By the library rouge-score, which gives what ROUGE-1.5.5 gives."""
+in %, the mean over sentences, each against its target. By the library rouge-score.
+
+Papers that use pyrouge call ROUGE-1.5.5 (by default with ``-m -n 4 -r 1000``), from which this differs so: there,
+irregular forms ("ran") are looked up in WordNet's lists before the Porter stemmer, here there is only the latter; there
+the mean is that of 1,000 samples with replacement, here that of the sentences, which it expects; there the longest
+common subsequences of a summary of several sentences are found sentence by sentence and united, here the whole text is
+one sequence, which is the same for one sentence (headlines, XSum). Words are cut alike: letters a to z and digits.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar

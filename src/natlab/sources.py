@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from natlab import families
-from natlab.models.validation import DECODINGS, PLAIN
+from natlab.models.validation import BLEU, DECODINGS, PLAIN
 
 # Where following ends: modules, and packages with all in them, that change no number, each with the reason.
 STOPS = {
@@ -47,8 +47,12 @@ def decoding(decodings: Iterable[Mapping]) -> list[str]:
 
 
 def translation(spec: Mapping, decodings: Iterable[Mapping]) -> list[str]:
-    """The modules that translate with a system under ``decodings`` and measure its losses."""
-    return ["natlab.measuring.translate", *decoding(decodings), *_members(spec), *_members(PLAIN)]
+    """The modules that translate with a system under ``decodings``, tune these and measure its losses."""
+    decodings = list(decodings)
+    tuned = (
+        [families.module("score", spec.get("select_by", BLEU)["name"])] if any(map(families.tuned, decodings)) else []
+    )
+    return ["natlab.measuring.translate", *decoding(decodings), *tuned, *_members(spec), *_members(PLAIN)]
 
 
 def distillation() -> list[str]:

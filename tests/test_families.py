@@ -166,3 +166,12 @@ def test_each_member_says_what_it_needs_and_offers_in_one_way(family, name):
     options = families.options(family, name)
     for trait in ("models", "of_dataset", "of_system"):
         assert set(families.trait(family, name, trait, ())) <= set(options)
+
+
+def test_a_tuned_option_stands_for_each_of_its_values():
+    options = {"kind": "k", "beta": {"tuned": [0.3, 0.5]}, "samples": 8, "penalty": {"tuned": [1, 2]}}
+    assert families.tuned(options) == {"beta": [0.3, 0.5], "penalty": [1, 2]}
+    assert families.variants(options) == [
+        {"kind": "k", "beta": beta, "samples": 8, "penalty": penalty} for beta in (0.3, 0.5) for penalty in (1, 2)
+    ]
+    assert families.tuned({"kind": "k", "beta": 1}) == {} and families.variants({"beta": 1}) == [{"beta": 1}]

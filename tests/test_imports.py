@@ -58,7 +58,7 @@ WITHOUT_FAIRSEQ = "decoding kernels losses measuring metrics models proxy select
 # The only files that name fairseq, beside those of training: its own place, and the reader of its data folders.
 NAME_FAIRSEQ = {"compat", "measuring.data"}
 # What rules may import.
-OF_RULES = {"config", "corpus", "errors", "jobs", "papers.cells", "papers.claims", "sources"}
+OF_RULES = {"config", "corpus", "errors", "families", "jobs", "papers.cells", "papers.claims", "sources"}
 
 
 class Import(NamedTuple):

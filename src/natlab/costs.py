@@ -186,10 +186,11 @@ class Costs:
         corpus = self.corpus(dataset)
         work = Work.of(self._spec(job, system), corpus.vocabulary)
         sentences = sum(getattr(corpus, split) for split in self.run.splits_of(dataset, system))
-        seconds = sum(
-            self._decoding_seconds(job, work, sentences, corpus.tokens, decoding)
-            for decoding in self.run.decodings_of(dataset, system).values()
-        )
+        seconds = 0.0
+        for decoding in self.run.decodings_of(dataset, system).values():
+            choices = families.variants(decoding)
+            tuning = len(choices) * corpus.valid if len(choices) > 1 else 0
+            seconds += self._decoding_seconds(job, work, sentences + tuning, corpus.tokens, choices[0])
         # the losses, on raw and on proxy targets
         seconds += 2 * self._decoding_seconds(job, work, corpus.valid, corpus.tokens, {"beam": 1})
         return Cost(self.device(job)["start_seconds"] + seconds, memory=PROCESS)

@@ -6,11 +6,15 @@ options are the dataclass' fields, and what they may be is those fields' types: 
 ``list[...]``, ``Literal[...]`` or ``Annotated[<number>, "> 0", "<= 1"]``, and unions of them. What a configuration does
 not choose is a class variable, a trait: among them ``needs``, what a member needs, and ``offers``, what it offers to
 others. So a new member is one file and one row in ``config/systems.yaml``.
+
+A decoding's option may be tuned: ``{tuned: [...]}`` stands for that of the values under which a model translates its
+validation set best (`natlab.measuring.tuning`).
 """
 
 import ast
 import functools
 import importlib
+import itertools
 import operator
 import types
 import typing
@@ -30,6 +34,7 @@ FOLDERS = {
 }
 REQUIRED = object()  # the default of an option that has none: a configuration must give it
 NAMES = {name: getattr(typing, name) for name in ("Annotated", "ClassVar", "Literal")}
+TUNED = "tuned"
 BOUNDS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
@@ -71,6 +76,18 @@ def trait(family: str, name: str, trait: str, default: Any = REQUIRED) -> Any:
 def problem(option: Option, value: Any) -> str | None:
     """What is wrong with the value of an option, or None."""
     return None if _fits(option.type, value) else f"{value!r} is not allowed; allowed: {_allowed(option.type)}"
+
+
+def tuned(options: Mapping[str, Any]) -> dict[str, list]:
+    """The options that are tuned, with their values."""
+    return {option: value[TUNED] for option, value in options.items() if isinstance(value, Mapping)}
+
+
+def variants(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The options with every choice among the values of those that are tuned, in the values' order; as they are where
+    none is."""
+    values = tuned(options)
+    return [{**options, **dict(zip(values, chosen, strict=True))} for chosen in itertools.product(*values.values())]
 
 
 def module(family: str, name: str) -> str:

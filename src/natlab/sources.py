@@ -12,7 +12,7 @@ from pathlib import Path
 
 from natlab import families
 from natlab.models import validation
-from natlab.models.validation import PLAIN
+from natlab.models.validation import BLEU, PLAIN
 
 # Where following ends: modules, and packages with all in them, that change no number, each with the reason.
 STOPS = {
@@ -48,8 +48,13 @@ def decoding(decodings: Iterable[Mapping]) -> list[str]:
 
 
 def translation(spec: Mapping, decodings: Iterable[Mapping]) -> list[str]:
-    """The modules that translate with a system under ``decodings`` and measure its losses."""
-    return ["natlab.measuring.translate", *decoding(decodings), *_members(spec), *_members(validation.plain(spec))]
+    """The modules that translate with a system under ``decodings``, tune these and measure its losses."""
+    decodings = list(decodings)
+    tuned = (
+        [families.module("score", spec.get("select_by", BLEU)["name"])] if any(map(families.tuned, decodings)) else []
+    )
+    own = [*_members(spec), *_members(validation.plain(spec))]
+    return ["natlab.measuring.translate", *decoding(decodings), *tuned, *own]
 
 
 def distillation() -> list[str]:

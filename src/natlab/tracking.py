@@ -173,9 +173,11 @@ def measured(args: argparse.Namespace, measurements: Iterable[Mapping[str, Any]]
 
 
 def _values(measurement: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """(name, number) of a measurement's values; of one with several statistics (mean, median …), of each."""
+    """(name, number) of a measurement's values, not of texts; of one with several statistics (mean, median …), each."""
     of = [part for part in (measurement["decoding"], measurement["split"]) if part]
     for metric, value in measurement["values"].items():
+        if isinstance(value.get("value"), str):
+            continue
         if "value" in value:
             yield "/".join([*of, metric]), value["value"]
         else:

@@ -410,6 +410,11 @@ def test_what_an_autoregressive_system_has_not_is_refused_in_one_line(changes, m
         ({"kind": "beam", "beam": 0}, ".beam: 0 is not allowed; allowed: a whole number >= 1"),
         ({"kind": "sample", "seed": -1}, ".seed: -1 is not allowed; allowed: a whole number >= 0 and <= 4294967295"),
         ({"kind": "sample", "predictor": "x"}, ".predictor: a predictor is the system's; write it in the row of the"),
+        ({"kind": "beam", "beam": {"tuned": [5, 0]}}, ".beam: 0 is not allowed; allowed: a whole number >= 1"),
+        (
+            {"kind": "argmax", "reranker": {"tuned": ["a", "b"]}},
+            ".reranker: a reranker is a system and cannot be tuned",
+        ),
     ],
 )
 def test_a_decoding_that_is_wrong_is_refused_in_one_line(decoding, message):
@@ -504,3 +509,25 @@ def test_an_unknown_key_is_refused_wherever_it_stands(tmp_path_factory, place, k
         value[key] = 1
 
     refused(project, file, insert, key, "allowed")
+
+
+@pytest.mark.parametrize(
+    ("values", "mentions"),
+    [([5], ["tuned", "[5] is too short"]), ([5, 5], ["tuned", "non-unique"]), ("5", ["tuned", "'array'"])],
+)
+def test_what_cannot_be_tuned_is_refused(project, values, mentions):
+    tuned = {"beam": {"kind": "beam", "beam": {"tuned": values}}}
+    refused(project, "config/systems.yaml", lambda s: s["decodings"].update(tuned), "decodings.beam.beam", *mentions)
+
+
+def test_another_mapping_as_an_option_is_refused(project):
+    wrong = {"beam": {"kind": "beam", "beam": {"best": [1, 2]}}}
+    mentions = ["decodings.beam.beam", "allowed keys: tuned"]
+    refused(project, "config/systems.yaml", lambda s: s["decodings"].update(wrong), *mentions)
+
+
+def test_a_decoding_that_finds_one_hypothesis_has_no_oracle(project):
+    cells = {"a": {"system": "transformer", "decoding": "beam5", "metric": "oracle_bleu"}}
+    with pytest.raises(UserError, match="decoding of transformer: unknown name 'beam5'"):
+        edit(project, "config/papers/mple/table1.yaml", lambda t: only(t, cells))
+        load(project)

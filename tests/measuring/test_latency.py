@@ -11,7 +11,7 @@ from tests import plain
 from natlab.corpus.binarise import binarise
 from natlab.decoding.kinds.argmax import Argmax
 from natlab.decoding.kinds.beam import search
-from natlab.files import read_json
+from natlab.files import read_json, write_json
 from natlab.measuring import latency
 from natlab.measuring.data import Data
 from natlab.measuring.latency import interleaved, summary
@@ -148,3 +148,13 @@ def test_models_data_decodings_and_where_to_write_must_be_given():
     for at in range(0, len(given), 2):
         with pytest.raises(SystemExit):
             parser.parse_args(given[:at] + given[at + 2 :])
+
+
+def test_a_tuned_decoding_is_timed_with_what_was_chosen(parsed, clocked, tmp_path, monkeypatch):
+    write_json(tmp_path / "tuned.json", {"lpd": {"options": {"length_candidates": 3}}})
+    tuned = {"lpd": ARGMAX | {"length_candidates": {"tuned": [2, 3]}}}
+    latency.run(parsed(tuned, "--tuned", f"{tmp_path}/tuned.json"))
+    seen = []
+    monkeypatch.setattr("natlab.decoding.kinds.argmax.Argmax.__call__", lambda self, *of, **_: seen.append(self))
+    clocked["decoders"]["lpd"](clocked["sentences"][0])
+    assert [kind.length_candidates for kind in seen] == [3]

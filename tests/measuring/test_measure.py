@@ -52,6 +52,7 @@ def args(tmp_path):
         corpus=str(corpus),
         dataset_config=str(tmp_path / "small.yaml"),
         identity=IDENTITY,
+        curve=None,
         out=str(tmp_path / "measurements"),
         tracking={"backend": "comet"},
         checkpoints=str(tmp_path / "checkpoints"),
@@ -286,7 +287,7 @@ def test_the_arguments():
     given = ["--translations", "t", "--corpus", "c", "--dataset-config", "d", "--identity", "{}", "--out", "o"]
     assert vars(parser.parse_args(given)) == {
         "translations": "t", "corpus": "c", "dataset_config": "d", "identity": {}, "out": "o",
-        "tracking": {"backend": "none"}, "checkpoints": "",
+        "curve": None, "tracking": {"backend": "none"}, "checkpoints": "",
     }  # fmt: skip
     for at in range(0, len(given), 2):
         with pytest.raises(SystemExit):
@@ -359,3 +360,75 @@ def test_chinese_is_scored_as_chinese(args, folders, tmp_path):
     measure.run(args)
     values = read_json(folders[2] / "argmax.test.json")["values"]
     assert all("tok:zh" in values[name]["signature"] for name in ("bleu", "bleu_multi"))
+
+
+def samples(args, *of_sentences):
+    """Several hypotheses of each sentence beside the translations, the better the shorter."""
+    text = "".join(
+        json.dumps({"hypotheses": each, "scores": [-len(one) for one in each]}) + "\n" for each in of_sentences
+    )
+    with open(f"{args.translations}/argmax.test.samples.jsonl", "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def test_several_hypotheses_of_a_sentence_have_values_and_the_first_ones_are_shown(args, folders):
+    write(folders[1] / "text/test.src", "The man buys a car.", "He goes home today.")
+    samples(args, ["der mann kauft", "der mann kauft ein auto ."], ["er geht heute nach hause .", "er", "sie", "es"])
+    measure.run(args)
+    found = read_json(folders[2] / "argmax.test.json")
+    assert found["values"]["oracle_bleu"]["value"] == pytest.approx(100)
+    assert found["sentence_statistics"]["oracle_bleu"] == [[6, 5, 4, 3, 6, 5, 4, 3, 6, 6]] * 2
+    assert found["values"]["distinct"]["value"] == 3 and "allowed_best3" not in found["values"]
+    shown = read_json(folders[2] / "argmax.test.samples.json")
+    assert {key: shown[key] for key in IDENTITY} == IDENTITY and shown["split"] == "test"
+    assert {name: value["value"] for name, value in shown["values"].items()} == {
+        "source/1": "The man buys a car.", "source/2": "He goes home today.",
+        "reference/1": "Der Mann kauft ein Auto.", "reference/2": "Er geht heute nach Hause.",
+        "sample/1/1": "der mann kauft", "sample_score/1/1": -14,
+        "sample/1/2": "der mann kauft ein auto .", "sample_score/1/2": -25,
+        "sample/2/1": "er geht heute nach hause .", "sample_score/2/1": -26,
+        "sample/2/2": "er", "sample_score/2/2": -2, "sample/2/3": "sie", "sample_score/2/3": -3,
+    }  # fmt: skip
+
+
+def test_of_a_generated_corpus_the_best_hypotheses_that_it_allows_are_counted(args, folders, tmp_path):
+    source = {"kind": "grammar", "pairs": 50, "valid": 4, "test": 2, "seed": 1, "references": 1, "modes": MODES}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET | {"source": source}))
+    possible = [max(of.factors[0], key=lambda pair: pair[1])[0] for of in grammar.distributions(source, "test")]
+    first, second = (" ".join(words) for words in possible)
+    write(folders[0] / "argmax.test.txt", first, "x")
+    write(folders[1] / "text/test.src", "one", "two")
+    samples(args, [first, "no"], ["x", "y", "z", second])
+    measure.run(args)
+    found = read_json(folders[2] / "argmax.test.json")
+    assert found["values"]["allowed_best3"]["value"] == pytest.approx(100 / 5)
+    assert found["sentence_statistics"]["allowed_best3"] == [[100, 2], [0, 3]]
+    shown = read_json(folders[2] / "argmax.test.samples.json")["values"]
+    allowed = [shown[f"sample_allowed/{place}"]["value"] for place in ("1/1", "1/2", "2/1", "2/3")]
+    assert allowed == ["yes", "no", "no", "no"] and "sample_allowed/2/4" not in shown
+
+
+def test_samples_of_another_number_of_sentences_are_refused(args, folders):
+    write(folders[1] / "text/test.src", "one", "two")
+    samples(args, ["a"])
+    with pytest.raises(UserError, match=r"argmax.test.samples.jsonl: 1 lines, but .*tok/test.tgt has 2"):
+        measure.run(args)
+
+
+def test_what_was_chosen_of_a_decodings_options_stands_in_its_measurements(args, folders):
+    choice = {"options": {"beta": 0.3}, "by": "bleu_tok", "split": "valid", "scores": [{"beta": 0.3, "score": 5.0}]}
+    write_json(folders[0] / "tuned.json", {"argmax": choice})
+    write(folders[0] / "other.test.txt", "a", "b")
+    measure.run(args)
+    assert read_json(folders[2] / "argmax.test.json")["tuned"] == choice
+    assert "tuned" not in read_json(folders[2] / "other.test.json")
+
+
+def test_a_trainings_curve_is_measured_at_shares_of_it(args, folders, tmp_path):
+    lines = [{"subset": "valid", "num_updates": n, "nll_loss": 3 - n / 20, "wall": 1.0} for n in (0, 10, 20)]
+    write(tmp_path / "curve.jsonl", *map(json.dumps, lines))
+    args.curve = str(tmp_path / "curve.jsonl")
+    measure.run(args)
+    found = read_json(folders[2] / "curve.json")
+    assert found["values"]["curve/nll_loss/50"] == {"value": 2.5, "unit": "bits/token", "update": 10}
+    assert not any("wall" in name for name in found["values"])

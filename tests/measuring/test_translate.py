@@ -13,12 +13,16 @@ import natlab.decoding
 from natlab import sources
 from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_mmap
 from natlab.decoding import decode
+from natlab.decoding.kinds.argmax import Argmax
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
 from natlab.losses.batch import Method
 from natlab.measuring import losses, translate
 from natlab.measuring.data import Data
+from natlab.measuring.likelihood import nats_per_token
+from natlab.metrics.bleu import tokenised_bleu
 from natlab.models.load import build, load, publish
+from natlab.models.validation import PLAIN
 
 SENTENCES = ["a b c", "c b", "a", "b b a c"]
 
@@ -274,6 +278,7 @@ def test_the_arguments():
     fewest = {
         "model": "m", "data": "d", "decodings": {"a": {"kind": "argmax"}}, "splits": ["test", "valid"], "out": "o",
         "proxy_data": None, "beside": [], "predictor": None, "grammar": None, "proxy_targets": None, "positions": [],
+        "samples": [], "likelihood": [],
     }  # fmt: skip
     assert vars(parser.parse_args(given)) == fewest
     more = "--proxy-data p --beside a=b c=d --predictor a --grammar g --proxy-targets test".split()
@@ -292,3 +297,79 @@ def test_all_that_a_translation_imports_is_known_beforehand(arguments, imported,
     loaded, beyond = imported("natlab.measuring.translate", arguments(decodings, "out", *beside))
     spec = torch.load(tmp_path / "model.pt", weights_only=True)["provenance"]["spec"]
     assert loaded - set(sources.files(sources.translation(spec, decodings.values()), translate.ROOM)) <= beyond
+
+
+def test_a_tuned_option_is_the_one_that_translates_the_validation_set_best(arguments, tmp_path):
+    """Every factor is tried on valid; with the best one both splits are translated, and no other file is left."""
+    factors = [0.3, 1.0, 2.0]
+    variants = {f"f{number}": {"kind": "argmax", "length_factor": factor} for number, factor in enumerate(factors)}
+    translate.run(arguments(variants, "each"))
+    references = [sentence.replace("@@ ", "") for sentence in SENTENCES]
+    scores = []
+    for name in variants:
+        lines = (tmp_path / f"each/{name}.valid.txt").read_text().splitlines()
+        scores.append(tokenised_bleu(lines, [references])["value"])
+    best = scores.index(max(scores))
+    translate.run(arguments({"tuned": {"kind": "argmax", "length_factor": {"tuned": factors}}}, "out"))
+    tuned = read_json(tmp_path / "out/tuned.json")
+    assert tuned == {
+        "tuned": {
+            "options": {"length_factor": factors[best]}, "by": "bleu_tok", "split": "valid",
+            "scores": [
+                {"length_factor": factor, "score": pytest.approx(score)}
+                for factor, score in zip(factors, scores, strict=True)
+            ],
+        }
+    }  # fmt: skip
+    found = files(tmp_path / "out")
+    assert {name for name in found if name.endswith(".txt")} == {"tuned.test.txt", "tuned.valid.txt"}
+    for split in ("test", "valid"):
+        assert found[f"tuned.{split}.txt"] == (tmp_path / f"each/f{best}.{split}.txt").read_text()
+
+
+def test_an_interrupted_tuning_goes_on_with_what_it_lacks(arguments, decoded, tmp_path):
+    tuned = {"t": {"kind": "argmax", "length_candidates": {"tuned": [2, 3, 4]}}}
+    with pytest.raises(KeyboardInterrupt):
+        translate.run(arguments(tuned, "out"))
+    translate.run(arguments(tuned, "out"))
+    chosen = read_json(tmp_path / "out/tuned.json")["t"]["options"]["length_candidates"]
+    assert decoded == [2, 3, 4, 4, chosen, chosen]
+
+
+@pytest.fixture
+def several(monkeypatch):
+    """Of each source: its likeliest translation, and then backwards and none at all."""
+
+    def hypotheses(self, model, source_tokens):
+        best = self(model, source_tokens)
+        return [[(target, -1.0), (target.flip(0), -2.5), (target[:0], -torch.inf)] for target in best]
+
+    monkeypatch.setattr(Argmax, "hypotheses", hypotheses, raising=False)
+
+
+def test_all_hypotheses_of_a_sentence_are_kept_where_they_are_asked_for(arguments, several, tmp_path):
+    both = {name: {"kind": "argmax"} for name in ("one", "all")}
+    translate.run(arguments(both, "out", "--samples", "all"))
+    found = files(tmp_path / "out")
+    assert {name for name in found if "samples" in name} == {"all.test.samples.jsonl", "all.valid.samples.jsonl"}
+    for split in ("test", "valid"):
+        assert found[f"one.{split}.txt"] == found[f"all.{split}.txt"]
+        lines = [json.loads(line) for line in found[f"all.{split}.samples.jsonl"].splitlines()]
+        for best, line in zip(found[f"all.{split}.txt"].splitlines(), lines, strict=True):
+            assert line["scores"] == [-1.0, -2.5, -float("inf")]
+            assert line["hypotheses"] == [best, " ".join(reversed(best.split())), ""]
+
+
+def test_how_likely_references_and_outputs_are_is_measured_where_it_is_asked_for(arguments, tmp_path):
+    args = arguments(
+        {"a": {"kind": "argmax"}, "b": {"kind": "argmax", "length_factor": 2.0}}, "out", "--likelihood", "b"
+    )
+    translate.run(args)
+    decoded = read_json(tmp_path / "out/decoded.json")
+    assert decoded.keys() == {"b.test", "b.valid"}
+    data, (model, made) = Data(tmp_path / "bin"), load(args.model)
+    plain_method = Method.of({**PLAIN, "architecture": made["spec"]["architecture"]})
+    outputs = natlab.decoding.decode_corpus(model, data.sources("test"), args.decodings["b"])
+    for name, targets in (("ncm", data.targets("test")), ("ncm_outputs", outputs)):
+        expected = nats_per_token(model, data.sources("test"), targets, plain_method)
+        assert decoded["b.test"][name]["value"] == pytest.approx(expected["value"])

@@ -208,7 +208,7 @@ def test_where_a_cell_stands_and_what_it_asks():
     cell = resolved()[1, "bleu"]
     assert cell.where == "row 2, column bleu" and (cell.metric, cell.corpus) == ("bleu_tok", "wmt14_ende")
     (reading,) = cell.readings
-    assert tuple(reading) == ("bleu_tok", "transformer", "beam5", "test") and reading.key == "bleu_tok"
+    assert reading == ("bleu_tok", "transformer", "beam5", "test", "") and reading.key == "bleu_tok"
     speed = resolved()[0, "speed"].readings[0]
     assert speed.key == "speedup/argmax" and speed.source("d", "s", 3) == "d/s/vanilla_raw/seed3.latency.json"
 
@@ -217,14 +217,15 @@ def test_where_a_cell_stands_and_what_it_asks():
 def test_losses_are_read_from_one_file(metric):
     found = asked(metric, split="test")
     assert sources(found, "demo", 2) == ["grammar_ende/demo/vanilla_kd/seed2/loss.json"]
-    assert tuple(found.readings[0]) == (metric, "vanilla_kd", None, "valid")
+    assert found.readings[0] == (metric, "vanilla_kd", None, "valid", "")
 
 
 def test_conditional_tc_is_what_a_nat_loses_with_its_length_more_than_the_at():
     """MPLE, appendix B: 4.41 bits, of which some say the length, less 1.91."""
     found = asked("conditional_tc", systems={"at": "a", "nat": "n"})
     assert [tuple(reading) for reading in found.readings] == [
-        ("loss_raw", "a", None, "valid"), ("loss_raw", "n", None, "valid"), ("length_raw", "n", None, "valid"),
+        ("loss_raw", "a", None, "valid", ""), ("loss_raw", "n", None, "valid", ""),
+        ("length_raw", "n", None, "valid", ""),
     ]  # fmt: skip
     assert value(found, [1.91, 4.0, 0.41]) == pytest.approx(2.5)
 
@@ -241,8 +242,8 @@ def test_the_split_is_test_unless_said():
     assert asked("bleu").readings[0].split == "test" and asked("bleu", split="valid").readings[0].split == "valid"
     ladder = asked("bracket/ratio_from", against={"systems": ["a"], "decoding": "beam5"}, split="valid")
     assert [tuple(reading) for reading in ladder.readings] == [
-        ("parameters", "vanilla_kd", None, "valid"), ("bleu_tok", "vanilla_kd", "argmax", "valid"),
-        ("parameters", "a", None, "valid"), ("bleu_tok", "a", "beam5", "valid"),
+        ("parameters", "vanilla_kd", None, "valid", ""), ("bleu_tok", "vanilla_kd", "argmax", "valid", ""),
+        ("parameters", "a", None, "valid", ""), ("bleu_tok", "a", "beam5", "valid", ""),
     ]  # fmt: skip
     assert value(asked("bleu"), [20.5]) == 20.5
 
@@ -296,7 +297,7 @@ def test_what_nothing_measures_is_refused(metric, tmp_path):
 
 
 def write_table(folder, metric):
-    columns = [{"key": "a", "label": "a", "cell": {"metric": metric}}]
+    columns = [{"key": "a", "label": "a", "cell": {"metric": metric, "sentence": 1, "sample": 1}}]
     table = {"table": "Table 1", "paper": "p", "title": "t", "columns": columns, "rows": [{"label": "r"}]}
     (folder / "table.yaml").write_text(json.dumps(table), encoding="utf-8")
 
@@ -306,3 +307,19 @@ def test_shares_of_what_is_skipped_are_shown_as_they_are_measured():
     assert sources(asked("skipped_predictions", split="test"), "demo", 1) == [
         "grammar_ende/demo/vanilla_kd/seed1/loss.json"
     ]
+
+
+def test_texts_and_curves_are_read_of_files_of_their_own():
+    of = {"corpus": "wmt14_ende", "system": "s", "decoding": "d", "split": "test", "sentence": 2, "sample": 3}
+    expected = {
+        "sample": ("d.test.samples.json", "sample/2/3"),
+        "sample_allowed": ("d.test.samples.json", "sample_allowed/2/3"),
+        "source": ("d.test.samples.json", "source/2"),
+        "oracle_bleu": ("d.test.json", "oracle_bleu"),
+        "ncm_outputs": ("d.test.json", "ncm_outputs"),
+        "curve/nll_loss/20": ("curve.json", "curve/nll_loss/20"),
+    }
+    for metric, (file, key) in expected.items():
+        asked = resolved_description({**of, "metric": metric}, RUN)
+        (reading,) = asked.readings
+        assert sources(asked, "demo", 1) == [f"grammar_ende/demo/s/seed1/{file}"] and reading.key == key

@@ -399,3 +399,18 @@ def test_facts_of_several_measurements_stand_once_each_and_nothing_is_a_dash():
     ):  # fmt: skip
         assert f"<tr><th>{name}</th><td>{text}</td></tr>\n" in found
     assert "<tr><th>Device</th><td>–</td></tr>" in page._facts(RUN, [])
+
+
+def test_texts_are_shown_as_they_are_and_are_no_numbers(tmp_path):
+    """A text with ± is no mean with a deviation, and measurements.csv has numbers only."""
+    column = {"key": "text", "label": "sample", "text": True, "cell": {"metric": "sample"}}
+    row = {"label": "ours", "cell": {"system": "s", "decoding": "d", "sentence": 1, "sample": 1}}
+    spec = SPEC | {"columns": [column], "rows": [row]}
+    identity = {"dataset": "ds", "scale": "demo", "system": "s", "seed": 1, "provenance": PROVENANCE}
+    values = {"sample/1/1": {"value": "a ± <b>"}, "sample_score/1/1": {"value": -1.5}}
+    path = tmp_path / "m/ds/demo/s/seed1/d.test.samples.json"
+    write_json(path, identity | {"values": values})
+    table = build(spec, RUN, tmp_path / "m", tmp_path / "c")
+    shown = page._grid(table)
+    assert '<td class="text"><span class="measured">a ± &lt;b&gt;</span>' in shown
+    assert [(row["metric"], row["value"]) for row in page.measurement_rows([path])] == [("sample_score/1/1", -1.5)]

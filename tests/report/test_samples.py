@@ -19,6 +19,7 @@ SPEC = {
         {"key": "l_target", "label": "L_target", "cell": {"metric": "l_target", "system": "nat", "beta": 0.2}},
         {"key": "l_input", "label": "L_input", "cell": {"metric": "l_input", "system": "nat"}},
         {"key": "all", "label": "all", "sum": ["l_target", "l_input"]},
+        {"key": "mean", "label": "mean", "mean": ["at", "nat"]},
         {"key": "exact", "label": "exact", "cell": {"metric": "exact/conditional_tc"}},
         {"key": "text", "label": "text"},
     ],
@@ -81,6 +82,12 @@ def test_a_value_that_follows_from_what_a_row_is_does_not_vary(sampler):
     assert fixed.sentences and exact.sentences and not fixed.noise.any()
     target, both = (sampler.column(SPEC, 0, key) for key in ("l_target", "all"))
     assert both.by_seed[1] == pytest.approx(target.by_seed[1] + 0.25) and both.noise == pytest.approx(target.noise)
+
+
+def test_a_mean_is_taken_draw_by_draw(sampler):
+    at, nat, mean = (sampler.column(SPEC, 0, key) for key in ("at", "nat", "mean"))
+    assert mean.by_seed[2] == pytest.approx((at.by_seed[2] + nat.by_seed[2]) / 2)
+    assert mean.noise == pytest.approx((at.noise + nat.noise) / 2) and mean.sentences
 
 
 def test_one_seed_has_the_noise_of_its_readings(sampler):

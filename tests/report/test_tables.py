@@ -382,3 +382,63 @@ def test_a_table_without_a_caption_has_its_paper_alone(small):
     bare = tables.Table({key: value for key, value in SMALL.items() if key != "caption"}, small.run, small.entries)
     assert tables.markdown(bare).splitlines()[2] == "MPLE: a paper."
     assert r"\caption{Speed \& such. MPLE: a paper, Table 7.}" in tables.latex(bare).splitlines()
+
+
+TEXTS = {
+    **SPEC,
+    "columns": [
+        {"key": "text", "label": "sample", "text": True, "cell": {"metric": "sample"}},
+        {"key": "allowed", "label": "allowed", "text": True, "measured_only": True, "note": "by P",
+         "cell": {"metric": "sample_allowed"}},
+        {"key": "score", "label": "score", "measured_only": True, "note": "its", "cell": {"metric": "sample_score"}},
+    ],
+    "rows": [
+        {"label": "theirs", "quoted": True, "published": {"text": "There is an increase."}},
+        {"label": "ours", "cell": {"corpus": "wmt14_ende", "system": "s", "decoding": "d", "sentence": 1, "sample": 2}},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def texts(results):
+    """Seed 1 has no samples, seeds 2 and 3 have."""
+    for seed, text in ((2, "1.5"), (3, "er | sie ± es")):
+        values = {
+            "sample/1/2": {"value": text},
+            "sample_allowed/1/2": {"value": "yes"},
+            "sample_score/1/2": {"value": -seed},
+        }
+        measurement(results / "m", "grammar_ende", "s", seed, "d.test.samples", values)
+    return built(results, TEXTS)
+
+
+def test_a_text_is_that_of_the_first_seed_that_has_one(texts):
+    entry = texts.entries[1, "text"]
+    assert (entry.measured, entry.std, entry.seeds, entry.difference) == ("1.5", None, (2,), None)
+    assert texts.entries[1, "allowed"].measured == "yes"
+    assert (texts.entries[1, "score"].measured, texts.entries[1, "score"].seeds) == (-2.5, (2, 3))
+
+
+def test_texts_come_back_from_their_file_as_texts(texts, tmp_path):
+    tables.write_csv(texts, tmp_path / "t.csv")
+    assert tables.read_csv(tmp_path / "t.csv", TEXTS, RUN).entries == texts.entries
+
+
+def test_texts_stand_to_the_left_and_numbers_to_the_right(texts):
+    text = tables.markdown(texts)
+    rule = next(line for line in text.splitlines() if line.startswith("|--"))
+    assert [part.endswith(":") for part in rule.strip("|").split("|")] == [False, False, False, False, True]
+    assert "| There is an increase. |" in text and "(n=1)" not in text
+    assert r"\begin{tabular}{llllr}" in tables.latex(texts)
+
+
+def test_a_long_text_is_broken_in_latex(texts, results):
+    long = {"sample/1/2": {"value": "word " * 20}}
+    measurement(results / "m", "grammar_ende", "s", 2, "d.test.samples", long)
+    assert r"\begin{tabular}{llp{.4\linewidth}lr}" in tables.latex(built(results, TEXTS))
+
+
+def test_a_column_may_be_the_mean_of_others(results):
+    spec = {**SPEC, "columns": [*SPEC["columns"], {"key": "mean", "label": "mean", "mean": ["at", "nat", "gap"]}]}
+    entry = built(results, spec).entries[0, "mean"]
+    assert entry.measured == pytest.approx((94 / 3 + 20.5 + 94 / 3 - 20.5) / 3) and entry.seeds == (1, 2, 3)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import natlab.config
+import natlab.families
 import natlab.jobs
 import natlab.papers.cells
 import natlab.papers.claims
@@ -106,10 +107,20 @@ def grammar(wildcards):
     return f"config/datasets/{wildcards.dataset}.yaml" if known else []
 
 
-def positions(wildcards):
-    """The decodings of which a cell asks how probable tokens are around their position, as arguments."""
-    names = RUN.decodings_of(wildcards.dataset, wildcards.system, natlab.papers.cells.TOKEN_PROBABILITY)
-    return " ".join(["--positions", *names] if names else [])
+def besides(wildcards):
+    """The decodings of which cells ask more than translations, by what they ask, as arguments."""
+    asked = {
+        option: RUN.decodings_of(wildcards.dataset, wildcards.system, metrics)
+        for option, metrics in natlab.papers.cells.BESIDES.items()
+    }
+    return " ".join(word for option, names in asked.items() if names for word in (f"--{option}", *names))
+
+
+def tuned(wildcards):
+    """The translations for which the options of timed decodings were chosen; nothing where none is tuned."""
+    timed = RUN.timed_decodings_of(wildcards.dataset, wildcards.system).values()
+    named = "results/translations/{dataset}/{scale}/{system}/seed{seed}"
+    return named if any(map(natlab.families.tuned, timed)) else []
 
 
 def kernels(wildcards):

@@ -34,11 +34,11 @@ rule translate:
         targets=lambda wildcards: (
             "--proxy-targets test" if RUN.measures_distortion(wildcards.dataset, wildcards.system) else ""
         ),
-        positions=positions,
+        besides=besides,
     shell:
         "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab translate --model {input.model}"
         " --data {input.data} {params.proxy_data} {params.beside} {params.predictor} {params.grammar} {params.targets}"
-        " {params.positions}"
+        " {params.besides}"
         " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"
 
 
@@ -47,6 +47,7 @@ rule measure:
         translations="results/translations/{dataset}/{scale}/{system}/seed{seed}",
         text="results/corpora/{dataset}/text",
         tokenised="results/corpora/{dataset}/tok",
+        curve="results/models/{dataset}/{scale}/{system}/seed{seed}/curve.jsonl",
         dataset="config/datasets/{dataset}.yaml",
         code=lambda wildcards: imported(
             natlab.sources.measurement(dataset_files.scores(dataset_files.named(wildcards.dataset)))
@@ -62,6 +63,7 @@ rule measure:
         tracking=TRACKING,
     shell:
         "OMP_NUM_THREADS={threads} natlab measure --translations {input.translations} --corpus {params.corpus}"
+        " --curve {input.curve}"
         " --dataset-config {input.dataset} --identity {params.identity:q} --out {output}"
         " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
 
@@ -72,6 +74,7 @@ rule latency:
         reference=f"results/models/{{dataset}}/{{scale}}/{RUN.reference}/seed{{seed}}/model.pt",
         data="results/corpora/{dataset}/bin",
         beside=beside,
+        tuned=tuned,
         code=lambda wildcards: imported(
             natlab.sources.latency(RUN.timed_decodings_of(wildcards.dataset, wildcards.system).values())
         ),
@@ -91,9 +94,10 @@ rule latency:
         checkpoints=CHECKPOINTS,
         tracking=TRACKING,
         beside=named_beside,
+        tuned=lambda wildcards, input: f"--tuned {input.tuned}/tuned.json" if input.tuned else "",
     shell:
         "OMP_NUM_THREADS={params.threads} NATLAB_GPUS={resources.gpu} exec natlab latency --model {input.model}"
-        " --reference {input.reference} {params.beside} --data {input.data} --decodings {params.decodings:q}"
+        " --reference {input.reference} {params.beside} {params.tuned} --data {input.data} --decodings {params.decodings:q}"
         " --sentences {params.sentences} --warmup {params.warmup} --out {output}"
         " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
 

@@ -95,12 +95,15 @@ def check_systems(run: Run) -> None:
     for name, decoding in run.decodings.items():
         at, kind = f"decodings.{name}", decoding["kind"]
         known(file, at, kind, families.names("decoding"))
-        _check_options(file, at, "decoding", kind, {key: value for key, value in decoding.items() if key != "kind"})
+        for options in families.variants({key: value for key, value in decoding.items() if key != "kind"}):
+            _check_options(file, at, "decoding", kind, options)
         for key in families.trait("decoding", kind, "of_system", ()):
             if key in decoding:
                 raise UserError(f"{file}: {at}.{key}: a {key} is the system's; write it in the row of the system")
         # the others name an autoregressive system
         for key in families.trait("decoding", kind, "models", ()):
+            if key in families.tuned(decoding):
+                raise UserError(f"{file}: {at}.{key}: a {key} is a system and cannot be tuned; name one")
             if decoding.get(key) is not None:
                 known(file, f"{at}.{key}", decoding[key], _autoregressive(run))
     for name in run.candidates:
@@ -276,7 +279,8 @@ def check_cells(run: Run) -> None:
                             f"add {cells.SCORES[reading.metric]} to scores in {DATASETS}/{cell.dataset}.yaml"
                         )
                 if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
-                    suitable = [name for name in run.decodings if _decodes(run, name, reading.system)]
+                    several = reading.metric in cells.BESIDES["samples"]
+                    suitable = [name for name in run.decodings if _decodes(run, name, reading.system, several)]
                     known(file, f"{cell.where}: decoding of {reading.system}", reading.decoding, suitable)
     for kind in ("tables", "figures"):
         for name, table in getattr(run, kind).items():
@@ -291,10 +295,12 @@ def check_cells(run: Run) -> None:
             known(f"config/papers/{name}.yaml", "draw.systems", system, run.systems)
 
 
-def _decodes(run: Run, decoding: str, system: str) -> bool:
-    """Whether a decoding has all it needs of a system."""
-    needs = families.trait("decoding", run.decodings[decoding]["kind"], "needs")
-    return rows.offers(run.systems[system]).issuperset(needs)
+def _decodes(run: Run, decoding: str, system: str, several: bool) -> bool:
+    """Whether a decoding has all it needs of a system, and finds ``several`` hypotheses if it must."""
+    kind = run.decodings[decoding]["kind"]
+    needs = families.trait("decoding", kind, "needs")
+    enough = not several or families.trait("decoding", kind, "n_best", False)
+    return enough and rows.offers(run.systems[system]).issuperset(needs)
 
 
 def _autoregressive(run: Run) -> list[str]:

@@ -1,12 +1,20 @@
 """From a model and source sentences to tokens."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from natlab import families
 from natlab.models.transformer import Seq2Seq
+
+
+class Hypothesis(NamedTuple):
+    """A target [T] without eos, and its score: the higher, the better."""
+
+    tokens: Tensor
+    score: float
 
 
 def batches(lengths: list[int], max_tokens: int, max_sentences: int | None = None) -> Iterator[list[int]]:
@@ -38,12 +46,18 @@ def decode(
     """The best target, without eos, of each source sentence [B, S] under a decoding: its ``kind``, a member of the
     family `decoding`, and its options. ``beside``: by system, the models that it takes besides; ``reference_lengths``:
     [B], for one that asks for them."""
+    kind, given = _kind(decoding, beside)
+    if decoding.get("reference_length"):
+        given["reference_lengths"] = reference_lengths
+    return kind(model, source, **given)
+
+
+def _kind(decoding: Mapping, beside: Mapping[str, Seq2Seq] | None) -> tuple[Any, dict[str, Any]]:
+    """A decoding's member with its options, and the models that it takes besides."""
     options = {key: value for key, value in decoding.items() if key != "kind"}
     named = families.trait("decoding", decoding["kind"], "models", ())
     given = {key: beside[options[key]] for key in named if options.get(key) is not None}
-    if options.get("reference_length"):
-        given["reference_lengths"] = reference_lengths
-    return families.load("decoding", decoding["kind"], **options)(model, source, **given)
+    return families.load("decoding", decoding["kind"], **options), given
 
 
 @torch.inference_mode()
@@ -59,10 +73,36 @@ def decode_corpus(
     """Targets of all ``sources`` (each [S], ending in eos), in their order, decoded in batches of similar length.
     ``references``: their targets, likewise, whose lengths a decoding may ask for."""
     targets: list[Tensor] = [None] * len(sources)
-    for batch in batches([len(source) for source in sources], max_tokens, max_sentences):
-        padded = pad_right([sources[i] for i in batch], model.config.pad).to(model.device)
+    for batch, padded in _padded(model, sources, max_tokens, max_sentences):
         lengths = None if references is None else torch.tensor([len(references[i]) - 1 for i in batch])
         lengths = None if lengths is None else lengths.clamp(min=1).to(model.device)
         for index, target in zip(batch, decode(model, padded, decoding, beside, lengths), strict=True):
             targets[index] = target.cpu()
     return targets
+
+
+@torch.inference_mode()
+def hypotheses_of_corpus(
+    model: Seq2Seq,
+    sources: Sequence[Tensor],
+    decoding: Mapping,
+    max_tokens: int = 6000,
+    max_sentences: int | None = None,
+    beside: Mapping[str, Seq2Seq] | None = None,
+) -> list[list[Hypothesis]]:
+    """All that a decoding finds for each of ``sources``, each once, the best first, which is what `decode_corpus`
+    returns. Its kind has the trait ``n_best`` and the method ``hypotheses``, which takes what a call takes."""
+    found: list[list[Hypothesis]] = [[]] * len(sources)
+    kind, given = _kind(decoding, beside)
+    for batch, padded in _padded(model, sources, max_tokens, max_sentences):
+        for index, of_sentence in zip(batch, kind.hypotheses(model, padded, **given), strict=True):
+            found[index] = [Hypothesis(tokens.cpu(), float(score)) for tokens, score in of_sentence]
+    return found
+
+
+def _padded(
+    model: Seq2Seq, sources: Sequence[Tensor], max_tokens: int, max_sentences: int | None
+) -> Iterator[tuple[list[int], Tensor]]:
+    """(indices, sources [B, S] on the model's device) of `batches`."""
+    for batch in batches([len(source) for source in sources], max_tokens, max_sentences):
+        yield batch, pad_right([sources[i] for i in batch], model.config.pad).to(model.device)

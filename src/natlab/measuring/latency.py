@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", required=True, help="fairseq data folder; the first sentences of test are translated")
     parser.add_argument("--decodings", required=True, type=json.loads, help="JSON: {name: decoding} of the model")
+    parser.add_argument("--tuned", metavar="FILE", help="what options were chosen, tuned.json of its translations")
     parser.add_argument("--sentences", type=int, default=200)
     parser.add_argument("--warmup", type=int, default=10, help="sentences translated before the clock runs")
     parser.add_argument("--out", required=True, help="one measurement, as JSON")
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
     from natlab import provenance
     from natlab.decoding import decode
     from natlab.files import write_json
+    from natlab.measuring import tuning
     from natlab.measuring.beside import beside
     from natlab.measuring.data import Data, device, device_name
     from natlab.models.load import load
@@ -64,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     timed = {
         "reference beam5": (teacher, {"kind": "beam", "beam": 5}),
         "reference greedy": (teacher, {"kind": "beam", "beam": 1}),
-        **{name: (student, decoding) for name, decoding in args.decodings.items()},
+        **{name: (student, decoding) for name, decoding in tuning.settled(args.decodings, args.tuned).items()},
     }
     sources = Data(args.data).sources("test")
     sentences = [sources[i][None].to(where) for i in range(min(args.sentences, len(sources)))]

@@ -2,8 +2,10 @@
 
 A translations folder holds ``{decoding}.{split}.txt`` (tokenised, one sentence a line), ``losses.json``,
 ``decoded.json`` (what was measured of the model as it decoded, by ``{decoding}.{split}`` and metric),
-``provenance.json``, and where they are measured ``target.txt``, the proxy targets of test; the corpus folder holds the
-references, ``text/`` as published and ``tok/`` as trained on.
+``provenance.json``, and where they are measured ``target.txt``, the proxy targets of test, and
+``{decoding}.{split}.samples.jsonl``, several hypotheses of each sentence: a line of {"hypotheses": tokenised texts, the
+best first, each once, "scores": their scores}. ``tuned.json`` says which options of decodings were chosen on
+validation. The corpus folder holds the references, ``text/`` as published and ``tok/`` as trained on.
 """
 
 import argparse
@@ -23,12 +25,14 @@ from natlab.corpus.exact import Distribution
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import lines, read_json, write_json
-from natlab.metrics import bleu, target_bleu
+from natlab.metrics import bleu, samples, target_bleu
 from natlab.metrics.allowed import allowed
 from natlab.metrics.by_length import by_length
+from natlab.metrics.curve import at_shares
 from natlab.metrics.interface import Translations
 from natlab.metrics.repetition import repeated_token_rate, repeated_tokens
 
+SHOWN = 10  # sentences of which single hypotheses are kept
 Distributions = Callable[[str], list[Distribution]]  # P(Y|X) of a split's sources
 
 
@@ -40,35 +44,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--identity", required=True, type=json.loads, help='JSON: {"dataset", "scale", "system", "seed"} of the model'
     )
+    parser.add_argument("--curve", help="the curve of the model's training, as curve.json")
     parser.add_argument("--out", required=True, help="the folder of measurements to make")
     tracking.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write one measurement a translation, ``loss.json`` and, where there are proxy targets, ``target.json``. UserError
-    when files are missing or do not fit."""
+    """Write one measurement a translation, ``loss.json`` and, where there are proxy targets, samples or a curve,
+    ``target.json``, ``{decoding}.{split}.samples.json`` and ``curve.json``. UserError when files are missing or do not
+    fit."""
     translations, corpus = Path(args.translations), Path(args.corpus)
     dataset = datasets.load(args.dataset_config)
     known = dataset["source"]["kind"] == "grammar"
     distributions = cache(partial(grammar.distributions, dataset["source"])) if known else None
     origin = _origin(translations)
     decoded = _required_json(translations / "decoded.json")
+    tuned = read_json(translations / "tuned.json") if (translations / "tuned.json").exists() else {}
     with folder_aside(args.out) as out:
         for path in sorted(translations.glob("*.*.txt")):
             decoding, _, split = path.stem.rpartition(".")
             sentences, values = translation_values(path, split, corpus, dataset, distributions)
             values |= decoded.get(path.stem, {})
-            of_sentences = {"sentence_statistics": _by_sentence(values)}
-            _write(out / f"{path.stem}.json", args.identity, decoding, split, sentences, values, origin, **of_sentences)
+            several = path.with_suffix(".samples.jsonl")
+            if several.exists():
+                of_samples, texts = sample_values(several, split, corpus, dataset, distributions)
+                values |= of_samples
+                _write(out / f"{path.stem}.samples.json", args.identity, decoding, split, sentences, texts, origin)
+            rest = {"sentence_statistics": _by_sentence(values)}
+            if decoding in tuned:
+                rest["tuned"] = tuned[decoding]
+            _write(out / f"{path.stem}.json", args.identity, decoding, split, sentences, values, origin, **rest)
         losses = _required_json(translations / "losses.json")
-        sentences = next(iter(losses.values()))["sentences"]
+        validated = next(iter(losses.values()))["sentences"]
         of_sentences = {"sentence_statistics": _by_sentence(losses)}
-        _write(out / "loss.json", args.identity, None, "valid", sentences, losses, origin, **of_sentences)
+        _write(out / "loss.json", args.identity, None, "valid", validated, losses, origin, **of_sentences)
         if (translations / "target.txt").exists():
             sentences, values, each = target_values(translations / "target.txt", corpus, dataset, distributions)
             of_sentences = {"sentence_statistics": {"target_bleu": each}}
             _write(out / "target.json", args.identity, None, "test", sentences, values, origin, **of_sentences)
-    tracking.measured(args, map(read_json, sorted(Path(args.out).glob("*.json"))))
+        if args.curve:
+            curve = at_shares([json.loads(line) for line in lines(args.curve)])
+            values = {f"curve/{name}": value for name, value in curve.items()}
+            _write(out / "curve.json", args.identity, None, "valid", validated, values, origin)
+    written = sorted(path for path in Path(args.out).glob("*.json") if path.name != "curve.json")  # tracked already
+    tracking.measured(args, map(read_json, written))
 
 
 def translation_values(
@@ -106,6 +125,35 @@ def translation_values(
         possible = [100 * whether for whether in allowed(hypotheses, distributions(split))]
         values["allowed"] = {"value": sum(possible) / len(possible), "unit": "%", "by_sentence": possible}
     return len(hypotheses), values
+
+
+def sample_values(
+    path: Path, split: str, corpus: Path, dataset: dict, distributions: Distributions | None
+) -> tuple[dict[str, dict], dict[str, dict]]:
+    """Values of all hypotheses in ``path``, the lines of a ``samples.jsonl`` (`natlab.metrics.samples`), and the texts
+    of the first `SHOWN` sentences: ``source/<sentence>``, ``reference/<sentence>``, and of the best ones
+    ``sample/<sentence>/<place>``, ``sample_score/…`` and, where P(Y|X) is known, ``sample_allowed/…``, yes or no; both
+    numbers count from 1."""
+    found = [json.loads(line) for line in lines(path)]
+    hypotheses = [each["hypotheses"] for each in found]
+    words = joined if datasets.in_bpe(dataset) else str
+    references = list(map(words, _fitting(corpus / "tok" / f"{split}.tgt", path, len(found))))
+    values = {"oracle_bleu": samples.oracle_bleu(hypotheses, references), "distinct": samples.distinct(hypotheses)}
+    known = None if distributions is None else distributions(split)
+    if known is not None:
+        values["allowed_best3"] = samples.allowed_best(hypotheses, known)
+    texts = {}
+    for name, side in (("source", "src"), ("reference", "tgt")):
+        for number, line in enumerate(_fitting(corpus / "text" / f"{split}.{side}", path, len(found))[:SHOWN], 1):
+            texts[f"{name}/{number}"] = words(line)
+    for number, each in enumerate(found[:SHOWN], 1):
+        first = list(zip(each["hypotheses"], each["scores"], strict=True))[: samples.BEST]
+        for place, (text, score) in enumerate(first, 1):
+            texts |= {f"sample/{number}/{place}": text, f"sample_score/{number}/{place}": score}
+            if known is not None:
+                (possible,) = allowed([text], [known[number - 1]])
+                texts[f"sample_allowed/{number}/{place}"] = "yes" if possible else "no"
+    return values, {name: {"value": value} for name, value in texts.items()}
 
 
 def target_values(

@@ -8,12 +8,12 @@ import hashlib
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from natlab import sources
-from natlab.files import sha256, write_json, written_aside
+from natlab import families, sources
+from natlab.files import lines, sha256, write_json, written_aside
 from natlab.measuring.beside import beside
 
 ROOM = Path(__file__).parents[1]
@@ -36,22 +36,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--positions", nargs="*", default=[], metavar="DECODING", help="measure the probability of tokens around them"
     )
+    parser.add_argument(
+        "--samples", nargs="*", default=[], metavar="DECODING", help="keep all hypotheses, not the best alone"
+    )
+    parser.add_argument(
+        "--likelihood",
+        nargs="*",
+        default=[],
+        metavar="DECODING",
+        help="measure how likely the model finds what it says",
+    )
     parser.add_argument("--decodings", required=True, type=json.loads, help="JSON: {name: decoding}")
     parser.add_argument("--splits", required=True, nargs="+")
     parser.add_argument(
         "--out",
         required=True,
-        help="folder for {decoding}.{split}.txt, target.txt, losses.json, decoded.json, provenance.json",
+        help="folder for {decoding}.{split}.txt and .samples.jsonl, target.txt, tuned.json, losses.json, decoded.json, "
+        "provenance.json",
     )
 
 
 def fingerprint(args: argparse.Namespace) -> str:
-    """What determines the translations, as a hash: decodings, models, sentences and code."""
+    """What determines the translations, as a hash: decodings, what is kept of them, models, sentences and code."""
     data = [file for name in ("dict", *args.splits) for file in Path(args.data).glob(f"{name}.*")]
     code = [__file__, *sources.files(sources.decoding(args.decodings.values()), ROOM)]
     models = [args.model, *beside(args.beside).values()]
     sums = {str(file): sha256(file) for file in (*models, *data, *code)}
-    return hashlib.sha256(json.dumps([args.decodings, sums], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([args.decodings, args.samples, sums], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def run(args: argparse.Namespace) -> None:
@@ -59,41 +70,70 @@ def run(args: argparse.Namespace) -> None:
 
     from natlab import provenance
     from natlab.corpus.text import folder_aside
-    from natlab.decoding import decode_corpus
+    from natlab.decoding import Hypothesis, decode_corpus, hypotheses_of_corpus
     from natlab.losses.batch import Method
-    from natlab.measuring import losses, positions
+    from natlab.measuring import likelihood, losses, positions, tuning
     from natlab.measuring.data import Data, device, device_name
     from natlab.models.load import load
-    from natlab.models.validation import plain
+    from natlab.models.validation import BLEU, plain
 
     model, made = load(args.model, device())
     models = {system: load(path, device())[0] for system, path in beside(args.beside).items()}
     predictor = models[args.predictor] if args.predictor else None
     spec = made["spec"]
+    raw = Method.of(plain(spec))
     data = Data(args.data)
     # beside the output, which Snakemake deletes when the job fails
     kept = Path(f"{args.out}.parts")
     parts = kept / fingerprint(args)
-    decoded = defaultdict(dict)  # what is measured of the model as it decodes
-    for split in args.splits:
-        for name, decoding in args.decodings.items():
-            part = parts / f"{name}.{split}.txt"
-            if not part.exists():
-                targets = decode_corpus(
+
+    def found(name: str, split: str, decoding: Mapping, several: bool = False) -> list[list[Hypothesis]]:
+        """What a decoding finds for each sentence of a split, the best alone or ``several``: made, unless it is kept
+        under this name."""
+        part = parts / f"{name}.{split}.jsonl"
+        if not part.exists():
+            if several:
+                made = hypotheses_of_corpus(model, data.sources(split), decoding, beside=models)
+            else:
+                best = decode_corpus(
                     model, data.sources(split), decoding, beside=models, references=data.targets(split)
                 )
-                with written_aside(part) as file:
-                    file.writelines(data.text(target) + "\n" for target in targets)
+                made = [[Hypothesis(target, 0.0)] for target in best]
+            with written_aside(part) as file:
+                for of_sentence in made:
+                    file.write(json.dumps([[tokens.tolist(), score] for tokens, score in of_sentence]) + "\n")
+        return [
+            [Hypothesis(torch.tensor(tokens, dtype=torch.long), score) for tokens, score in json.loads(line)]
+            for line in lines(part)
+        ]
+
+    decodings, tuned = dict(args.decodings), {}
+    for name, decoding in args.decodings.items():
+        if families.tuned(decoding):
+            decodings[name], tuned[name] = tuning.chosen(
+                decoding,
+                lambda number, variant, name=name: [
+                    data.text(best.tokens) for best, *_ in found(f"{name}~{number}", "valid", variant)
+                ],
+                [data.text(target) for target in data.targets("valid")],
+                spec.get("select_by", BLEU),
+            )
+    decoded = defaultdict(dict)  # what is measured of the model as it decodes
+    for split in args.splits:
+        for name, decoding in decodings.items():
+            said = [best.tokens for best, *_ in found(name, split, decoding, several=name in args.samples)]
+            if name in args.likelihood:
+                of_references = likelihood.nats_per_token(model, data.sources(split), data.targets(split), raw)
+                of_outputs = likelihood.nats_per_token(model, data.sources(split), said, raw)
+                decoded[f"{name}.{split}"] |= {"ncm": of_references, "ncm_outputs": of_outputs}
             if predictor is not None and (decoding["kind"] == "sample" or decoding.get("length_candidates") == 1):
                 decoded[f"{name}.{split}"]["confidence"] = losses.confidence(
                     model, data.sources(split), decoding, predictor
                 )
             if name in args.positions and decoding["kind"] == "argmax":
-                found = positions.token_probability(model, data.sources(split), data.targets(split), decoding)
-                of_positions = {f"token_probability/{at}": value for at, value in found.items()}
-                decoded[f"{name}.{split}"] |= of_positions
+                around = positions.token_probability(model, data.sources(split), data.targets(split), decoding)
+                decoded[f"{name}.{split}"] |= {f"token_probability/{at}": value for at, value in around.items()}
     torch.manual_seed(spec["seed"])  # a proxy input may draw which tokens it reveals
-    raw = Method.of(plain(spec))
     on_raw = losses.losses(model, data.sources("valid"), data.targets("valid"), raw)
     method = Method.of(spec)
     pairs, candidates = proxy_data(args, spec, "valid")
@@ -103,17 +143,34 @@ def run(args: argparse.Namespace) -> None:
     values |= {f"{key}_raw": value for key, value in on_raw.items()} | losses.parameters(model)
     with folder_aside(args.out) as out:
         for split in args.splits:
-            for name in args.decodings:
-                shutil.copy(parts / f"{name}.{split}.txt", out)
+            for name, decoding in decodings.items():
+                several = name in args.samples
+                of_split = found(name, split, decoding, several)
+                _write(out / f"{name}.{split}.txt", (data.text(best.tokens) for best, *_ in of_split))
+                if several:
+                    _write(out / f"{name}.{split}.samples.jsonl", (_sample(data, each) for each in of_split))
         if args.proxy_targets:
             pairs, candidates = proxy_data(args, spec, args.proxy_targets)
             targets = losses.proxy_targets(model, *pairs, method, candidates=candidates)
-            with open(out / "target.txt", "w", encoding="utf-8", newline="\n") as file:
-                file.writelines(data.text(target) + "\n" for target in targets)
+            _write(out / "target.txt", map(data.text, targets))
+        if tuned:
+            write_json(out / "tuned.json", tuned)
         write_json(out / "losses.json", values)
         write_json(out / "decoded.json", decoded)
         write_json(out / "provenance.json", provenance.record(made["fingerprint"], device_name()))
     shutil.rmtree(kept, ignore_errors=True)
+
+
+def _sample(data: Any, hypotheses: list) -> str:
+    """A sentence's hypotheses, the best first, as a line of JSON."""
+    texts, scores = zip(*((data.text(tokens), score) for tokens, score in hypotheses), strict=True)
+    return json.dumps({"hypotheses": texts, "scores": scores}, ensure_ascii=False)
+
+
+def _write(path: Path, texts: Iterable[str]) -> None:
+    """One text a line."""
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(text + "\n" for text in texts)
 
 
 def ideal_losses(dataset: str, data: Any, method: Any) -> dict:

@@ -5,6 +5,8 @@ from typing import Any
 
 from natlab import families
 
+# By what checkpoints, and options that are tuned, are chosen where a specification names nothing else.
+BLEU = {"name": "bleu_tok", "options": {}, "value": "bleu_tok", "language": ""}
 # What a NAT is measured with besides its own specification: cross entropy of raw targets, nothing being revealed.
 PLAIN = {
     "architecture": {"name": "nat", "lengths": {"name": "difference"}, "fill": {"name": "copy"}},

@@ -27,6 +27,15 @@ TOKEN_PROBABILITY = tuple(
 SCORES = {value: name for name in families.names("score") for value in families.trait("score", name, "values")}
 TRANSLATION_METRICS = (*SCORES, "bleu_multi", "repetition", "allowed", "confidence")
 TRANSLATION_METRICS += BLEU_BY_LENGTH + TOKEN_PROBABILITY
+LIKELIHOOD = ("ncm", "ncm_outputs")  # of references and of the model's own outputs (`natlab.measuring.likelihood`)
+# Of several hypotheses of a sentence (`natlab.metrics.samples`); of one of them; texts, which are of one sentence.
+SAMPLES = ("oracle_bleu", "allowed_best3", "distinct")
+SAMPLE = ("sample", "sample_allowed", "sample_score")
+TEXTS = (*SAMPLE, "source", "reference")
+PLACE = {metric: ("sentence", "sample") if metric in SAMPLE else ("sentence",) for metric in TEXTS}
+TRANSLATION_METRICS += LIKELIHOOD + SAMPLES + TEXTS
+# What cells ask of decodings more than translations: the metrics, by the option of `natlab translate`.
+BESIDES = {"positions": TOKEN_PROBABILITY, "samples": SAMPLES + TEXTS, "likelihood": LIKELIHOOD}
 SKIPPED = ("skipped_targets", "skipped_predictions")  # in per cent of targets and of predictions (AXE, Table 6)
 LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "token_loss", "l_input", "parameters", *SKIPPED)
 IDEAL_METRICS = ("ideal_loss", "ideal_token_loss", "ideal_l_input")
@@ -34,6 +43,7 @@ TARGET_METRICS = ("target_bleu", "target_bleu_exact")
 REFERENCE_BLEU = "reference_bleu/"
 LATENCY_METRICS = ("speedup", "speedup_greedy")
 EXACT = "exact/"
+DERIVED = ("minus", "divide", "sum", "mean")  # what a column can be of others
 CONDITIONAL_TC = "conditional_tc"
 DISTORTION = {"l_target": "target_bleu", "l_target_exact": "target_bleu_exact"}
 PARAMETER_RATIO = "parameter_ratio"
@@ -42,7 +52,8 @@ METRICS = {
     *TRANSLATION_METRICS, *LOSS_METRICS, *IDEAL_METRICS, *TARGET_METRICS, *LATENCY_METRICS, *DISTORTION, *BRACKET,
     CONDITIONAL_TC, PARAMETER_RATIO,
 }  # fmt: skip
-NUMBERED = re.compile(rf"{REFERENCE_BLEU}[1-9][0-9]*|{EXACT}[a-z_]+")
+CURVE = "curve/"  # a value of the validation at so many per cent of a training (`natlab.metrics.curve`)
+NUMBERED = re.compile(rf"{REFERENCE_BLEU}[1-9][0-9]*|{EXACT}[a-z_]+|{CURVE}[a-z_]+/(100|[1-9]?0)")
 
 
 def check_metric(file: str, where: str, description: Mapping) -> None:
@@ -56,12 +67,14 @@ def check_metric(file: str, where: str, description: Mapping) -> None:
 
 
 class Reading(NamedTuple):
-    """One value of one model's measurements; ``decoding`` is None for metrics that decode nothing."""
+    """One value of one model's measurements; ``decoding`` is None for metrics that decode nothing; ``at``: of a text,
+    which sentence's, and which of its hypotheses."""
 
     metric: str
     system: str
     decoding: str | None
     split: str
+    at: str = ""
 
     def source(self, dataset: str, scale: str, seed: int) -> str:
         """The file below the measurements folder that holds it."""
@@ -70,14 +83,19 @@ class Reading(NamedTuple):
             return f"{model}.latency.json"
         if self.metric in LOSS_METRICS + IDEAL_METRICS:
             return f"{model}/loss.json"
+        if self.metric.startswith(CURVE):
+            return f"{model}/curve.json"
         if self.decoding is None:
             return f"{model}/target.json"
+        if self.metric in TEXTS:
+            return f"{model}/{self.decoding}.{self.split}.samples.json"
         return f"{model}/{self.decoding}.{self.split}.json"
 
     @property
     def key(self) -> str:
         """Its name among the file's values."""
-        return f"{self.metric}/{self.decoding}" if self.metric in LATENCY_METRICS else self.metric
+        part = self.decoding if self.metric in LATENCY_METRICS else self.at
+        return f"{self.metric}/{part}" if part else self.metric
 
     @property
     def sentences(self) -> str:
@@ -168,6 +186,19 @@ def corpora(table: Mapping) -> Iterator[str]:
                 yield cell["corpus"]
 
 
+def check_places(file: str, table: Mapping) -> None:
+    """Refuse a table, in ``file``, with a cell that asks for a text and does not say which."""
+    for number, row in enumerate(table["rows"]):
+        for column in table["columns"]:
+            description = _description(row, column, table.get("cell", {})) or {}
+            for key in PLACE.get(description.get("metric"), ()):
+                if key not in description:
+                    raise UserError(
+                        f"{file}: rows.{number}, column {column['key']}: {description['metric']} needs the key {key}; "
+                        "add it"
+                    )
+
+
 def sources(cell: Cell | Asked, scale: str, seed: int) -> list[str]:
     """The files below the measurements folder that the cell reads for one seed, each once.
 
@@ -178,8 +209,9 @@ def sources(cell: Cell | Asked, scale: str, seed: int) -> list[str]:
     return list(dict.fromkeys(reading.source(cell.dataset, scale, seed) for reading in cell.readings))
 
 
-def value(asked: Asked, read: Sequence[float]) -> float | None:
-    """What a cell shows, from the values of its readings in their order; None where they do not give it."""
+def value(asked: Asked, read: Sequence[float | str]) -> float | str | None:
+    """What a cell shows, from the values of its readings in their order; None where they do not give it. A text is that
+    of its one reading."""
     metric = asked.metric
     if metric == CONDITIONAL_TC:
         return conditional_tc(*read)
@@ -227,7 +259,7 @@ def _bracketing(metric: str, read: Sequence[float]) -> float | None:
 
 def _description(row: Mapping, column: Mapping, defaults: Mapping) -> dict | None:
     key = column["key"]
-    derived = any(kind in column for kind in ("minus", "divide", "sum"))
+    derived = any(kind in column for kind in DERIVED)
     if row.get("quoted") or derived or key in row.get("reference", ()) or key in row.get("by_definition", ()):
         return None
     return {**defaults, **column.get("cell", {}), **row.get("cell", {}), **row.get("cells", {}).get(key, {})}
@@ -255,8 +287,9 @@ def _readings(metric: str, description: Mapping) -> tuple[Reading, ...]:
             for name, decoding in models
             for reading in (Reading("parameters", name, None, "valid"), Reading("bleu_tok", name, decoding, split))
         )
-    if metric in LOSS_METRICS + IDEAL_METRICS:
+    if metric in LOSS_METRICS + IDEAL_METRICS or metric.startswith(CURVE):
         return (Reading(metric, system, None, "valid"),)
     if metric in TARGET_METRICS or metric.startswith(REFERENCE_BLEU):
         return (Reading(metric, system, None, "test"),)
-    return (Reading(metric, system, description.get("decoding"), split),)
+    at = "/".join(str(description[key]) for key in PLACE.get(metric, ()))
+    return (Reading(metric, system, description.get("decoding"), split, at),)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from natlab.errors import UserError
-from natlab.papers.cells import CONDITIONAL_TC, Cell, check_metric, resolved
+from natlab.papers.cells import CONDITIONAL_TC, TEXTS, Cell, check_metric, resolved
 from natlab.papers.spec import SCHEMAS
 from natlab.schema import known, one_line, read_yaml, validate
 
@@ -25,6 +25,8 @@ def load(path: str | Path) -> dict:
         for number, part in enumerate(claim["parts"], 1):
             for description in _cells(stated, part):
                 check_metric(str(path), f"claim {claim['id']}, part {number}", description)
+                if description.get("metric") in TEXTS:
+                    raise UserError(f"{path}: claim {claim['id']}, part {number}: a text is neither higher nor lower")
                 system = "systems" if description.get("metric") == CONDITIONAL_TC else "system"
                 for key in ("metric", "corpus", system):
                     if key not in description:
@@ -50,7 +52,7 @@ def tables_named(stated: Mapping) -> list[str]:
 
 def check_columns(file: str, stated: Mapping, name: str, table: Mapping) -> None:
     """Refuse claims, the content of ``file``, about columns that the table of this name does not have."""
-    keys = [column["key"] for column in table["columns"]]
+    keys = [column["key"] for column in table["columns"] if not column.get("text")]
     swept = [(asked["x"], asked["y"]) for asked in table.get("correlations", ()) if "sweep" in asked]
     for claim in stated["claims"]:
         for number, part in enumerate(claim["parts"], 1):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from natlab.errors import UserError
-from natlab.papers.cells import check_metric
+from natlab.papers.cells import DERIVED, check_metric, check_places
 from natlab.schema import known, one_line, read_yaml, validate
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "workflow" / "schemas"
@@ -15,6 +15,7 @@ def load(path: str | Path) -> dict:
     validate(spec, SCHEMAS / "table.schema.yaml", str(path))
     _check_columns(str(path), spec)
     _check_metrics(str(path), spec)
+    check_places(str(path), spec)
     return spec
 
 
@@ -52,16 +53,17 @@ def _check_columns(path: str, spec: dict) -> None:
     """What a schema cannot say: keys are unique, and whatever refers to a column refers to one that is there."""
     keys = [column["key"] for column in spec["columns"]]
     printed = [column["key"] for column in spec["columns"] if not column.get("measured_only")]
+    numbers = [column["key"] for column in spec["columns"] if not column.get("text")]
     for column in spec["columns"]:
         where = f"columns.{column['key']}"
         if keys.count(column["key"]) > 1:
             raise UserError(f"{path}: {where}: the key stands twice; every column needs its own")
-        kinds = [kind for kind in ("cell", "minus", "divide", "sum") if kind in column]
+        kinds = [kind for kind in ("cell", *DERIVED) if kind in column]
         if len(kinds) > 1:
             raise UserError(f"{path}: {where}: has {' and '.join(kinds)}; give one of them")
-        for kind in ("minus", "divide", "sum"):
+        for kind in DERIVED:
             for key in column.get(kind, ()):
-                known(path, f"{where}.{kind}", key, keys)
+                known(path, f"{where}.{kind}", key, numbers)
     for number, row in enumerate(spec["rows"]):
         for key in row.get("published", ()):
             known(path, f"rows.{number}.published", key, printed)
@@ -73,8 +75,8 @@ def _check_columns(path: str, spec: dict) -> None:
     for number, asked in enumerate(spec.get("correlations", ())):
         swept = asked.get("sweep", {})
         for key in (asked["x"], asked["y"], *(swept[name] for name in ("target", "bleu") if swept)):
-            known(path, f"correlations.{number}", key, keys)
+            known(path, f"correlations.{number}", key, numbers)
     draw = spec.get("draw", {})
     several = [key for name in ("series", "across") for key in draw.get(name, ())]
     for key in (*several, *(draw[name] for name in ("value", "line", "x", "y") if name in draw)):
-        known(path, "draw", key, keys)
+        known(path, "draw", key, numbers)

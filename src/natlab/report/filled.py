@@ -17,12 +17,13 @@ from natlab.papers import cells as resolve
 class Entry:
     """One cell as shown: the paper's value, ours, and where ours comes from.
 
-    ``published``: number, text (shown, not compared) or None. ``measured``: mean over ``seeds``, None when nothing was
-    measured; ``std``: sample standard deviation, None with fewer than two seeds and for what no seed changes.
+    ``published``: number, text (shown, not compared) or None. ``measured``: mean over ``seeds``, or the text of one
+    seed; None when nothing was measured; ``std``: sample standard deviation, None with fewer than two seeds and for
+    what no seed changes.
     """
 
     published: float | str | None = None
-    measured: float | None = None
+    measured: float | str | None = None
     std: float | None = None
     seeds: tuple[int, ...] = ()
     dataset: str = ""
@@ -36,7 +37,7 @@ class Entry:
     @property
     def difference(self) -> float | None:
         """Measured less published, None unless both are numbers."""
-        if self.measured is None or not isinstance(self.published, int | float):
+        if not isinstance(self.measured, int | float) or not isinstance(self.published, int | float):
             return None
         return self.measured - self.published
 
@@ -52,9 +53,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Measured:
-    """Values by seed; ``fixed`` ones do not depend on it."""
+    """Values by seed; ``fixed`` ones do not depend on it. A text is that of the run's first seed that has one."""
 
-    by_seed: dict[int, float]
+    by_seed: dict[int, float | str]
     fixed: bool = False
     sentences: int | None = None
     signature: str = ""
@@ -76,7 +77,7 @@ def build(spec: dict, run: dict, measurements: str | Path, corpora: str | Path) 
             measured[key] = Measured(dict.fromkeys(run["seeds"], value), fixed=True)
         for column in spec["columns"]:
             key = column["key"]
-            if any(kind in column for kind in ("minus", "divide", "sum")):
+            if any(kind in column for kind in resolve.DERIVED):
                 measured[key] = _derive(column, measured, run)
             published = row.get("published", {}).get(key)
             entries[number, key] = _entry(published, measured.get(key), asked.get((number, key)))
@@ -110,12 +111,14 @@ def read(asked: resolve.Asked, run: Mapping, measurements: str | Path) -> Measur
         if value is not None:
             by_seed[seed] = value
             last = {"sentences": held[0].get("sentences"), "signature": values[0].get("signature", "")}
+            if isinstance(value, str):
+                break
     return Measured(by_seed, **last) if by_seed else None
 
 
 def _derive(column: dict, measured: dict[str, Measured | None], run: dict) -> Measured | None:
-    """``minus``, ``divide`` or ``sum`` of columns of one row, over the seeds that all of them have."""
-    (kind,) = (kind for kind in ("minus", "divide", "sum") if kind in column)
+    """``minus``, ``divide``, ``sum`` or ``mean`` of columns of one row, over the seeds that all of them have."""
+    (kind,) = (kind for kind in resolve.DERIVED if kind in column)
     parts = [measured.get(key) for key in column[kind]]
     if None in parts:
         return None
@@ -125,6 +128,8 @@ def _derive(column: dict, measured: dict[str, Measured | None], run: dict) -> Me
             values = [part.by_seed[seed] for part in parts]
             if kind == "sum":
                 by_seed[seed] = sum(values)
+            elif kind == "mean":
+                by_seed[seed] = mean(values)
             elif kind == "minus":
                 by_seed[seed] = values[0] - values[1]
             elif values[1] != 0:
@@ -148,7 +153,7 @@ def _entry(published: float | str | None, measured: Measured | None, cell: resol
         }
     return Entry(
         published=published,
-        measured=mean(values),
+        measured=values[0] if isinstance(values[0], str) else mean(values),
         std=stdev(values) if len(values) > 1 and not measured.fixed else None,
         seeds=() if measured.fixed else tuple(measured.by_seed),
         sentences=measured.sentences,

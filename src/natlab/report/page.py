@@ -57,6 +57,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .measured { font-weight: 600; }
 .spread { color: var(--soft); font-weight: 400; }
 .none { color: var(--soft); font-weight: 400; }
+.results .text { text-align: left; white-space: normal; min-width: 6rem; }
+.text .measured { font-weight: 400; }
 .published { display: block; color: var(--soft); font-size: .82rem; min-height: 1.25em; }
 .difference { color: var(--mark); }
 .published .difference { padding-left: .35rem; }
@@ -149,7 +151,8 @@ def measurement_files(asked: Iterable[resolve.Cell], run: Mapping, measurements:
 
 
 def measurement_rows(paths: Iterable[Path]) -> Iterable[dict]:
-    """One row a value: the keys of MEASUREMENT_FIELDS, and ``packages``. A latency's mean, median … are rows each."""
+    """One row a number: the keys of MEASUREMENT_FIELDS, and ``packages``. A latency's mean, median … are rows each; a
+    text has none."""
     for path in paths:
         file = read_json(path)
         origin = file["provenance"]
@@ -158,6 +161,8 @@ def measurement_rows(paths: Iterable[Path]) -> Iterable[dict]:
         }
         shared |= {key: origin.get(key) for key in ("commit", "dirty", "device", "fingerprint", "packages")}
         for metric, value in file["values"].items():
+            if isinstance(value.get("value"), str):
+                continue
             named = {metric: value["value"]} if "value" in value else _statistics(metric, value)
             for name, number in named.items():
                 yield {
@@ -308,7 +313,9 @@ def _grid(table: Table) -> str:
 
 
 def _head(column: Mapping) -> str:
-    return f'<th>{escape(column["label"])}<span class="unit">{escape(column.get("unit", ""))}</span></th>'
+    return (
+        f'<th{_text(column)}>{escape(column["label"])}<span class="unit">{escape(column.get("unit", ""))}</span></th>'
+    )
 
 
 def _body(table: Table) -> str:
@@ -330,7 +337,8 @@ def _body(table: Table) -> str:
 
 
 def _cell(row: Mapping, column: Mapping, entry: Entry, run: Mapping) -> str:
-    value, plus_minus, spread = tables.measured_text(row, column, entry, run).partition(" ± ")
+    text = tables.measured_text(row, column, entry, run)
+    value, plus_minus, spread = (text, "", "") if column.get("text") else text.partition(" ± ")
     measured = f'<span class="{"none" if entry.measured is None else "measured"}">{escape(value)}</span>'
     if plus_minus:
         measured += f'<span class="spread"> ± {escape(spread)}</span>'
@@ -339,8 +347,12 @@ def _cell(row: Mapping, column: Mapping, entry: Entry, run: Mapping) -> str:
     if entry.difference is not None:
         below += f'<span class="difference">{tables.number(entry.difference, digits, signed=True)}</span>'
     if column.get("descriptive"):
-        return f"<td>{below}</td>"
-    return f'<td>{measured}<span class="published">{below}</span></td>'
+        return f"<td{_text(column)}>{below}</td>"
+    return f'<td{_text(column)}>{measured}<span class="published">{below}</span></td>'
+
+
+def _text(column: Mapping) -> str:
+    return ' class="text"' if column.get("text") else ""
 
 
 def _facts(run: Mapping, rows: list[dict]) -> str:

@@ -14,8 +14,6 @@ from natlab.files import read_json
 from natlab.papers import cells as resolve
 from natlab.report import bootstrap, filled
 
-DERIVED = ("minus", "divide", "sum")
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -86,7 +84,7 @@ class Sampler:
         (column,) = (column for column in spec["columns"] if column["key"] == key)
         if key in row.get("by_definition", {}):
             return self._constant(row["by_definition"][key])
-        kind = next((kind for kind in DERIVED if kind in column), None)
+        kind = next((kind for kind in resolve.DERIVED if kind in column), None)
         if kind is not None:
             parts = [self.column(spec, number, part) for part in column[kind]]
             return None if None in parts else derived(kind, parts)
@@ -127,9 +125,14 @@ class Sampler:
 
 
 def derived(kind: str, parts: list[Sample]) -> Sample:
-    """``minus``, ``divide`` or ``sum`` of one row's values, seed by seed."""
+    """``minus``, ``divide``, ``sum`` or ``mean`` of one row's values, seed by seed."""
     seeds = set.intersection(*(set(part.by_seed) for part in parts))
-    combine = {"sum": lambda *of: sum(of), "minus": np.subtract, "divide": np.divide}[kind]
+    combine = {
+        "sum": lambda *of: sum(of),
+        "mean": lambda *of: sum(of) / len(of),
+        "minus": np.subtract,
+        "divide": np.divide,
+    }[kind]
     noises = [part.noise for part in parts]
     linear = kind != "divide" and all(noise is not None for noise in noises)
     return Sample(

@@ -50,14 +50,16 @@ def read_csv(path: str | Path, spec: dict, run: dict) -> Table:
     """The table that ``write_csv`` wrote from ``spec`` and ``run``. UserError when the CSV is of another spec."""
     entries = {}
     with open(path, encoding="utf-8", newline="") as file:
+        texts = {column["key"] for column in spec["columns"] if column.get("text")}
         for line in csv.DictReader(file):
             number, key = int(line["line"]) - 1, line["column"]
+            measured = line["measured"] or None
             published = spec["rows"][number].get("published", {}).get(key) if number < len(spec["rows"]) else None
             if line["published"] != ("" if published is None else str(published)):
                 raise UserError(f"{path}: line {number + 1}, {key}: not of this spec; write the table again")
             entries[number, key] = Entry(
                 published=published,
-                measured=float(line["measured"]) if line["measured"] else None,
+                measured=measured if measured is None or key in texts else float(measured),
                 std=float(line["std"]) if line["std"] else None,
                 seeds=tuple(int(seed) for seed in line["seeds"].split()),
                 sentences=int(line["sentences"]) if line["sentences"] else None,
@@ -87,6 +89,8 @@ def measured_text(row: dict, column: dict, entry: Entry, run: dict) -> str:
     if column["key"] in row.get("reference", ()):
         return "ref."
     text = number(entry.measured, column.get("digits", 2))
+    if column.get("text"):
+        return text
     if entry.std is not None:
         text += f" ± {number(entry.std, column.get('digits', 2))}"
     if entry.seeds and len(entry.seeds) < len(run["seeds"]):
@@ -184,11 +188,13 @@ def markdown(table: Table) -> str:
         grid.append([row_head(row, kind, table), kind, *texts])
     grid = [[markup.markdown_cell(text) for text in line] for line in grid]
     widths = [max(len(line[i]) for line in grid) for i in range(len(grid[0]))]
+    left = [True, True, *(bool(column.get("text")) for column in spec["columns"])]
     padded = [
-        [t.ljust(w) if i < 2 else t.rjust(w) for i, (t, w) in enumerate(zip(g, widths, strict=True))] for g in grid
+        [t.ljust(w) if to_left else t.rjust(w) for t, w, to_left in zip(g, widths, left, strict=True)] for g in grid
     ]
     aligned = [f"| {' | '.join(texts)} |" for texts in padded]
-    rule = "|" + "|".join("-" * (w + 2) if i < 2 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
+    rules = ("-" * (w + 2) if to_left else "-" * (w + 1) + ":" for w, to_left in zip(widths, left, strict=True))
+    rule = f"|{'|'.join(rules)}|"
     below = "\n".join(f"- {markup.markdown_line(note)}" for note in notes(table))
     title = markup.markdown_line(f"{spec['table']}: {spec['title']}")
     caption = markup.markdown_line(f"{spec['paper']}. {spec.get('caption', '')}".rstrip())
@@ -200,6 +206,11 @@ def latex(table: Table) -> str:
     spec = table.spec
     heads = [column.get("latex", markup.latex(column["label"])) for column in spec["columns"]]
     units = [markup.latex(column.get("unit", "")) for column in spec["columns"]]
+    longest = [max(map(len, of)) for of in zip(*(texts for _, _, texts in lines(table)), strict=True)]
+    of_text = [r"p{.4\linewidth}" if length > 40 else "l" for length in longest]
+    places = "".join(
+        place if column.get("text") else "r" for column, place in zip(spec["columns"], of_text, strict=True)
+    )
     body, before = [], None
     for row, kind, texts in lines(table):
         if row is not before and before is not None:
@@ -215,7 +226,7 @@ def latex(table: Table) -> str:
             r"\centering\scriptsize\setlength{\tabcolsep}{2.5pt}",
             rf"\caption{{{markup.latex(caption)}}}",
             # Centred even where it is wider than the text.
-            rf"\makebox[\linewidth]{{\begin{{tabular}}{{ll{'r' * len(heads)}}}",
+            rf"\makebox[\linewidth]{{\begin{{tabular}}{{ll{places}}}",
             r"\toprule",
             " & ".join(["", "", *heads]) + r" \\",
             " & ".join(["", "", *units]) + r" \\",

@@ -6,7 +6,8 @@ A model's work is counted in floating-point operations (FLOP). For one target to
 
 with the multiplications of the encoder, E = layers (4 d^2 + 2 d f), of the decoder, D = layers (8 d^2 + 2 d f), and of
 the output layer, O = V d; attention between the few tokens of a sentence is left out (Kaplan et al. 2020, section 2.1,
-count likewise). A canvas of the source's length times a factor takes that many times D and O. Time is work over a device's measured or stated rate. Nothing here imports torch.
+count likewise). A canvas of the source's length times a factor takes that many times D and O. Time is work over a
+device's measured or stated rate. Nothing here imports torch.
 """
 
 import contextlib

@@ -51,6 +51,7 @@ LENGTHS = ["difference", "absolute", {"name": "absolute", "longest": 60, "read":
 LENGTHS += [{"name": "source", "factor": 2}]
 
 
+@pytest.mark.parametrize("positions", [{}, {"learned_positions": 50}])
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize(
     "architecture",
@@ -61,10 +62,10 @@ LENGTHS += [{"name": "source", "factor": 2}]
         *(plain.architecture(fill=fill, masking=True) for fill in families.names("fill")),
     ],
 )
-def test_parameters_are_the_models(architecture, joint):
+def test_parameters_are_the_models(architecture, joint, positions):
     from natlab.models.load import build
 
-    size = {"d_model": 32, "d_hidden": 96, "encoder_layers": 2, "decoder_layers": 3, "heads": 4}
+    size = {"d_model": 32, "d_hidden": 96, "encoder_layers": 2, "decoder_layers": 3, "heads": 4} | positions
     spec = {"architecture": architecture, "size": size, "joint_vocabulary": joint}
     source, target = (900, 900) if joint else (700, 900)
     words = {"source_vocabulary": source, "target_vocabulary": target, "joint_vocabulary": joint}

@@ -95,6 +95,7 @@ class Work:
         # with biases and layer norms, by layer
         parameters = size["encoder_layers"] * (encoder + 9 * d + f) + size["decoder_layers"] * (decoder + 15 * d + f)
         parameters += (vocabulary[1] if spec["joint_vocabulary"] else sum(vocabulary)) * d
+        parameters += 2 * size.get("learned_positions", 0) * d
         architecture = spec["architecture"]
         if architecture["name"] != "transformer":
             parameters += _of_parts(architecture, d, size["heads"])

@@ -151,6 +151,8 @@ def test_a_reranker_is_autoregressive(project, reranker):
         ("config/scales/demo.yaml", lambda s: s.update(gpus=3), ["3 GPUs", "update_freq 1", "a multiple of 3"]),
         ("config/sizes.yaml", lambda s: s["tiny"].update(heads=3), ["tiny.heads"]),
         ("config/sizes.yaml", lambda s: s["tiny"].update(width=3), ["tiny", "width", "d_model"]),
+        ("config/sizes.yaml", lambda s: s["tiny"].update(activation="tanh"), ["tiny.activation", "relu, gelu"]),
+        ("config/sizes.yaml", lambda s: s["tiny"].update(learned_positions=0), ["tiny.learned_positions", "minimum"]),
         ("config/systems.yaml", row("glat_kd", target="kdd"), ["glat_kd.target", "kdd", "allowed", "raw"]),
         ("config/systems.yaml", row("glat_kd", input="glad"), ["glat_kd.input", "glad", "vanilla"]),
         ("config/systems.yaml", row("glat_kd", input={"name": "glat", "begin": 1}), ["begin", "start"]),
@@ -190,6 +192,11 @@ def test_a_reranker_is_autoregressive(project, reranker):
         ),
         ("config/systems.yaml", row("vanilla_oaxe10k", size="big"), ["vanilla_oaxe10k.start", "size micro"]),
         ("config/systems.yaml", row("vanilla_kd_10k", start="vanilla_oaxe10k"), ["start", "itself rests on"]),
+        (  # a circle that another system, oaxe_vanilla_kd, starts from
+            "config/systems.yaml",
+            row("vanilla_kd", start="vanilla_kd_400k"),
+            ["vanilla_kd.start", "'vanilla_kd_400k' itself rests on vanilla_kd"],
+        ),
         ("config/systems.yaml", row("glat_kd", predictor="glat_raw"), ["glat_kd.predictor", "glat_raw", "vanilla_kd"]),
         (
             "config/systems.yaml",

@@ -57,6 +57,19 @@ def test_a_system_that_starts_from_another_is_trained_as_the_scale_finetunes(pro
     assert tuned["training"] == {**student["training"], **finetune} and finetune["updates"] == 70
 
 
+def test_at_papers_scale_a_cmlm_is_as_released_and_what_starts_from_a_model_has_its_size():
+    run = load(REPOSITORY, "config/runs/oaxe_paper.yaml")
+    released = {"learned_positions": 1024, "activation": "gelu", "scale_embeddings": False}
+    sizes = {system: run.spec("wmt14_ende", system, 1)["size"] for system in run.systems}
+    base = sizes["vanilla_kd"]
+    assert not set(released) & set(base)
+    assert sizes["xe_cmlm_raw"] == sizes["axe_cmlm_kd"] == sizes["oaxe_cmlm_kd_100k"] == {**base, **released}
+    assert sizes["oaxe_vanilla_kd"] == sizes["vanilla_oaxe10k"] == sizes["transformer_kd"] == base
+    small = load(REPOSITORY, "config/runs/oaxe_grammar.yaml")
+    of = [small.spec("grammar_ende", system, 1)["size"] for system in ("vanilla_kd", "xe_cmlm_kd", "oaxe_cmlm_kd")]
+    assert of[0] == of[1] == of[2]
+
+
 def test_a_row_names_the_stage_of_its_scale_that_it_is_trained_in(project):
     contrast = {"updates": 140, "lr": 0.0001}
     edit(project, "config/scales/demo.yaml", lambda s: s["stages"].update(contrast=contrast))

@@ -18,6 +18,7 @@ from natlab.models.layers import (
     attend,
     attention_mask,
     draw_normal,
+    position_embeddings,
     sinusoidal_positions,
 )
 from natlab.models.transformer import Config
@@ -97,7 +98,7 @@ def test_a_layer_is_initialised_by_its_gain_and_computes_in_its_inputs_dtype():
 @pytest.mark.parametrize("joint", [True, False])
 def test_normal_initialisation_is_of_all_but_biases_padding_and_layer_norms(joint):
     torch.manual_seed(0)
-    config = Config(64, 96, 1, 2, 4, 0.0, 900, 900, joint)
+    config = Config(64, 96, 1, 2, 4, 0.0, 900, 900, joint, learned_positions=300)
     model = plain.nat(config, fill="mask", lengths="absolute", masking=True)
     for parameter in model.parameters():
         parameter.data.fill_(7.0)
@@ -116,6 +117,8 @@ def test_normal_initialisation_is_of_all_but_biases_padding_and_layer_norms(join
         "fill.vector",
         "encoder.summary",
         "lengths.linear.weight",
+        "positions.weight",
+        "encoder.positions.weight",
         "masking.weight",
         "layers.1.cross.kv.weight",
     } < set(drawn)
@@ -146,16 +149,32 @@ def test_positions_are_sines_then_cosines_of_number_two_on():
         assert found[t].tolist() == pytest.approx(expected, abs=1e-6)
 
 
-def test_embeddings_are_scaled_and_positions_grow_as_needed():
+@pytest.mark.parametrize("scale, by", [(True, 8), (False, 1)])
+def test_embeddings_are_scaled_or_not(scale, by):
     torch.manual_seed(0)
-    embedding = Embedding(2000, 64, pad=1)
+    embedding = Embedding(2000, 64, pad=1, scale=scale)
     assert embedding.weight[1].eq(0).all() and embedding.padding_idx == 1
     assert embedding.weight.std().item() == pytest.approx(1 / 8, rel=0.02)
     tokens = torch.tensor([[4, 1, 7]])
-    torch.testing.assert_close(embedding.scaled(tokens), 8 * embedding.weight[tokens])
-    assert torch.equal(embedding.position(3, 256), sinusoidal_positions(256, 64)[3:])
-    torch.testing.assert_close(embedding.position(250, 300), sinusoidal_positions(300, 64)[250:])
-    assert len(embedding.positions) == 600 and "positions" not in embedding.state_dict()
+    torch.testing.assert_close(embedding.scaled(tokens), by * embedding.weight[tokens])
+
+
+def test_sinusoidal_positions_grow_as_needed_and_are_not_saved():
+    positions = position_embeddings(64, None)
+    assert torch.equal(positions(3, 256), sinusoidal_positions(256, 64)[3:])
+    torch.testing.assert_close(positions(250, 300), sinusoidal_positions(300, 64)[250:])
+    assert len(positions.table) == 600 and not positions.state_dict()
+
+
+def test_positions_beyond_the_learned_ones_share_the_last():
+    torch.manual_seed(0)
+    positions = position_embeddings(64, 500)
+    assert positions.weight.std().item() == pytest.approx(1 / 8, rel=0.02)
+    assert torch.equal(positions(3, 500), positions.weight[3:])
+    found = positions(498, 503)
+    assert torch.equal(found, positions.weight[[498, 499, 499, 499, 499]])
+    found.sum().backward()
+    assert positions.weight.grad[[0, 498, 499], 0].tolist() == [0, 1, 4]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

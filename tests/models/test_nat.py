@@ -71,5 +71,6 @@ def test_a_description_says_all_that_makes_a_model():
     assert nat(**architecture).description() == {
         "architecture": {"name": "nat", **architecture}, "d_model": 16, "d_hidden": 32, "encoder_layers": 1,
         "decoder_layers": 1, "heads": 2, "dropout": 0.0, "source_vocabulary": 12, "target_vocabulary": 12,
-        "joint_vocabulary": True, "precision": "fp32", "bos": 0, "pad": 1, "eos": 2,
+        "joint_vocabulary": True, "learned_positions": None,
+        "activation": "relu", "scale_embeddings": True, "precision": "fp32", "bos": 0, "pad": 1, "eos": 2,
     }  # fmt: skip

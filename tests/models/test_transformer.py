@@ -24,9 +24,13 @@ def sentences(count, longest, vocabulary=13, seed=0):
     return tokens.masked_fill(torch.arange(longest) >= lengths[:, None], 1)
 
 
-def test_the_transformer_computes_what_fairseqs_computes():
+CMLMS = {"learned_positions": 10, "activation": "gelu", "scale_embeddings": False}
+
+
+@pytest.mark.parametrize("changed", [{}, *({key: value} for key, value in CMLMS.items()), CMLMS])
+def test_the_transformer_computes_what_fairseqs_computes(changed):
     torch.manual_seed(0)
-    ours = Transformer(SMALL).eval()
+    ours = Transformer(replace(SMALL, **changed)).eval()
     for parameter in ours.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     theirs, _ = fairseq_twin(ours)
@@ -35,6 +39,26 @@ def test_the_transformer_computes_what_fairseqs_computes():
     with torch.no_grad():
         expected, _ = theirs(source, source.ne(1).sum(1), previous)
         found = ours.logits(ours(source, previous))
+    counted = target.ne(1)
+    torch.testing.assert_close(found[counted], expected[counted], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("changed", [{}, CMLMS])
+def test_a_cmlm_computes_what_fairseqs_computes(changed):
+    """Theirs sees the mask as a word, `unk`, whose embedding is our canvas' vector."""
+    torch.manual_seed(0)
+    ours = plain.nat(replace(SMALL, **changed), fill="mask").eval()
+    for parameter in ours.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
+    ours.fill.vector.data = ours.embedding.scaled(torch.tensor(3)).data
+    theirs, dictionary = fairseq_twin(ours)
+    source, target = sentences(5, 9), sentences(5, 7, seed=1)
+    lengths, revealed = target.ne(1).sum(1), torch.rand(5, 7) < 0.4
+    shown = target.masked_fill(~revealed & target.ne(1), dictionary.unk())
+    with torch.no_grad():
+        encoded = theirs.encoder(source, source.ne(1).sum(1))
+        expected, _ = theirs.decoder.extract_features(shown, encoded)
+        found = ours.decode(ours.encoder(source), lengths, revealed, target)
     counted = target.ne(1)
     torch.testing.assert_close(found[counted], expected[counted], rtol=1e-4, atol=1e-4)
 
@@ -211,5 +235,6 @@ def test_a_description_says_all_that_makes_a_model():
     assert Transformer(SMALL).description() == {
         "architecture": {"name": "transformer"}, "d_model": 16, "d_hidden": 32, "encoder_layers": 2, "decoder_layers":
         2, "heads": 4, "dropout": 0.1, "source_vocabulary": 13, "target_vocabulary": 13, "joint_vocabulary": True,
-        "precision": "fp32", "bos": 0, "pad": 1, "eos": 2,
+        "learned_positions": None,
+        "activation": "relu", "scale_embeddings": True, "precision": "fp32", "bos": 0, "pad": 1, "eos": 2,
     }  # fmt: skip

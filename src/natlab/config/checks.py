@@ -119,6 +119,9 @@ def check_systems(run: Run) -> None:
         _check_teacher(file, run, name)
         _check_start(file, run, name)
         _check_predictor(file, run, name)
+    for name in run.systems:
+        if run.start(name) is not None:
+            _check_alike(file, run, name)
 
 
 def _check_members(file: str, run: Run, name: str) -> None:
@@ -227,6 +230,13 @@ def _check_start(file: str, run: Run, name: str) -> None:
     if start is None:
         return
     known(file, at, start, [system for system in run.systems if not run.is_autoregressive(system) and system != name])
+    if name in run.rests_on(start):
+        raise UserError(f"{file}: {at}: {start!r} itself rests on {name}; start from another system")
+
+
+def _check_alike(file: str, run: Run, name: str) -> None:
+    """A system is of the size and architecture of the model that it starts from."""
+    start = run.start(name)
 
     def parts(system: str) -> dict[str, Any]:  # a masking head may be new
         return {key: part for key, part in rows.architecture(run.systems[system]).items() if key != "masking"}
@@ -234,11 +244,9 @@ def _check_start(file: str, run: Run, name: str) -> None:
     for what, of in (("size", run.size), ("architecture", parts)):
         if of(name) != of(start):
             raise UserError(
-                f"{file}: {at}: {start!r} has {what} {of(start)}, {name} has {of(name)}; a model starts from one of "
-                f"the same {what}: change one of them"
+                f"{file}: systems.{name}.start: {start!r} has {what} {of(start)}, {name} has {of(name)}; a model "
+                f"starts from one of the same {what}: change one of them"
             )
-    if name in run.rests_on(start):
-        raise UserError(f"{file}: {at}: {start!r} itself rests on {name}; start from another system")
 
 
 def _check_predictor(file: str, run: Run, name: str) -> None:

@@ -11,6 +11,7 @@ ROLES = ("teacher", "student")  # the stages that stand alone; others say what d
 # The parts of the non-autoregressive architecture, by the key of the row that names them: family and default.
 PARTS = {"lengths": ("length", "difference"), "fill": ("fill", "copy")}
 OBJECTIVE = "xe"
+LAYERS = ("learned_positions", "activation", "scale_embeddings")  # what a size may say of the layers
 BROUGHT = {"length": "architecture.lengths", "masking": "predictor"}  # the key that brings a term, by the term
 
 

@@ -75,6 +75,7 @@ class Run:
                 "encoder_layers": size["layers"],
                 "decoder_layers": size["layers"],
                 "heads": size["heads"],
+                **{key: size[key] for key in rows.LAYERS if key in size},
             },
             "joint_vocabulary": self.dataset(dataset)["bpe"]["joint"],
             "training": training,
@@ -97,7 +98,10 @@ class Run:
         return rows.training(self.systems[system], self.scale, dataset)
 
     def size(self, system: str) -> str:
-        """The name of a system's size."""
+        """The name of a system's size: its own, else that of the model it starts from, else its stage's."""
+        start = self.start(system)
+        if start is not None and "size" not in self.systems[system]:
+            return self.size(start)
         return rows.size(self.systems[system], self.scale)
 
     def dataset(self, name: str) -> dict[str, Any]:

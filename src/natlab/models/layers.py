@@ -86,24 +86,52 @@ def sinusoidal_positions(length: int, dim: int, device: torch.device | None = No
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
-class Embedding(nn.Embedding):
-    """Token embeddings times sqrt(d) plus sinusoidal positions, then dropout."""
+class SinusoidalPositions(nn.Module):
+    """Position embeddings that are computed, as many as are asked for."""
 
-    def __init__(self, vocabulary: int, dim: int, pad: int):
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+        self.register_buffer("table", sinusoidal_positions(256, dim), persistent=False)
+
+    def forward(self, start: int, end: int) -> Tensor:
+        """Those [end - start, d] of positions start to end - 1."""
+        if end > len(self.table):
+            self.table = sinusoidal_positions(2 * end, self.dim, self.table.device)
+        return self.table[start:end]
+
+
+class LearnedPositions(nn.Module):
+    """Position embeddings that are learned, ``count`` of them; all positions beyond share the last one."""
+
+    def __init__(self, dim: int, count: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(count, dim) * dim**-0.5)
+
+    def forward(self, start: int, end: int) -> Tensor:
+        """Those [end - start, d] of positions start to end - 1."""
+        if end <= len(self.weight):
+            return self.weight[start:end]
+        return self.weight[torch.arange(start, end, device=self.weight.device).clamp(max=len(self.weight) - 1)]
+
+
+def position_embeddings(dim: int, learned: int | None) -> nn.Module:
+    """So many ``learned`` ones, or sinusoidal ones where that is None."""
+    return SinusoidalPositions(dim) if learned is None else LearnedPositions(dim, learned)
+
+
+class Embedding(nn.Embedding):
+    """Token embeddings, times sqrt(d) or times 1."""
+
+    def __init__(self, vocabulary: int, dim: int, pad: int, scale: bool = True):
         super().__init__(vocabulary, dim, padding_idx=pad)
         nn.init.normal_(self.weight, std=dim**-0.5)
         nn.init.zeros_(self.weight[pad])
-        self.register_buffer("positions", sinusoidal_positions(256, dim), persistent=False)
-
-    def position(self, start: int, end: int) -> Tensor:
-        """Position embeddings [end - start, d] of positions start to end - 1."""
-        if end > len(self.positions):
-            self.positions = sinusoidal_positions(2 * end, self.embedding_dim, self.positions.device)
-        return self.positions[start:end]
+        self.scale = math.sqrt(dim) if scale else 1.0
 
     def scaled(self, tokens: Tensor) -> Tensor:
         """Embeddings [B, L, d] of tokens [B, L], without positions."""
-        return super().forward(tokens) * math.sqrt(self.embedding_dim)
+        return super().forward(tokens) * self.scale
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
@@ -168,25 +196,29 @@ class CrossAttention(nn.Module):
         return self.out(attend(q, k, v, mask).transpose(1, 2).flatten(2))
 
 
-class FeedForward(nn.Module):
-    """Two linear layers with a ReLU between."""
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
 
-    def __init__(self, dim: int, hidden: int):
+
+class FeedForward(nn.Module):
+    """Two linear layers with an activation between, one of `ACTIVATIONS`."""
+
+    def __init__(self, dim: int, hidden: int, activation: str):
         super().__init__()
         self.inner = Linear(dim, hidden)
         self.outer = Linear(hidden, dim)
+        self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.outer(F.relu(self.inner(x)))
+        return self.outer(self.activation(self.inner(x)))
 
 
 class EncoderLayer(nn.Module):
     """Self-attention and feed-forward, each with dropout, residual and layer norm after it."""
 
-    def __init__(self, dim: int, hidden: int, heads: int, dropout: float):
+    def __init__(self, dim: int, hidden: int, heads: int, dropout: float, activation: str = "relu"):
         super().__init__()
         self.attention, self.attention_norm = SelfAttention(dim, heads), LayerNorm(dim)
-        self.feed_forward, self.feed_forward_norm = FeedForward(dim, hidden), LayerNorm(dim)
+        self.feed_forward, self.feed_forward_norm = FeedForward(dim, hidden, activation), LayerNorm(dim)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
@@ -197,11 +229,11 @@ class EncoderLayer(nn.Module):
 class DecoderLayer(nn.Module):
     """Self-attention (causal or not), attention over the source, feed-forward."""
 
-    def __init__(self, dim: int, hidden: int, heads: int, dropout: float):
+    def __init__(self, dim: int, hidden: int, heads: int, dropout: float, activation: str = "relu"):
         super().__init__()
         self.attention, self.attention_norm = SelfAttention(dim, heads), LayerNorm(dim)
         self.cross, self.cross_norm = CrossAttention(dim, heads), LayerNorm(dim)
-        self.feed_forward, self.feed_forward_norm = FeedForward(dim, hidden), LayerNorm(dim)
+        self.feed_forward, self.feed_forward_norm = FeedForward(dim, hidden, activation), LayerNorm(dim)
         self.dropout = Dropout(dropout)
 
     def forward(

@@ -75,7 +75,7 @@ class NonAutoregressiveTransformer(Seq2Seq):
         x = self.fill(source, lengths)  # [B, T, d]
         if revealed is not None:
             x = torch.where(revealed[:, :, None], self.embedding.scaled(target), x)
-        x = self.dropout(x + self.embedding.position(0, width)).to(source.encoded.dtype)
+        x = self.dropout(x + self.positions(0, width)).to(source.encoded.dtype)
         mask = attention_mask(padding, x.dtype)  # [B, 1, 1, T]
         for layer, memory in zip(self.layers, memories or source.memories(self.layers), strict=True):
             x = layer(x, memory, source.mask, mask)

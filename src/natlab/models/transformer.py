@@ -7,7 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from natlab.models.cross_entropy import likeliest, linear_cross_entropy
-from natlab.models.layers import DecoderLayer, Dropout, Embedding, EncoderLayer, attention_mask
+from natlab.models.layers import (
+    DecoderLayer,
+    Dropout,
+    Embedding,
+    EncoderLayer,
+    attention_mask,
+    position_embeddings,
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,9 @@ class Config:
     source_vocabulary: int
     target_vocabulary: int
     joint_vocabulary: bool
+    learned_positions: int | None = None  # how many encoder and decoder have each; sinusoidal ones without
+    activation: str = "relu"  # or gelu, of the feed-forward layers
+    scale_embeddings: bool = True  # by sqrt(d)
     precision: str = "fp32"  # in training. bf16: matrix products and activations in bfloat16, parameters in float32
     bos: int = 0
     pad: int = 1
@@ -73,9 +83,10 @@ class Encoder(nn.Module):
         self.precision = config.precision
         self.register_parameter("summary", None)
         self.embedding = embedding
+        self.positions = position_embeddings(config.d_model, config.learned_positions)
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(
-            EncoderLayer(config.d_model, config.d_hidden, config.heads, config.dropout)
+            EncoderLayer(config.d_model, config.d_hidden, config.heads, config.dropout, config.activation)
             for _ in range(config.encoder_layers)
         )
 
@@ -83,7 +94,7 @@ class Encoder(nn.Module):
         """Encode tokens [B, S], padded on the right, each sentence ending in eos."""
         padding = tokens.eq(self.config.pad)
         embedded = self.embedding.scaled(tokens)
-        x = self.dropout(embedded + self.embedding.position(0, tokens.shape[1]))
+        x = self.dropout(embedded + self.positions(0, tokens.shape[1]))
         if self.precision == "bf16":
             x = x.bfloat16()
         mask = attention_mask(padding, x.dtype)  # [B, 1, 1, S]
@@ -108,14 +119,17 @@ class Seq2Seq(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
-        source = Embedding(config.source_vocabulary, config.d_model, config.pad)
+
+        def embedding(vocabulary: int) -> Embedding:
+            return Embedding(vocabulary, config.d_model, config.pad, config.scale_embeddings)
+
+        source = embedding(config.source_vocabulary)
         self.encoder = Encoder(config, source)
-        self.embedding = (
-            source if config.joint_vocabulary else Embedding(config.target_vocabulary, config.d_model, config.pad)
-        )
+        self.embedding = source if config.joint_vocabulary else embedding(config.target_vocabulary)
+        self.positions = position_embeddings(config.d_model, config.learned_positions)
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(
-            DecoderLayer(config.d_model, config.d_hidden, config.heads, config.dropout)
+            DecoderLayer(config.d_model, config.d_hidden, config.heads, config.dropout, config.activation)
             for _ in range(config.decoder_layers)
         )
 
@@ -163,7 +177,7 @@ class Transformer(Seq2Seq):
 
     def decode(self, source: Source, previous: Tensor) -> Tensor:
         """The same of an encoded source."""
-        x = self.embedding.scaled(previous) + self.embedding.position(0, previous.shape[1])
+        x = self.embedding.scaled(previous) + self.positions(0, previous.shape[1])
         x = self.dropout(x).to(source.encoded.dtype)
         for layer, memory in zip(self.layers, source.memories(self.layers), strict=True):
             # padding is on the right, so no position that counts looks at it

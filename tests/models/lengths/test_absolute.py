@@ -45,7 +45,7 @@ def test_the_vector_before_the_sentence_is_read_by_the_encoder_and_its_state_by_
     alone = model.encoder(tokens[1:, :2])
     torch.testing.assert_close(alone.summary, source.summary[1:], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(alone.encoded, source.encoded[1:, :2], rtol=1e-4, atol=1e-5)
-    x = model.encoder.embedding.scaled(tokens[:1]) + model.encoder.embedding.position(0, 4)
+    x = model.encoder.embedding.scaled(tokens[:1]) + model.encoder.positions(0, 4)
     x = torch.cat([model.encoder.summary.expand(1, 1, -1), x], 1)
     for layer in model.encoder.layers:
         x = layer(x, None)

@@ -66,7 +66,7 @@ def search(
         rows = len(alive)
         if at == caches[0].shape[3]:
             caches = [_longer(cache) for cache in caches]
-        x = model.embedding.scaled(tokens[:, :, at]) + model.embedding.position(at, at + 1)
+        x = model.embedding.scaled(tokens[:, :, at]) + model.positions(at, at + 1)
         x = x.to(source.encoded.dtype)
         for layer, cache, memory in zip(model.layers, caches, memories, strict=True):
             x = layer.step(x, cache, at, memory, mask)

@@ -63,18 +63,22 @@ class NonAutoregressiveTransformer(Seq2Seq):
         revealed: Tensor | None = None,
         target: Tensor | None = None,
         memories: list[Tensor] | None = None,
+        noise: Tensor | None = None,
     ) -> Tensor:
         """Decoder states [B, T, d] for canvases of ``lengths`` [B] (T the longest).
 
         The states at a position do not depend on how far the batch is padded.
         revealed: [B, T] bool, positions that see their token of ``target`` [B, T] as proxy input; none without it.
         memories: the source's keys and values where the caller has them already.
+        noise: [B, T, d], added to what the canvas holds.
         """
         width = int(lengths.max())
         padding = torch.arange(width, device=lengths.device) >= lengths[:, None]  # [B, T]
         x = self.fill(source, lengths)  # [B, T, d]
         if revealed is not None:
             x = torch.where(revealed[:, :, None], self.embedding.scaled(target), x)
+        if noise is not None:
+            x = x + noise
         x = self.dropout(x + self.positions(0, width)).to(source.encoded.dtype)
         mask = attention_mask(padding, x.dtype)  # [B, 1, 1, T]
         for layer, memory in zip(self.layers, memories or source.memories(self.layers), strict=True):

@@ -9,8 +9,8 @@ import torch
 from tests import plain
 
 from natlab.corpus.binarise import binarise
+from natlab.decoding.beam_search import search
 from natlab.decoding.kinds.argmax import Argmax
-from natlab.decoding.kinds.beam import search
 from natlab.files import read_json, write_json
 from natlab.measuring import latency
 from natlab.measuring.data import Data

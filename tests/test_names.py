@@ -134,16 +134,16 @@ def test_an_address_is_carried_or_refused_in_one_line(tmp_path_factory, host, se
         return
     place = Path(dataset.address(file["url"]))
     assert place.as_posix() == dataset.address(url) and ".." not in place.parts and not place.is_absolute()
-    asked = dataset.asked(url)
-    assert asked.isascii() and asked.isprintable() and " " not in asked and dataset.asked(asked) == asked
-    assert shlex.split(shlex.quote(asked)) == [asked]
+    found = dataset.request_url(url)
+    assert found.isascii() and found.isprintable() and " " not in found and dataset.request_url(found) == found
+    assert shlex.split(shlex.quote(found)) == [found]
 
 
 def test_addresses_with_what_shells_and_people_write_are_carried(tmp_path):
     url = "https://münchen.example:8080/a&b(c)/'$;*=~,!+@:%20/ü.txt"
     assert fetched(tmp_path, url)["url"] == url
     place = "xn--mnchen-3ya.example:8080/a&b(c)/'$;*=~,!+@:%20/%C3%BC.txt"
-    assert dataset.asked(url) == f"https://{place}" and dataset.address(url) == place
+    assert dataset.request_url(url) == f"https://{place}" and dataset.address(url) == place
 
 
 # ---- labels

@@ -44,7 +44,7 @@ def test_what_a_decoding_takes_besides_is_trained(project):
         lambda r: r.update(tables=["mple/table1"], corpora={"wmt14_ende": "grammar_ende"}),
     )
     run = load(project)
-    assert run.beside("grammar_ende", "glat_kd_tiny") == ["transformer_small", "vanilla_kd_tiny"]
+    assert run.auxiliary("grammar_ende", "glat_kd_tiny") == ["transformer_small", "vanilla_kd_tiny"]
     trained = {model.system for model in run.trained}
     assert trained == {"glat_kd_tiny", "transformer_tiny", "transformer_small", "vanilla_kd_tiny"}
     assert run.measures_distortion("grammar_ende", "glat_kd_tiny")

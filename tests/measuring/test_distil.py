@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from natlab.corpus.binarise import binarise
-from natlab.decoding.kinds.beam import search
+from natlab.decoding.beam_search import search
 from natlab.measuring import distil
 from natlab.measuring.data import Data
 from natlab.models.load import build, publish

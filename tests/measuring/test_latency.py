@@ -9,8 +9,8 @@ import torch
 from tests import plain
 
 from natlab.corpus.binarise import binarise
+from natlab.decoding.beam_search import search
 from natlab.decoding.kinds.argmax import Argmax
-from natlab.decoding.kinds.beam import search
 from natlab.files import read_json, write_json
 from natlab.measuring import latency
 from natlab.measuring.data import Data
@@ -111,7 +111,7 @@ def test_the_speedup_is_how_many_times_as_long_the_reference_takes(parsed, clock
 
 def test_what_is_timed_is_each_models_own_decoding_of_one_sentence(parsed, clocked, tmp_path):
     decodings = {"argmax": ARGMAX, "sample": {"kind": "sample", "length_factor": 1.0, "seed": 1, "predictor": "p"}}
-    latency.run(parsed(decodings, "--sentences", "3", "--warmup", "2", "--beside", f"p={tmp_path}/predictor.pt"))
+    latency.run(parsed(decodings, "--sentences", "3", "--warmup", "2", "--auxiliary", f"p={tmp_path}/predictor.pt"))
     data = Data(tmp_path / "bin")
     assert [sentence.tolist() for sentence in clocked["sentences"]] == [
         [source.tolist()] for source in (data.sources("test")[i] for i in range(3))
@@ -134,7 +134,7 @@ def latency_models(folder):
 
 def test_two_hundred_sentences_are_timed_after_ten_unless_told(parsed):
     args = parsed({"argmax": ARGMAX})
-    assert (args.sentences, args.warmup, args.beside, args.decodings) == (200, 10, [], {"argmax": ARGMAX})
+    assert (args.sentences, args.warmup, args.auxiliary, args.decodings) == (200, 10, [], {"argmax": ARGMAX})
 
 
 def test_models_data_decodings_and_where_to_write_must_be_given():

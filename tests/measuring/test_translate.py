@@ -63,11 +63,11 @@ def decoded(monkeypatch):
     """The candidates of each decoding that was made; the third one is cut off, once."""
     made, original = [], natlab.decoding.decode_corpus
 
-    def decode_corpus(model, sources, decoding, beside, references):
+    def decode_corpus(model, sources, decoding, auxiliary, references):
         made.append(decoding["length_candidates"])
         if len(made) == 3:
             raise KeyboardInterrupt
-        return original(model, sources, decoding, beside=beside, references=references)
+        return original(model, sources, decoding, auxiliary=auxiliary, references=references)
 
     monkeypatch.setattr(natlab.decoding, "decode_corpus", decode_corpus)
     return made
@@ -111,8 +111,8 @@ DECODINGS = {
 
 
 def test_a_model_with_a_predictor_is_measured_with_it(arguments, tmp_path):
-    beside = ["--beside", f"vanilla={tmp_path / 'predictor.pt'}", "--predictor", "vanilla"]
-    translate.run(arguments(DECODINGS, "out", *beside, "--proxy-targets", "test"))
+    auxiliary = ["--auxiliary", f"vanilla={tmp_path / 'predictor.pt'}", "--predictor", "vanilla"]
+    translate.run(arguments(DECODINGS, "out", *auxiliary, "--proxy-targets", "test"))
     losses = read_json(tmp_path / "out/losses.json")
     assert {"loss", "length", "l_input", "loss_raw", "length_raw", "parameters"} <= losses.keys()
     assert losses["l_input"]["tokens"] == losses["loss"]["tokens"] == 10
@@ -161,12 +161,12 @@ def test_the_proxy_targets_of_a_distilled_corpus_are_the_teachers(arguments, tmp
 
 @pytest.mark.parametrize("given", ["vanilla", "=model.pt", "vanilla="])
 def test_what_is_no_system_and_model_is_refused(arguments, given):
-    with pytest.raises(UserError, match=f"--beside: '{given}=?' is not SYSTEM=MODEL"):
-        translate.run(arguments({}, "out", "--beside", given))
+    with pytest.raises(UserError, match=f"--auxiliary: '{given}=?' is not SYSTEM=MODEL"):
+        translate.run(arguments({}, "out", "--auxiliary", given))
 
 
 def test_translations_losses_and_confidence_are_those_of_the_model_and_its_splits(arguments, tmp_path):
-    args = arguments(DECODINGS, "out", "--beside", f"vanilla={tmp_path / 'predictor.pt'}", "--predictor", "vanilla")
+    args = arguments(DECODINGS, "out", "--auxiliary", f"vanilla={tmp_path / 'predictor.pt'}", "--predictor", "vanilla")
     translate.run(args)
     data, (model, made), (predictor, _) = Data(tmp_path / "bin"), load(args.model), load(tmp_path / "predictor.pt")
     valid = data.sources("valid"), data.targets("valid")
@@ -194,7 +194,7 @@ def test_translations_losses_and_confidence_are_those_of_the_model_and_its_split
 
 
 def test_what_is_kept_of_a_translation_follows_what_it_is_made_of(arguments, tmp_path, monkeypatch):
-    given = arguments({"a": {"kind": "argmax"}}, "out", "--beside", f"p={tmp_path / 'predictor.pt'}")
+    given = arguments({"a": {"kind": "argmax"}}, "out", "--auxiliary", f"p={tmp_path / 'predictor.pt'}")
     before = translate.fingerprint(given)
     assert translate.fingerprint(given) == before and len(before) == 16
     given.decodings = {"a": {"kind": "argmax", "length_candidates": 2}}
@@ -277,13 +277,13 @@ def test_the_arguments():
     given += ["--out", "o"]
     fewest = {
         "model": "m", "data": "d", "decodings": {"a": {"kind": "argmax"}}, "splits": ["test", "valid"], "out": "o",
-        "proxy_data": None, "beside": [], "predictor": None, "grammar": None, "proxy_targets": None, "positions": [],
+        "proxy_data": None, "auxiliary": [], "predictor": None, "grammar": None, "proxy_targets": None, "positions": [],
         "samples": [], "likelihood": [],
     }  # fmt: skip
     assert vars(parser.parse_args(given)) == fewest
-    more = "--proxy-data p --beside a=b c=d --predictor a --grammar g --proxy-targets test".split()
+    more = "--proxy-data p --auxiliary a=b c=d --predictor a --grammar g --proxy-targets test".split()
     assert vars(parser.parse_args(given + more)) == fewest | {
-        "proxy_data": "p", "beside": ["a=b", "c=d"], "predictor": "a", "grammar": "g", "proxy_targets": "test",
+        "proxy_data": "p", "auxiliary": ["a=b", "c=d"], "predictor": "a", "grammar": "g", "proxy_targets": "test",
     }  # fmt: skip
     for option in ("--model", "--data", "--decodings", "--splits", "--out"):
         at = given.index(option)
@@ -293,8 +293,8 @@ def test_the_arguments():
 
 def test_all_that_a_translation_imports_is_known_beforehand(arguments, imported, tmp_path):
     decodings = {"argmax": DECODINGS["argmax"], "sample": DECODINGS["sample"]}
-    beside = ["--beside", f"vanilla={tmp_path / 'predictor.pt'}", "--predictor", "vanilla"]
-    loaded, beyond = imported("natlab.measuring.translate", arguments(decodings, "out", *beside))
+    auxiliary = ["--auxiliary", f"vanilla={tmp_path / 'predictor.pt'}", "--predictor", "vanilla"]
+    loaded, beyond = imported("natlab.measuring.translate", arguments(decodings, "out", *auxiliary))
     spec = torch.load(tmp_path / "model.pt", weights_only=True)["provenance"]["spec"]
     assert loaded - set(sources.files(sources.translation(spec, decodings.values()), translate.ROOM)) <= beyond
 

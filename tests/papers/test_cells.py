@@ -70,10 +70,10 @@ def test_a_system_that_the_run_does_not_build_stays_empty():
 
 
 def test_rows_without_a_system_quoted_rows_and_derived_columns_ask_for_nothing():
-    asked = set(resolved())
-    assert {column for row, column in asked if row == 3} == {"exact"}
-    assert not [column for row, column in asked if row == 4]
-    assert not {column for _, column in asked} & {"target", "gap"}
+    quantity = set(resolved())
+    assert {column for row, column in quantity if row == 3} == {"exact"}
+    assert not [column for row, column in quantity if row == 4]
+    assert not {column for _, column in quantity} & {"target", "gap"}
 
 
 def test_the_reference_is_not_measured_against_itself():
@@ -109,7 +109,7 @@ def test_the_estimate_of_c_reads_two_systems():
     assert half.dataset is None
 
 
-def asked(metric, **more):
+def quantity(metric, **more):
     description = {"metric": metric, "corpus": "wmt14_ende", "system": "vanilla_kd", "decoding": "argmax", **more}
     return resolved_description(description, RUN)
 
@@ -127,19 +127,19 @@ def asked(metric, **more):
     ],
 )
 def test_where_mples_measures_lie(metric, source, key):
-    found = asked(metric)
+    found = quantity(metric)
     assert sources(found, "demo", 1) == [f"grammar_ende/demo/vanilla_kd/seed1/{source}"]
     assert [reading.key for reading in found.readings] == [key]
 
 
 def test_l_target_is_minus_beta_times_bleu():
-    assert value(asked("l_target", beta=0.2), [35.4]) == pytest.approx(-7.08)
-    assert value(asked("l_target", beta=0.25), [22.88]) == pytest.approx(-5.72)
+    assert value(quantity("l_target", beta=0.2), [35.4]) == pytest.approx(-7.08)
+    assert value(quantity("l_target", beta=0.25), [22.88]) == pytest.approx(-5.72)
 
 
 def test_parameters_in_millions_and_their_ratio_in_percent():
-    assert value(asked("parameters"), [62_600_000]) == pytest.approx(62.6)
-    found = asked("parameter_ratio", against={"systems": ["transformer"]})
+    assert value(quantity("parameters"), [62_600_000]) == pytest.approx(62.6)
+    found = quantity("parameter_ratio", against={"systems": ["transformer"]})
     assert [reading.system for reading in found.readings] == ["vanilla_kd", "transformer"]
     assert value(found, [1.3e6, 62.6e6]) == pytest.approx(100 * 1.3 / 62.6)
 
@@ -163,7 +163,7 @@ def test_the_bracket_of_table_5(bleu, expected):
     for name, parameters, of in TABLE_6:
         measured |= {(name, "parameters"): parameters * 1e6, (name, "bleu_tok"): of}
     for metric, wanted in zip(BRACKET, expected, strict=True):
-        found = asked(metric, against=ladder)
+        found = quantity(metric, against=ladder)
         decodings = {reading.system: reading.decoding for reading in found.readings if reading.metric == "bleu_tok"}
         assert decodings == {"vanilla_kd": "argmax", "a": "beam5", "b": "beam5", "c": "beam5"}
         got = value(found, [measured[reading.system, reading.metric] for reading in found.readings])
@@ -215,14 +215,14 @@ def test_where_a_cell_stands_and_what_it_asks():
 
 @pytest.mark.parametrize("metric", ["ideal_loss", "ideal_token_loss", "ideal_l_input", "length_raw", "token_loss"])
 def test_losses_are_read_from_one_file(metric):
-    found = asked(metric, split="test")
+    found = quantity(metric, split="test")
     assert sources(found, "demo", 2) == ["grammar_ende/demo/vanilla_kd/seed2/loss.json"]
     assert found.readings[0] == (metric, "vanilla_kd", None, "valid", "")
 
 
 def test_conditional_tc_is_what_a_nat_loses_with_its_length_more_than_the_at():
     """MPLE, appendix B: 4.41 bits, of which some say the length, less 1.91."""
-    found = asked("conditional_tc", systems={"at": "a", "nat": "n"})
+    found = quantity("conditional_tc", systems={"at": "a", "nat": "n"})
     assert [tuple(reading) for reading in found.readings] == [
         ("loss_raw", "a", None, "valid", ""), ("loss_raw", "n", None, "valid", ""),
         ("length_raw", "n", None, "valid", ""),
@@ -239,13 +239,13 @@ def test_a_metric_that_is_no_corpus_own_asks_for_nothing_without_a_system():
 
 
 def test_the_split_is_test_unless_said():
-    assert asked("bleu").readings[0].split == "test" and asked("bleu", split="valid").readings[0].split == "valid"
-    ladder = asked("bracket/ratio_from", against={"systems": ["a"], "decoding": "beam5"}, split="valid")
+    assert quantity("bleu").readings[0].split == "test" and quantity("bleu", split="valid").readings[0].split == "valid"
+    ladder = quantity("bracket/ratio_from", against={"systems": ["a"], "decoding": "beam5"}, split="valid")
     assert [tuple(reading) for reading in ladder.readings] == [
         ("parameters", "vanilla_kd", None, "valid", ""), ("bleu_tok", "vanilla_kd", "argmax", "valid", ""),
         ("parameters", "a", None, "valid", ""), ("bleu_tok", "a", "beam5", "valid", ""),
     ]  # fmt: skip
-    assert value(asked("bleu"), [20.5]) == 20.5
+    assert value(quantity("bleu"), [20.5]) == 20.5
 
 
 def test_the_corpora_that_a_table_names():
@@ -258,7 +258,7 @@ def test_the_corpora_that_a_table_names():
 
 
 def test_a_ratio_of_parameters_and_derived_columns():
-    found = asked("parameter_ratio", against={"systems": ["a"]})
+    found = quantity("parameter_ratio", against={"systems": ["a"]})
     assert {tuple(reading)[0] for reading in found.readings} == {"parameters"}
     for kind in ("minus", "divide", "sum"):
         columns = [{"key": "gap", "label": "gap", kind: ["bleu", "zh"], "cell": {"metric": "bleu_tok"}}]
@@ -277,7 +277,7 @@ def test_a_reading_says_which_sentences_it_is_about():
         ("bleu_tok", ""), ("bleu_tok/10-19", "10-19"), ("token_probability/long/-1", "long"), ("loss", ""),
         ("reference_bleu/2", ""), ("speedup", ""),
     ):  # fmt: skip
-        assert asked(metric).readings[0].sentences == sentences
+        assert quantity(metric).readings[0].sentences == sentences
 
 
 @pytest.mark.parametrize("kind", ["TRANSLATION", "LOSS", "IDEAL", "TARGET", "LATENCY"])
@@ -303,8 +303,8 @@ def write_table(folder, metric):
 
 
 def test_shares_of_what_is_skipped_are_shown_as_they_are_measured():
-    assert value(asked("skipped_targets"), [7.57]) == 7.57
-    assert sources(asked("skipped_predictions", split="test"), "demo", 1) == [
+    assert value(quantity("skipped_targets"), [7.57]) == 7.57
+    assert sources(quantity("skipped_predictions", split="test"), "demo", 1) == [
         "grammar_ende/demo/vanilla_kd/seed1/loss.json"
     ]
 
@@ -320,6 +320,6 @@ def test_texts_and_curves_are_read_of_files_of_their_own():
         "curve/nll_loss/20": ("curve.json", "curve/nll_loss/20"),
     }
     for metric, (file, key) in expected.items():
-        asked = resolved_description({**of, "metric": metric}, RUN)
-        (reading,) = asked.readings
-        assert sources(asked, "demo", 1) == [f"grammar_ende/demo/s/seed1/{file}"] and reading.key == key
+        quantity = resolved_description({**of, "metric": metric}, RUN)
+        (reading,) = quantity.readings
+        assert sources(quantity, "demo", 1) == [f"grammar_ende/demo/s/seed1/{file}"] and reading.key == key

@@ -206,8 +206,8 @@ def test_a_swept_correlation_is_as_sure_as_its_least_sure_beta(tmp_path, monkeyp
     }
     monkeypatch.setitem(globals(), "TABLE", table)
     stated = copy.deepcopy(STATED)
-    asked = {"table": "p/table1", "x": "l_mple", "y": "bleu", "at_most": -0.8, "swept": True}
-    stated["claims"][0]["parts"][1]["correlation"] = asked
+    spec = {"table": "p/table1", "x": "l_mple", "y": "bleu", "at_most": -0.8, "swept": True}
+    stated["claims"][0]["parts"][1]["correlation"] = spec
     for n in range(1, 5):
         for seed in (1, 2):
             values = {"loss": float(-n), "length": -0.5 * (0, 9, 2, 7, 5)[n]}
@@ -365,7 +365,7 @@ def test_one_seed_of_equals_is_called_better_in_a_twentieth_of_cases_or_fewer(of
     """Simulated: two equally good systems of which one seed was trained, and how far seeds lie apart is known."""
     rng = np.random.default_rng(0)
     drawn = {}
-    sampler = SimpleNamespace(run=RUN | {"seeds": [1]}, cell=lambda asked: drawn[asked.readings[0].system])
+    sampler = SimpleNamespace(run=RUN | {"seeds": [1]}, cell=lambda quantity: drawn[quantity.readings[0].system])
     part = {"says": "better", "comparison": {"higher": {"system": "x"}, "than": [{"system": "y"}]}}
     stated = STATED | {"claims": [{"id": "b", "parts": [part]}]}
     verdicts = []
@@ -375,7 +375,7 @@ def test_one_seed_of_equals_is_called_better_in_a_twentieth_of_cases_or_fewer(of
             again = np.concatenate([[values.mean()], bootstrap.resampled(list(values), "test")])
             noise = np.concatenate([[0.0], bootstrap.noise(of_seeds, system)])
             drawn[system] = Sample({1: again}, noise, sentences=True)
-        verdicts += [result.verdict for result in claims.tested(stated, {}, sampler)]
+        verdicts += [result.verdict for result in claims.results_of(stated, {}, sampler)]
     assert 0.01 < verdicts.count(HOLDS) / 1000 < 0.07 and 0.01 < verdicts.count(REFUTED) / 1000 < 0.07
 
 
@@ -484,9 +484,9 @@ def test_markdown_shows_any_text_as_it_stands(tmp_path):
 
 
 HAND = [
-    claims.Tested("a", 1, "x is best", "holds", "x 3.00 against y 1.00", 2.0, 0.975, 1.25, 2.5, "2 seeds", "1 2"),
-    claims.Tested("a", 2, "y | z", "refuted", "y 1.00", -0.5, 0.0, None, None, "9 rows", "1"),
-    claims.Tested("b", 1, "nothing", "not measured"),
+    claims.Result("a", 1, "x is best", "holds", "x 3.00 against y 1.00", 2.0, 0.975, 1.25, 2.5, "2 seeds", "1 2"),
+    claims.Result("a", 2, "y | z", "refuted", "y 1.00", -0.5, 0.0, None, None, "9 rows", "1"),
+    claims.Result("b", 1, "nothing", "not measured"),
 ]
 OF_HAND = {
     "title": "What *it* says", "paper": "MPLE: a paper",
@@ -590,6 +590,6 @@ def test_a_correlation_names_the_seeds_of_the_column_it_is_with(monkeypatch):
         (0, "y"): tables.Entry(seeds=(2,)),
         (1, "y"): tables.Entry(seeds=(1,)),
     }
-    monkeypatch.setattr(claims, "_at_most", lambda asked, table: {"confidence": 0.99})
+    monkeypatch.setattr(claims, "_at_most", lambda spec, table: {"confidence": 0.99})
     found = claims._correlation({"x": "x", "y": "y", "at_most": 0}, tables.Table({}, RUN, entries))
     assert found == {"verdict": HOLDS, "confidence": 0.99, "seeds": "1 2"}

@@ -49,8 +49,8 @@ def test_the_papers_rounded_values_give_the_papers_correlations(name, y, r, tmp_
 
 def test_the_papers_values_correlate_over_the_betas_of_section_4_2(tmp_path):
     table = shipped("table2", tmp_path)
-    (asked,) = table.spec["correlations"]
-    found = sweep(table, asked, "published")
+    (spec,) = table.spec["correlations"]
+    found = sweep(table, spec, "published")
     assert min(found) == 0.1 and max(found) == 0.5
     assert all(result.r <= -0.8 for result in found.values())
     # with the paper's own β nothing changes but by rounding
@@ -82,8 +82,8 @@ def measured_table(rows):
 
 def test_a_sweep_of_measured_values_weighs_their_bleu_anew():
     rows = [(4.4, 32.0, 12.0), (2.4, 35.0, 21.0), (0.8, 26.0, 18.0), (1.1, 31.0, 22.0), (1.0, 22.0, 15.0)]
-    asked = {"x": "l_mple", "y": "bleu", "sweep": {"target": "l_target", "bleu": "target_bleu", "betas": [0, 0.2, 0.4]}}
-    found = sweep(measured_table(rows), asked, "measured")
+    spec = {"x": "l_mple", "y": "bleu", "sweep": {"target": "l_target", "bleu": "target_bleu", "betas": [0, 0.2, 0.4]}}
+    found = sweep(measured_table(rows), spec, "measured")
     for beta, result in found.items():
         assert result.r == pytest.approx(pearson([(l_nat - beta * t, bleu) for l_nat, t, bleu in rows]).r)
     assert len({round(result.r, 6) for result in found.values()}) == 3

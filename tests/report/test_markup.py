@@ -140,7 +140,7 @@ def test_a_table_shows_its_labels_in_every_form(tmp_path, row_labels, columns):
 def test_claims_show_what_is_said(said, measured):
     text = spaced(spec.one_line(said))
     claim = {"id": "a", "claim": text, "source": text, "parts": []}
-    result = claims.Tested("a", 1, text, claims.HOLDS, measured=spaced(spec.one_line(measured)))
+    result = claims.Result("a", 1, text, claims.HOLDS, measured=spaced(spec.one_line(measured)))
     written = claims.markdown({"title": text, "paper": text, "claims": [claim]}, [result], RUN)
     found = [spaced(cell) for cell in Cells(MARKDOWN.render(written)).found]
     assert text == found[0] and found.count(text) >= 2 and spaced(spec.one_line(measured)) in found

@@ -90,7 +90,7 @@ def test_dynamic_kd_rests_on_candidates_and_is_measured_with_its_predictor(proje
     assert select[at + 5 : at + 10] == ["--distilled", *distilled]
     assert project.option(translated, "--proxy-data") == "results/candidates/grammar_ende/demo/seed1"
     vanilla = "results/models/grammar_ende/demo/vanilla_dynamic/seed1/model.pt"
-    assert project.option(translated, "--beside") == f"vanilla_dynamic={vanilla}"
+    assert project.option(translated, "--auxiliary") == f"vanilla_dynamic={vanilla}"
     assert project.option(translated, "--predictor") == "vanilla_dynamic"
     assert project.option(translated, "--proxy-targets") == "test"
 
@@ -157,8 +157,8 @@ def test_names_and_addresses_of_any_allowed_form_go_through(fresh):
     result = fresh.snakemake("--configfile", "config/run.yaml")
     assert result.returncode == 0, result.stdout
     fetched = [call for call in fresh.calls() if call[0] == "fetch"]
-    asked = "https://xn--mnchen-3ya.example/a&b(c)/'$;echo/%C3%BC/multi30k/"
-    assert len(fetched) == 6 and any(call[1].startswith(asked) for call in fetched)
+    address = "https://xn--mnchen-3ya.example/a&b(c)/'$;echo/%C3%BC/multi30k/"
+    assert len(fetched) == 6 and any(call[1].startswith(address) for call in fetched)
     for call in fetched:
         assert fresh.option(call, "--out") == f"results/downloads/{call[1].removeprefix('https://')}"
         assert (fresh.root / fresh.option(call, "--out")).exists()

@@ -90,15 +90,15 @@ def model_of(system):
     return f"results/models/{{dataset}}/{{scale}}/{system}/seed{{seed}}/model.pt"
 
 
-def beside(wildcards):
+def auxiliary(wildcards):
     """The models that a system's decodings and losses take besides its own."""
-    return [model_of(system) for system in RUN.beside(wildcards.dataset, wildcards.system)]
+    return [model_of(system) for system in RUN.auxiliary(wildcards.dataset, wildcards.system)]
 
 
-def named_beside(wildcards, input):
+def named_auxiliary(wildcards, input):
     """The same, each by its system's name, as arguments."""
-    pairs = zip(RUN.beside(wildcards.dataset, wildcards.system), input.beside, strict=True)
-    return " ".join(["--beside", *(f"{system}={model}" for system, model in pairs)] if input.beside else [])
+    pairs = zip(RUN.auxiliary(wildcards.dataset, wildcards.system), input.auxiliary, strict=True)
+    return " ".join(["--auxiliary", *(f"{system}={model}" for system, model in pairs)] if input.auxiliary else [])
 
 
 def grammar(wildcards):
@@ -107,13 +107,13 @@ def grammar(wildcards):
     return f"config/datasets/{wildcards.dataset}.yaml" if known else []
 
 
-def besides(wildcards):
+def extras(wildcards):
     """The decodings of which cells ask more than translations, by what they ask, as arguments."""
-    asked = {
+    extra = {
         option: RUN.decodings_of(wildcards.dataset, wildcards.system, metrics)
-        for option, metrics in natlab.papers.cells.BESIDES.items()
+        for option, metrics in natlab.papers.cells.EXTRAS.items()
     }
-    return " ".join(word for option, names in asked.items() if names for word in (f"--{option}", *names))
+    return " ".join(word for option, names in extra.items() if names for word in (f"--{option}", *names))
 
 
 def tuned(wildcards):

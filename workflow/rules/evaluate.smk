@@ -6,7 +6,7 @@ rule translate:
         model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
         data="results/corpora/{dataset}/bin",
         proxy_data=lambda wildcards: distilled(wildcards) or candidates(wildcards),
-        beside=beside,
+        auxiliary=auxiliary,
         kernels=kernels,
         grammar=grammar,
         code=lambda wildcards: imported(
@@ -28,17 +28,17 @@ rule translate:
         decodings=lambda wildcards: compact(RUN.decodings_of(wildcards.dataset, wildcards.system)),
         splits=lambda wildcards: RUN.splits_of(wildcards.dataset, wildcards.system),
         proxy_data=lambda wildcards, input: f"--proxy-data {input.proxy_data}" if input.proxy_data else "",
-        beside=named_beside,
+        auxiliary=named_auxiliary,
         grammar=lambda wildcards, input: f"--grammar {input.grammar}" if input.grammar else "",
         predictor=lambda wildcards: f"--predictor {system}" if (system := RUN.predictor(wildcards.system)) else "",
         targets=lambda wildcards: (
             "--proxy-targets test" if RUN.measures_distortion(wildcards.dataset, wildcards.system) else ""
         ),
-        besides=besides,
+        extras=extras,
     shell:
         "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab translate --model {input.model}"
-        " --data {input.data} {params.proxy_data} {params.beside} {params.predictor} {params.grammar} {params.targets}"
-        " {params.besides}"
+        " --data {input.data} {params.proxy_data} {params.auxiliary} {params.predictor} {params.grammar} {params.targets}"
+        " {params.extras}"
         " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"
 
 
@@ -73,7 +73,7 @@ rule latency:
         model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
         reference=f"results/models/{{dataset}}/{{scale}}/{RUN.reference}/seed{{seed}}/model.pt",
         data="results/corpora/{dataset}/bin",
-        beside=beside,
+        auxiliary=auxiliary,
         tuned=tuned,
         code=lambda wildcards: imported(
             natlab.sources.latency(RUN.timed_decodings_of(wildcards.dataset, wildcards.system).values())
@@ -93,11 +93,11 @@ rule latency:
         threads=RUN.scale["threads"],
         checkpoints=CHECKPOINTS,
         tracking=TRACKING,
-        beside=named_beside,
+        auxiliary=named_auxiliary,
         tuned=lambda wildcards, input: f"--tuned {input.tuned}/tuned.json" if input.tuned else "",
     shell:
         "OMP_NUM_THREADS={params.threads} NATLAB_GPUS={resources.gpu} exec natlab latency --model {input.model}"
-        " --reference {input.reference} {params.beside} {params.tuned} --data {input.data} --decodings {params.decodings:q}"
+        " --reference {input.reference} {params.auxiliary} {params.tuned} --data {input.data} --decodings {params.decodings:q}"
         " --sentences {params.sentences} --warmup {params.warmup} --out {output}"
         " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
 

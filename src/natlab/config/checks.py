@@ -274,7 +274,7 @@ def check_scores(name: str, dataset: dict[str, Any]) -> None:
 def check_cells(run: Run) -> None:
     """Every cell's systems and decoding exist and suit each other, and its dataset has its score; every table and
     figure has something to fill."""
-    for name, found in run.asked.items():
+    for name, found in run.all_cells.items():
         file = f"config/papers/{name}.yaml"
         for cell in found:
             for reading in cell.readings:
@@ -287,7 +287,7 @@ def check_cells(run: Run) -> None:
                             f"add {cells.SCORES[reading.metric]} to scores in {DATASETS}/{cell.dataset}.yaml"
                         )
                 if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
-                    several = reading.metric in cells.BESIDES["samples"]
+                    several = reading.metric in cells.EXTRAS["samples"]
                     suitable = [name for name in run.decodings if _decodes(run, name, reading.system, several)]
                     known(file, f"{cell.where}: decoding of {reading.system}", reading.decoding, suitable)
     for kind in ("tables", "figures"):

@@ -94,8 +94,8 @@ def _load_papers(run: Run) -> list[str]:
             known(f"config/papers/{name}.yaml", "deviation", other, stems(run.root / RUNS))
         for table in claims.tables_named(stated):
             known(f"config/papers/{name}.yaml", "table", table, papers["tables"])
-            run.tested[table] = papers["tables"][table]
-            claims.check_columns(f"config/papers/{name}.yaml", stated, table, run.tested[table])
+            run.claimed_tables[table] = papers["tables"][table]
+            claims.check_columns(f"config/papers/{name}.yaml", stated, table, run.claimed_tables[table])
     return sorted({corpus for of in papers.values() for paper in of.values() for corpus in cells.corpora(paper)})
 
 

@@ -39,7 +39,7 @@ class Run:
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     claims: dict[str, dict[str, Any]] = field(default_factory=dict)
-    tested: dict[str, dict[str, Any]] = field(default_factory=dict)  # the tables that claims are about
+    claimed_tables: dict[str, dict[str, Any]] = field(default_factory=dict)  # the tables that claims are about
 
     @property
     def name(self) -> str:
@@ -141,16 +141,16 @@ class Run:
         new = [system]
         while new:
             of = new.pop()
-            asked = {self.teacher(of), self.start(of), self.predictor(of)} - {None}
-            asked |= set(self.candidates) if self.chooses(of) else set()
-            new += asked - found
-            found |= asked
+            needed = {self.teacher(of), self.start(of), self.predictor(of)} - {None}
+            needed |= set(self.candidates) if self.chooses(of) else set()
+            new += needed - found
+            found |= needed
         return sorted(found)
 
     @cached_property
-    def asked(self) -> dict[str, list[cells.Cell]]:
+    def all_cells(self) -> dict[str, list[cells.Cell]]:
         """The cells of each table, figure and file of claims of the run."""
-        shown = {**self.tables, **self.figures, **self.tested}
+        shown = {**self.tables, **self.figures, **self.claimed_tables}
         return {name: cells.cells(table, self.settings) for name, table in shown.items()} | {
             name: claims.cells(stated, self.settings) for name, stated in self.claims.items()
         }
@@ -158,7 +158,7 @@ class Run:
     @cached_property
     def filled(self) -> dict[str, list[cells.Cell]]:
         """Those of them that this run fills."""
-        return {name: [cell for cell in found if cell.dataset is not None] for name, found in self.asked.items()}
+        return {name: [cell for cell in found if cell.dataset is not None] for name, found in self.all_cells.items()}
 
     @cached_property
     def models(self) -> list[Model]:
@@ -172,7 +172,7 @@ class Run:
         found = set(self.models)
         for model in self.models:
             found |= {model._replace(system=system) for system in self.rests_on(model.system)}
-            found |= {model._replace(system=system) for system in self.beside(model.dataset, model.system)}
+            found |= {model._replace(system=system) for system in self.auxiliary(model.dataset, model.system)}
             if self.timed_decodings_of(model.dataset, model.system):
                 found.add(model._replace(system=self.reference))
         return sorted(found)
@@ -205,8 +205,8 @@ class Run:
         given |= {key: self.systems[system].get(key) for key in families.trait("decoding", kind, "of_system", ())}
         return {**families.defaults("decoding", kind), **given, **row}
 
-    def beside(self, dataset: str, system: str) -> list[str]:
-        """The systems whose models measuring this one takes besides: its predictor, and what its decodings name."""
+    def auxiliary(self, dataset: str, system: str) -> list[str]:
+        """The systems whose models measuring this one takes, too: its predictor, and what its decodings name."""
         decodings = self.decodings_of(dataset, system).values()
         named = {
             decoding.get(key)
@@ -231,19 +231,19 @@ class Run:
 
     def splits_of(self, dataset: str, system: str) -> list[str]:
         """The splits on which the cells ask for this system's translations."""
-        asked = {
+        splits = {
             reading.split
             for of, reading in self._readings()
             if of == dataset and reading.system == system and reading.decoding is not None
         }
-        return sorted(asked) or ["test"]
+        return sorted(splits) or ["test"]
 
     def sources(self, name: str) -> list[str]:
         """The measurement files below results/measurements that a table, figure or file of claims reads, all seeds'."""
         scale, seeds = self.settings["scale"], self.settings["seeds"]
         names = [name, *claims.tables_named(self.claims[name])] if name in self.claims else [name]
-        asked = [cell for part in names for cell in self.filled[part]]
-        return sorted({path for cell in asked for seed in seeds for path in cells.sources(cell, scale, seed)})
+        read = [cell for part in names for cell in self.filled[part]]
+        return sorted({path for cell in read for seed in seeds for path in cells.sources(cell, scale, seed)})
 
     def surface(self, figure: str) -> tuple[str, list[str]] | None:
         """(dataset, its three systems) of a figure of surfaces; None of another, and where the run does not fill it."""
@@ -271,9 +271,9 @@ class Run:
 
     def exact_datasets(self, name: str) -> list[str]:
         """The generated corpora whose exact values a table or figure shows."""
-        asked = {cell.dataset for cell in self.filled[name] if cell.metric.startswith(cells.EXACT)}
+        shown = {cell.dataset for cell in self.filled[name] if cell.metric.startswith(cells.EXACT)}
         kinds = dataset_files.sources(self.root / DATASETS)
-        return sorted(name for name in asked if kinds[name]["kind"] == "grammar")
+        return sorted(name for name in shown if kinds[name]["kind"] == "grammar")
 
     def _readings(self) -> Iterator[tuple[str, cells.Reading]]:
         """(dataset, reading) of all that is measured."""

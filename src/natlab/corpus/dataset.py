@@ -110,11 +110,11 @@ def in_bpe(dataset: dict[str, Any]) -> bool:
 
 def address(url: str) -> str:
     """Where a file lies under ``results/downloads`` and under a mirror: ``host/path``, as it is asked for."""
-    parts = urlsplit(asked(url))
+    parts = urlsplit(request_url(url))
     return parts.netloc + parts.path
 
 
-def asked(url: str) -> str:
+def request_url(url: str) -> str:
     """The address as a request may have it, in ASCII: letters of other alphabets in IDNA's form in the host, else
     percent-encoded. Raises ValueError where no host or port is of such a name."""
     parts = urlsplit(url)
@@ -138,7 +138,7 @@ def downloads(folder: str | Path = FOLDER) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for name, source in sources(folder).items():
         for key, file in source.get("files", {}).items():
-            first = found.setdefault(address(file["url"]), {**file, "url": asked(file["url"])})
+            first = found.setdefault(address(file["url"]), {**file, "url": request_url(file["url"])})
             if first["sha256"] != file["sha256"]:
                 raise UserError(
                     f"{Path(folder) / name}.yaml: source.files.{key}.sha256: another dataset gives {first['sha256']} "

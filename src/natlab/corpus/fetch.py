@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from natlab.corpus.dataset import address, asked
+from natlab.corpus.dataset import address, request_url
 from natlab.corpus.text import DAMAGED
 from natlab.errors import UserError
 from natlab.files import sha256, written_aside
@@ -205,4 +205,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    fetch(asked(args.url), args.sha256, args.out, mirror=os.environ.get("NATLAB_MIRROR"))
+    fetch(request_url(args.url), args.sha256, args.out, mirror=os.environ.get("NATLAB_MIRROR"))

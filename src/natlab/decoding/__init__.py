@@ -40,23 +40,23 @@ def decode(
     model: Seq2Seq,
     source: Tensor,
     decoding: Mapping,
-    beside: Mapping[str, Seq2Seq] | None = None,
+    auxiliary: Mapping[str, Seq2Seq] | None = None,
     reference_lengths: Tensor | None = None,
 ) -> list[Tensor]:
     """The best target, without eos, of each source sentence [B, S] under a decoding: its ``kind``, a member of the
-    family `decoding`, and its options. ``beside``: by system, the models that it takes besides; ``reference_lengths``:
-    [B], for one that asks for them."""
-    kind, given = _kind(decoding, beside)
+    family `decoding`, and its options. ``auxiliary``: by system, the models that it takes, too;
+    ``reference_lengths``: [B], for one that asks for them."""
+    kind, given = _kind(decoding, auxiliary)
     if decoding.get("reference_length"):
         given["reference_lengths"] = reference_lengths
     return kind(model, source, **given)
 
 
-def _kind(decoding: Mapping, beside: Mapping[str, Seq2Seq] | None) -> tuple[Any, dict[str, Any]]:
+def _kind(decoding: Mapping, auxiliary: Mapping[str, Seq2Seq] | None) -> tuple[Any, dict[str, Any]]:
     """A decoding's member with its options, and the models that it takes besides."""
     options = {key: value for key, value in decoding.items() if key != "kind"}
     named = families.trait("decoding", decoding["kind"], "models", ())
-    given = {key: beside[options[key]] for key in named if options.get(key) is not None}
+    given = {key: auxiliary[options[key]] for key in named if options.get(key) is not None}
     return families.load("decoding", decoding["kind"], **options), given
 
 
@@ -67,7 +67,7 @@ def decode_corpus(
     decoding: Mapping,
     max_tokens: int = 6000,
     max_sentences: int | None = None,
-    beside: Mapping[str, Seq2Seq] | None = None,
+    auxiliary: Mapping[str, Seq2Seq] | None = None,
     references: Sequence[Tensor] | None = None,
 ) -> list[Tensor]:
     """Targets of all ``sources`` (each [S], ending in eos), in their order, decoded in batches of similar length.
@@ -76,7 +76,7 @@ def decode_corpus(
     for batch, padded in _padded(model, sources, max_tokens, max_sentences):
         lengths = None if references is None else torch.tensor([len(references[i]) - 1 for i in batch])
         lengths = None if lengths is None else lengths.clamp(min=1).to(model.device)
-        for index, target in zip(batch, decode(model, padded, decoding, beside, lengths), strict=True):
+        for index, target in zip(batch, decode(model, padded, decoding, auxiliary, lengths), strict=True):
             targets[index] = target.cpu()
     return targets
 
@@ -88,12 +88,12 @@ def hypotheses_of_corpus(
     decoding: Mapping,
     max_tokens: int = 6000,
     max_sentences: int | None = None,
-    beside: Mapping[str, Seq2Seq] | None = None,
+    auxiliary: Mapping[str, Seq2Seq] | None = None,
 ) -> list[list[Hypothesis]]:
     """All that a decoding finds for each of ``sources``, each once, the best first, which is what `decode_corpus`
     returns. Its kind has the trait ``n_best`` and the method ``hypotheses``, which takes what a call takes."""
     found: list[list[Hypothesis]] = [[]] * len(sources)
-    kind, given = _kind(decoding, beside)
+    kind, given = _kind(decoding, auxiliary)
     for batch, padded in _padded(model, sources, max_tokens, max_sentences):
         for index, of_sentence in zip(batch, kind.hypotheses(model, padded, **given), strict=True):
             found[index] = [Hypothesis(tokens.cpu(), float(score)) for tokens, score in of_sentence]

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="the non-autoregressive model")
     parser.add_argument("--reference", required=True, help="the autoregressive model to compare with")
     parser.add_argument(
-        "--beside", nargs="*", default=[], metavar="SYSTEM=MODEL", help="models that decodings take besides"
+        "--auxiliary", nargs="*", default=[], metavar="SYSTEM=MODEL", help="auxiliary models of decodings"
     )
     parser.add_argument("--data", required=True, help="fairseq data folder; the first sentences of test are translated")
     parser.add_argument("--decodings", required=True, type=json.loads, help="JSON: {name: decoding} of the model")
@@ -55,14 +55,14 @@ def run(args: argparse.Namespace) -> None:
     from natlab.decoding import decode
     from natlab.files import write_json
     from natlab.measuring import tuning
-    from natlab.measuring.beside import beside
+    from natlab.measuring.auxiliary import auxiliary
     from natlab.measuring.data import Data, device, device_name
     from natlab.models.load import load
 
     where = device()
     student, made = load(args.model, where)
     teacher, _ = load(args.reference, where)
-    models = {system: load(path, where)[0] for system, path in beside(args.beside).items()}
+    models = {system: load(path, where)[0] for system, path in auxiliary(args.auxiliary).items()}
     timed = {
         "reference beam5": (teacher, {"kind": "beam", "beam": 5}),
         "reference greedy": (teacher, {"kind": "beam", "beam": 1}),

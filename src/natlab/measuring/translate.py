@@ -14,7 +14,7 @@ from typing import Any
 
 from natlab import families, sources
 from natlab.files import lines, sha256, write_json, written_aside
-from natlab.measuring.beside import beside
+from natlab.measuring.auxiliary import auxiliary
 
 ROOM = Path(__file__).parents[1]
 
@@ -26,9 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--proxy-data", help="fairseq data folder with the targets of the system's teacher, or candidates"
     )
     parser.add_argument(
-        "--beside", nargs="*", default=[], metavar="SYSTEM=MODEL", help="models that decodings and losses take besides"
+        "--auxiliary", nargs="*", default=[], metavar="SYSTEM=MODEL", help="auxiliary models of decodings and losses"
     )
-    parser.add_argument("--predictor", metavar="SYSTEM", help="the one beside that predicts the tokens of proxy inputs")
+    parser.add_argument(
+        "--predictor", metavar="SYSTEM", help="the auxiliary one that predicts the tokens of proxy inputs"
+    )
     parser.add_argument(
         "--grammar", metavar="DATASET", help="the dataset's file, of a generated corpus: what an ideal model loses, too"
     )
@@ -60,7 +62,7 @@ def fingerprint(args: argparse.Namespace) -> str:
     """What determines the translations, as a hash: decodings, what is kept of them, models, sentences and code."""
     data = [file for name in ("dict", *args.splits) for file in Path(args.data).glob(f"{name}.*")]
     code = [__file__, *sources.files(sources.decoding(args.decodings.values()), ROOM)]
-    models = [args.model, *beside(args.beside).values()]
+    models = [args.model, *auxiliary(args.auxiliary).values()]
     sums = {str(file): sha256(file) for file in (*models, *data, *code)}
     return hashlib.sha256(json.dumps([args.decodings, args.samples, sums], sort_keys=True).encode()).hexdigest()[:16]
 
@@ -78,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
     from natlab.models.validation import BLEU, plain
 
     model, made = load(args.model, device())
-    models = {system: load(path, device())[0] for system, path in beside(args.beside).items()}
+    models = {system: load(path, device())[0] for system, path in auxiliary(args.auxiliary).items()}
     predictor = models[args.predictor] if args.predictor else None
     spec = made["spec"]
     raw = Method.of(plain(spec))
@@ -93,10 +95,10 @@ def run(args: argparse.Namespace) -> None:
         part = parts / f"{name}.{split}.jsonl"
         if not part.exists():
             if several:
-                made = hypotheses_of_corpus(model, data.sources(split), decoding, beside=models)
+                made = hypotheses_of_corpus(model, data.sources(split), decoding, auxiliary=models)
             else:
                 best = decode_corpus(
-                    model, data.sources(split), decoding, beside=models, references=data.targets(split)
+                    model, data.sources(split), decoding, auxiliary=models, references=data.targets(split)
                 )
                 made = [[Hypothesis(target, 0.0)] for target in best]
             with written_aside(part) as file:

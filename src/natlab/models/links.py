@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from natlab.kernels import dag_links
-from natlab.models.layers import Linear, sinusoidal_positions
+from natlab.models.layers import Linear, SinusoidalPositions
 from natlab.models.transformer import Config
 
 
@@ -21,16 +21,14 @@ class Links(nn.Module):
         self.heads = config.heads
         self.query, self.key = (Linear(2 * config.d_model, config.d_model) for _ in range(2))
         self.gates = Linear(2 * config.d_model, config.heads)
-        self.register_buffer("positions", sinusoidal_positions(256, config.d_model), persistent=False)
+        self.positions = SinusoidalPositions(config.d_model)
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """Log-probabilities [B, L, L] of the transitions, as `natlab.kernels.dag_links` has them, of decoder states
         [B, L, d] of canvases of ``lengths`` [B]."""
-        batch, length, dim = states.shape
-        if length > len(self.positions):
-            self.positions = sinusoidal_positions(2 * length, dim, self.positions.device)
+        batch, length, _ = states.shape
         states = states.to(torch.promote_types(states.dtype, torch.float32))
-        positions = self.positions[:length].to(states.dtype).expand(batch, -1, -1)
+        positions = self.positions(0, length).to(states.dtype).expand(batch, -1, -1)
         x = torch.cat([states, positions], 2)  # [B, L, 2 d]
         query, key = (of(x).view(batch, length, self.heads, -1) for of in (self.query, self.key))  # [B, L, H, d / H]
         return dag_links(query, key, F.log_softmax(self.gates(x), 2), lengths)

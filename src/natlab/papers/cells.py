@@ -35,7 +35,7 @@ TEXTS = (*SAMPLE, "source", "reference")
 PLACE = {metric: ("sentence", "sample") if metric in SAMPLE else ("sentence",) for metric in TEXTS}
 TRANSLATION_METRICS += LIKELIHOOD + SAMPLES + TEXTS
 # What cells ask of decodings more than translations: the metrics, by the option of `natlab translate`.
-BESIDES = {"positions": TOKEN_PROBABILITY, "samples": SAMPLES + TEXTS, "likelihood": LIKELIHOOD}
+EXTRAS = {"positions": TOKEN_PROBABILITY, "samples": SAMPLES + TEXTS, "likelihood": LIKELIHOOD}
 SKIPPED = ("skipped_targets", "skipped_predictions")  # in per cent of targets and of predictions (AXE, Table 6)
 LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "token_loss", "l_input", "parameters", *SKIPPED)
 IDEAL_METRICS = ("ideal_loss", "ideal_token_loss", "ideal_l_input")
@@ -103,7 +103,7 @@ class Reading(NamedTuple):
         return self.metric.split("/")[1] if self.metric in BLEU_BY_LENGTH + TOKEN_PROBABILITY else ""
 
 
-class Asked(NamedTuple):
+class Quantity(NamedTuple):
     """A description resolved: its readings (none for ``exact/...``), and ``dataset``, what stands where the paper's
     ``corpus`` stands; None when the run maps none there or does not build a system, and so measures nothing. ``beta``:
     the weight of sentence BLEU in MPLE's equation 14, of ``l_target``; 0 of other metrics."""
@@ -121,7 +121,7 @@ class Cell:
 
     row: int
     column: str
-    asked: Asked
+    quantity: Quantity
 
     @property
     def where(self) -> str:
@@ -129,19 +129,19 @@ class Cell:
 
     @property
     def metric(self) -> str:
-        return self.asked.metric
+        return self.quantity.metric
 
     @property
     def corpus(self) -> str:
-        return self.asked.corpus
+        return self.quantity.corpus
 
     @property
     def dataset(self) -> str | None:
-        return self.asked.dataset
+        return self.quantity.dataset
 
     @property
     def readings(self) -> tuple[Reading, ...]:
-        return self.asked.readings
+        return self.quantity.readings
 
     @property
     def systems(self) -> list[str]:
@@ -155,13 +155,13 @@ def cells(table: Mapping, run: Mapping) -> list[Cell]:
     for index, row in enumerate(table["rows"]):
         for column in table["columns"]:
             description = _description(row, column, table.get("cell", {}))
-            asked = resolved(description, run) if description is not None else None
-            if asked is not None:
-                found.append(Cell(index, column["key"], asked))
+            quantity = resolved(description, run) if description is not None else None
+            if quantity is not None:
+                found.append(Cell(index, column["key"], quantity))
     return found
 
 
-def resolved(description: Mapping, run: Mapping) -> Asked | None:
+def resolved(description: Mapping, run: Mapping) -> Quantity | None:
     """What a cell's description asks of ``run``; None when it asks for no measurement."""
     metric, corpus = description.get("metric"), description.get("corpus")
     if metric is None or corpus is None:
@@ -175,7 +175,7 @@ def resolved(description: Mapping, run: Mapping) -> Asked | None:
         return None
     built = "systems" not in run or {reading.system for reading in readings} <= set(run["systems"])
     dataset = run["corpora"].get(corpus) if built else None
-    return Asked(metric, corpus, dataset, readings, description.get("beta", 0.0))
+    return Quantity(metric, corpus, dataset, readings, description.get("beta", 0.0))
 
 
 def corpora(table: Mapping) -> Iterator[str]:
@@ -199,7 +199,7 @@ def check_places(file: str, table: Mapping) -> None:
                     )
 
 
-def sources(cell: Cell | Asked, scale: str, seed: int) -> list[str]:
+def sources(cell: Cell | Quantity, scale: str, seed: int) -> list[str]:
     """The files below the measurements folder that the cell reads for one seed, each once.
 
     Empty for a cell that stays empty and for the corpus' own metrics, which no seed changes.
@@ -209,14 +209,14 @@ def sources(cell: Cell | Asked, scale: str, seed: int) -> list[str]:
     return list(dict.fromkeys(reading.source(cell.dataset, scale, seed) for reading in cell.readings))
 
 
-def value(asked: Asked, read: Sequence[float | str]) -> float | str | None:
+def value(quantity: Quantity, read: Sequence[float | str]) -> float | str | None:
     """What a cell shows, from the values of its readings in their order; None where they do not give it. A text is that
     of its one reading."""
-    metric = asked.metric
+    metric = quantity.metric
     if metric == CONDITIONAL_TC:
         return conditional_tc(*read)
     if metric in DISTORTION:
-        return -asked.beta * read[0]
+        return -quantity.beta * read[0]
     if metric == "parameters":
         return read[0] / 1e6
     if metric == PARAMETER_RATIO:

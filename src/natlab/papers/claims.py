@@ -46,14 +46,14 @@ def cells(stated: Mapping, run: Mapping) -> list[Compared]:
 
 def tables_named(stated: Mapping) -> list[str]:
     """The tables that the claims are about, each once."""
-    asked = [_of_table(part) for claim in stated["claims"] for part in claim["parts"]]
-    return list(dict.fromkeys(of["table"] for of in asked if of))
+    specs = [_of_table(part) for claim in stated["claims"] for part in claim["parts"]]
+    return list(dict.fromkeys(spec["table"] for spec in specs if spec))
 
 
 def check_columns(file: str, stated: Mapping, name: str, table: Mapping) -> None:
     """Refuse claims, the content of ``file``, about columns that the table of this name does not have."""
     keys = [column["key"] for column in table["columns"] if not column.get("text")]
-    swept = [(asked["x"], asked["y"]) for asked in table.get("correlations", ()) if "sweep" in asked]
+    swept = [(spec["x"], spec["y"]) for spec in table.get("correlations", ()) if "sweep" in spec]
     for claim in stated["claims"]:
         for number, part in enumerate(claim["parts"], 1):
             of = _of_table(part)

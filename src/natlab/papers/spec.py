@@ -72,9 +72,9 @@ def _check_columns(path: str, spec: dict) -> None:
                 known(path, f"rows.{number}.{part}", key, keys)
         if row.get("ours") and "published" in row:
             raise UserError(f"{path}: rows.{number}: a row of ours has no published values; drop ours or published")
-    for number, asked in enumerate(spec.get("correlations", ())):
-        swept = asked.get("sweep", {})
-        for key in (asked["x"], asked["y"], *(swept[name] for name in ("target", "bleu") if swept)):
+    for number, correlation in enumerate(spec.get("correlations", ())):
+        swept = correlation.get("sweep", {})
+        for key in (correlation["x"], correlation["y"], *(swept[name] for name in ("target", "bleu") if swept)):
             known(path, f"correlations.{number}", key, numbers)
     draw = spec.get("draw", {})
     several = [key for name in ("series", "across") for key in draw.get(name, ())]

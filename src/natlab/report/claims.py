@@ -35,7 +35,7 @@ FIELDS = "claim part says verdict measured statistic confidence low high rests_o
 
 
 @dataclass(frozen=True)
-class Tested:
+class Result:
     """One part of a claim, as shown.
 
     ``claim``: its id; ``part`` counts from 1; ``measured``: the values in words; ``statistic``: the share of pairs in
@@ -57,7 +57,7 @@ class Tested:
     seeds: str = ""
 
 
-def tested(stated: Mapping, shown: Mapping[str, Table], sampler: Sampler) -> list[Tested]:
+def results_of(stated: Mapping, shown: Mapping[str, Table], sampler: Sampler) -> list[Result]:
     """All parts of all claims; ``shown`` are the tables they are about, by name."""
     found = []
     for claim in stated["claims"]:
@@ -68,7 +68,7 @@ def tested(stated: Mapping, shown: Mapping[str, Table], sampler: Sampler) -> lis
                 result = _order(part["order"], shown[part["order"]["table"]], sampler)
             else:
                 result = _correlation(part["correlation"], shown[part["correlation"]["table"]])
-            found.append(Tested(claim["id"], number, part["says"], **(result or {"verdict": UNMEASURED})))
+            found.append(Result(claim["id"], number, part["says"], **(result or {"verdict": UNMEASURED})))
     return found
 
 
@@ -108,19 +108,19 @@ def _judged(samples: list[Sample], seeds: list[int], margins: np.ndarray, statis
     }
 
 
-def _order(asked: Mapping, table: Table, sampler: Sampler) -> dict | None:
+def _order(spec: Mapping, table: Table, sampler: Sampler) -> dict | None:
     rows = []
     for number, row in enumerate(table.spec["rows"]):
-        pair = [sampler.column(table.spec, number, asked[axis]) for axis in ("x", "y")]
+        pair = [sampler.column(table.spec, number, spec[axis]) for axis in ("x", "y")]
         if None not in pair and not row.get("ours"):
-            dataset = table.entries[number, asked["x"]].dataset
+            dataset = table.entries[number, spec["x"]].dataset
             rows.append((dataset or row["label"], pair))
     samples = [sample for _, pair in rows for sample in pair]
     seeds = _common(samples, table.run)
     if len(rows) < 2 or not seeds:
         return None
     values = [tuple(sample.over(seeds) for sample in pair) for _, pair in rows]
-    sign = -1 if asked.get("falls") else 1
+    sign = -1 if spec.get("falls") else 1
     concordant = np.sign([sign * (a[0] - b[0]) * (a[1] - b[1]) for a, b in combinations(values, 2)])
     share = (concordant > 0).mean(axis=0)
     points = sorted((x[0], y[0], name) for (x, y), (name, _) in zip(values, rows, strict=True))
@@ -130,24 +130,24 @@ def _order(asked: Mapping, table: Table, sampler: Sampler) -> dict | None:
     }
 
 
-def _correlation(asked: Mapping, table: Table) -> dict | None:
-    if "weaker_than" in asked:
-        result = _weaker(asked, table)
+def _correlation(spec: Mapping, table: Table) -> dict | None:
+    if "weaker_than" in spec:
+        result = _weaker(spec, table)
     else:
-        result = _at_most(asked, table)
+        result = _at_most(spec, table)
     if result is None:
         return None
-    seeds = {seed for (_, key), entry in table.entries.items() if key == asked["y"] for seed in entry.seeds}
+    seeds = {seed for (_, key), entry in table.entries.items() if key == spec["y"] for seed in entry.seeds}
     return {"verdict": _verdict(result["confidence"]), **result, "seeds": _seeds(seeds)}
 
 
-def _at_most(asked: Mapping, table: Table) -> dict | None:
+def _at_most(spec: Mapping, table: Table) -> dict | None:
     """Of several r, one a β, the confidence is that of the least sure: all must be at most the limit."""
-    if asked.get("swept"):
-        (swept,) = (of for of in table.spec["correlations"] if "sweep" in of and of["x"] == asked["x"])
+    if spec.get("swept"):
+        (swept,) = (of for of in table.spec["correlations"] if "sweep" in of and of["x"] == spec["x"])
         found = correlation.sweep(table, swept, "measured")
     else:
-        found = {None: correlation.of_columns(table, asked["x"], asked["y"], "measured")}
+        found = {None: correlation.of_columns(table, spec["x"], spec["y"], "measured")}
     if not found or None in found.values():
         return None
     beta, worst = max(found.items(), key=lambda of: of[1].r)
@@ -160,21 +160,21 @@ def _at_most(asked: Mapping, table: Table) -> dict | None:
     return {
         "measured": measured,
         "statistic": worst.r,
-        "confidence": correlation.confidence_at_most(worst, asked["at_most"]),
+        "confidence": correlation.confidence_at_most(worst, spec["at_most"]),
         "low": low,
         "high": high,
         "rests_on": f"{worst.n} rows",
     }
 
 
-def _weaker(asked: Mapping, table: Table) -> dict | None:
+def _weaker(spec: Mapping, table: Table) -> dict | None:
     columns = {column["key"]: column["label"] for column in table.spec["columns"]}
-    found = correlation.weaker(table, asked["x"], asked["y"], asked["weaker_than"])
+    found = correlation.weaker(table, spec["x"], spec["y"], spec["weaker_than"])
     if found is None:
         return None
     rows = f"{found.found.n} rows"
     return {
-        "measured": f"r {correlation.number(found.found.r)}; with {columns[asked['weaker_than']]} "
+        "measured": f"r {correlation.number(found.found.r)}; with {columns[spec['weaker_than']]} "
         f"{correlation.number(found.other.r)}",
         "statistic": found.found.r - found.other.r,
         "confidence": found.confidence,
@@ -184,11 +184,16 @@ def _weaker(asked: Mapping, table: Table) -> dict | None:
 
 def _comparison(stated: Mapping, part: Mapping, sampler: Sampler) -> dict | None:
     compared, run = part["comparison"], sampler.run
-    asked = [[resolve.resolved(description, run) for description in value] for value in claimed.compared(stated, part)]
-    samples = [_value(cells, sampler) for cells in asked]
-    lacking = [_name(cells) for cells, sample in zip(asked, samples, strict=True) if sample is None]
+    quantities = [
+        [resolve.resolved(description, run) for description in value] for value in claimed.compared(stated, part)
+    ]
+    samples = [_value(cells, sampler) for cells in quantities]
+    lacking = [_name(cells) for cells, sample in zip(quantities, samples, strict=True) if sample is None]
     if lacking:
-        return {"verdict": UNMEASURED, "measured": f"lacks {', '.join(lacking)}" if len(lacking) < len(asked) else ""}
+        return {
+            "verdict": UNMEASURED,
+            "measured": f"lacks {', '.join(lacking)}" if len(lacking) < len(quantities) else "",
+        }
     seeds = _common(samples, run)
     if not seeds:
         return None
@@ -211,13 +216,13 @@ def _comparison(stated: Mapping, part: Mapping, sampler: Sampler) -> dict | None
         if not ((over > least).all() if result["verdict"] == HOLDS else (over < -least).any()):
             result["verdict"] = UNDECIDED
         result["rests_on"] += f": below {tables.number(least[differences[:, 0].argmin()])} undecided"
-    shown = [f"{_name(cells)} {tables.number(value[0])}" for cells, value in zip(asked, values, strict=True)]
+    shown = [f"{_name(cells)} {tables.number(value[0])}" for cells, value in zip(quantities, values, strict=True)]
     return {"measured": f"{shown[0]} against {', '.join(shown[1:])}", **result}
 
 
-def _value(cells: list[resolve.Asked], sampler: Sampler) -> Sample | None:
+def _value(quantities: list[resolve.Quantity], sampler: Sampler) -> Sample | None:
     """That of a cell, or of the first of two less the second; None where one was not measured."""
-    parts = [sampler.cell(cell) for cell in cells]
+    parts = [sampler.cell(quantity) for quantity in quantities]
     if None in parts:
         return None
     return derived("minus", parts) if len(parts) == 2 else parts[0]
@@ -233,9 +238,9 @@ def _common(samples: list[Sample], run: Mapping) -> list[int]:
     return [seed for seed in run["seeds"] if all(seed in sample.by_seed for sample in samples)]
 
 
-def _name(cells: list[resolve.Asked]) -> str:
+def _name(quantities: list[resolve.Quantity]) -> str:
     """A value's cell; of two cells the first, and in what the second differs."""
-    first, *less = cells
+    first, *less = quantities
     name = _cell_name(first)
     for second in less:
         differs = [_cell_name(second)] if _cell_name(second) != name else []
@@ -244,10 +249,10 @@ def _name(cells: list[resolve.Asked]) -> str:
     return name
 
 
-def _cell_name(asked: resolve.Asked) -> str:
-    if len(asked.readings) > 1:
-        return f"{asked.metric} ({', '.join(dict.fromkeys(reading.system for reading in asked.readings))})"
-    (reading,) = asked.readings
+def _cell_name(quantity: resolve.Quantity) -> str:
+    if len(quantity.readings) > 1:
+        return f"{quantity.metric} ({', '.join(dict.fromkeys(reading.system for reading in quantity.readings))})"
+    (reading,) = quantity.readings
     return f"{reading.system} ({reading.decoding})" if reading.decoding else reading.system
 
 
@@ -255,12 +260,12 @@ def _seeds(seeds: set[int] | list[int]) -> str:
     return " ".join(map(str, sorted(seeds)))
 
 
-def tests(results: list[Tested]) -> int:
+def tests(results: list[Result]) -> int:
     """How many parts were tested."""
     return sum(result.verdict != UNMEASURED for result in results)
 
 
-def false_holds(results: list[Tested]) -> float:
+def false_holds(results: list[Result]) -> float:
     """How many of the parts that were tested one expects to hold if no claim were true."""
     return (1 - CONFIDENCE) * tests(results)
 
@@ -268,7 +273,7 @@ def false_holds(results: list[Tested]) -> float:
 HEADS = ("", "verdict", "measured", "statistic", "agree", "90 % interval", "rests on", "seeds")
 
 
-def shown(result: Tested) -> tuple[str, ...]:
+def shown(result: Result) -> tuple[str, ...]:
     """A part as texts under ``HEADS``; dashes for what there is not."""
     agree = tables.EMPTY if result.confidence is None else f"{100 * result.confidence:.1f} %"
     interval = tables.EMPTY
@@ -278,7 +283,7 @@ def shown(result: Tested) -> tuple[str, ...]:
     return result.says, result.verdict, result.measured, statistic, agree, interval, result.rests_on, result.seeds
 
 
-def notes(results: list[Tested], run: Mapping) -> list[str]:
+def notes(results: list[Result], run: Mapping) -> list[str]:
     """What stands below the claims."""
     return [
         f"Run {run['run']}, scale {run['scale']}; values are means over the seeds named.",
@@ -296,7 +301,7 @@ def notes(results: list[Tested], run: Mapping) -> list[str]:
     ]
 
 
-def markdown(stated: Mapping, results: list[Tested], run: Mapping) -> str:
+def markdown(stated: Mapping, results: list[Result], run: Mapping) -> str:
     """The claims as Markdown, a table each."""
     text = [f"## {markup.markdown(stated['title'])}", "", f"{markup.markdown_line(stated['paper'])}.", ""]
     for claim in stated["claims"]:
@@ -311,7 +316,7 @@ def markdown(stated: Mapping, results: list[Tested], run: Mapping) -> str:
     return "\n".join(text) + "\n".join(f"- {markup.markdown_line(note)}" for note in notes(results, run)) + "\n"
 
 
-def write_csv(results: list[Tested], path: str | Path) -> None:
+def write_csv(results: list[Result], path: str | Path) -> None:
     """One line a part, numbers unrounded; ``tests`` and ``false_holds``, of the whole file, stand in each."""
     of_all = {"tests": tests(results), "false_holds": f"{false_holds(results):g}"}
     with written_aside(path) as file:
@@ -322,14 +327,14 @@ def write_csv(results: list[Tested], path: str | Path) -> None:
         )
 
 
-def read_csv(path: str | Path) -> list[Tested]:
+def read_csv(path: str | Path) -> list[Result]:
     """The parts that ``write_csv`` wrote."""
     with open(path, encoding="utf-8", newline="") as file:
         lines = [
             {key: line[key] for key in FIELDS if key not in ("tests", "false_holds")} for line in csv.DictReader(file)
         ]
     return [
-        Tested(**line | {key: float(line[key]) if line[key] else None for key in NUMBERS} | {"part": int(line["part"])})
+        Result(**line | {key: float(line[key]) if line[key] else None for key in NUMBERS} | {"part": int(line["part"])})
         for line in lines
     ]
 
@@ -355,7 +360,7 @@ def run(args: argparse.Namespace) -> None:
         about[name] = build(spec, settings, args.measurements, args.corpora)
     apart = deviations(claimed.measurements_of(stated, args.reports, settings["run"]))
     sampler = Sampler(settings, Path(args.measurements), Path(args.corpora), apart)
-    results = tested(stated, about, sampler)
+    results = results_of(stated, about, sampler)
     write_csv(results, f"{args.out}.csv")
     with written_aside(f"{args.out}.md") as file:
         file.write(markdown(stated, results, settings))

@@ -92,21 +92,19 @@ def of_columns(table: Table, x: str, y: str, kind: str) -> Correlation | None:
     return pearson([(row[x], row[y]) for row in _rows(table, kind, (x, y))])
 
 
-def sweep(table: Table, asked: dict, kind: str) -> dict[float, Correlation]:
+def sweep(table: Table, spec: dict, kind: str) -> dict[float, Correlation]:
     """r for each β of a correlation's ``sweep`` (MPLE, section 4.2), which changes only x's part -β S (equation 14).
 
     Of measured values S is a column; of published ones it follows from the β that the paper used.
     """
-    swept = asked["sweep"]
-    rows = _rows(
-        table, kind, (asked["x"], asked["y"], swept["target"], *([swept["bleu"]] if kind == "measured" else []))
-    )
+    swept = spec["sweep"]
+    rows = _rows(table, kind, (spec["x"], spec["y"], swept["target"], *([swept["bleu"]] if kind == "measured" else [])))
     found = {}
     for beta in swept["betas"]:
         pairs = []
         for row in rows:
             bleu = row[swept["bleu"]] if kind == "measured" else -row[swept["target"]] / swept["published_beta"]
-            pairs.append((row[asked["x"]] - row[swept["target"]] - beta * bleu, row[asked["y"]]))
+            pairs.append((row[spec["x"]] - row[swept["target"]] - beta * bleu, row[spec["y"]]))
         if result := pearson(pairs):
             found[beta] = result
     return found
@@ -117,15 +115,15 @@ def notes(table: Table) -> list[str]:
     labels = {column["key"]: column["label"] for column in table.spec["columns"]}
     kinds = ("measured", "published") if of_paper(table.spec) else ("measured",)
     text = []
-    for asked in table.spec.get("correlations", ()):
+    for spec in table.spec.get("correlations", ()):
         parts = [
-            f"{kind} {said(result)}" if (result := of_columns(table, asked["x"], asked["y"], kind)) else f"{kind} –"
+            f"{kind} {said(result)}" if (result := of_columns(table, spec["x"], spec["y"], kind)) else f"{kind} –"
             for kind in kinds
         ]
-        printed = f"; the paper prints |r| = {asked['printed']}" if "printed" in asked else ""
-        text.append(f"Pearson's r of {labels[asked['x']]} with {labels[asked['y']]}: {', '.join(parts)}{printed}.")
-        for kind in kinds if "sweep" in asked else ():
-            if swept := sweep(table, asked, kind):
+        printed = f"; the paper prints |r| = {spec['printed']}" if "printed" in spec else ""
+        text.append(f"Pearson's r of {labels[spec['x']]} with {labels[spec['y']]}: {', '.join(parts)}{printed}.")
+        for kind in kinds if "sweep" in spec else ():
+            if swept := sweep(table, spec, kind):
                 values = ", ".join(f"{beta:g}: {number(result.r)}" for beta, result in swept.items())
                 text.append(f"The same r, {kind}, with β of {values}.")
     return text

@@ -52,26 +52,26 @@ STYLE = {
 
 def draw(table: Table, surface: Sequence[dict] = ()) -> Figure:
     """The figure that ``table``'s spec describes; ``surface``: its grid's rows, as `natlab surface` writes them."""
-    asked = table.spec["draw"]
+    drawing = table.spec["draw"]
     drawn: dict[str, Callable[[], Figure]] = {
-        "bars": lambda: _bars(table, asked),
-        "groups": lambda: _groups(table, asked),
-        "lines": lambda: _lines(table, asked),
-        "scatter": lambda: _scatter(table, asked),
+        "bars": lambda: _bars(table, drawing),
+        "groups": lambda: _groups(table, drawing),
+        "lines": lambda: _lines(table, drawing),
+        "scatter": lambda: _scatter(table, drawing),
         "surface": lambda: _surface(table, surface),
     }
     with pyplot.rc_context(STYLE):
-        return drawn[asked["kind"]]()
+        return drawn[drawing["kind"]]()
 
 
-def _bars(table: Table, asked: dict) -> Figure:
+def _bars(table: Table, drawing: dict) -> Figure:
     """A horizontal bar a row, and a line across them."""
-    rows, column = table.spec["rows"], _column(table, asked["value"])
+    rows, column = table.spec["rows"], _column(table, drawing["value"])
     figure, axes = pyplot.subplots(figsize=(8.2, 0.9 + 0.27 * len(rows)), layout="constrained")
     groups = list(dict.fromkeys(row.get("group") for row in rows))
     colours = _colours(len(groups))
     for n, row in enumerate(rows):
-        entry = table.entries[n, asked["value"]]
+        entry = table.entries[n, drawing["value"]]
         colour = colours[groups.index(row.get("group"))]
         if entry.measured is not None:
             axes.barh(n, entry.measured, 0.62, color=colour)
@@ -85,10 +85,10 @@ def _bars(table: Table, asked: dict) -> Figure:
     axes.set_xlabel(tables.head(column))
     axes.grid(axis="x")
     handles = [_bar_handle(SOFT, "measured"), _point_handle("published")]
-    if "line" in asked:
-        name = _column(table, asked["line"])["label"]
+    if "line" in drawing:
+        name = _column(table, drawing["line"])["label"]
         for kind, style in (("measured", "-"), ("published", ":")):
-            value = _common(table, asked["line"], kind, range(len(rows)))
+            value = _common(table, drawing["line"], kind, range(len(rows)))
             if value is not None:
                 axes.axvline(value, color=INK, ls=style, lw=1.2)
                 handles.append(_line_handle(style, f"{name}, {kind}: {tables.number(value)}"))
@@ -98,9 +98,9 @@ def _bars(table: Table, asked: dict) -> Figure:
     return figure
 
 
-def _groups(table: Table, asked: dict) -> Figure:
+def _groups(table: Table, drawing: dict) -> Figure:
     """A group of upright bars a row, a colour a column. Rows of which nothing is known are left out."""
-    series = asked["series"]
+    series = drawing["series"]
     colours = _colours(len(series))
     rows = [n for n in range(len(table.spec["rows"])) if any(_known(table.entries[n, key]) for key in series)]
     figure, axes = pyplot.subplots(figsize=(min(max(6.6, 1.1 * len(rows)), 60), 3.3), layout="constrained")
@@ -125,11 +125,11 @@ def _groups(table: Table, asked: dict) -> Figure:
     return figure
 
 
-def _lines(table: Table, asked: dict) -> Figure:
+def _lines(table: Table, drawing: dict) -> Figure:
     """A panel a group of rows, and in it a line a column; its points are the rows, at the values of another column, or
     side by side where rows of which nothing is known are left out. Further columns are lines across a panel. Panels
     share a scale where values have a unit."""
-    rows, series, across = table.spec["rows"], asked["series"], asked.get("across", [])
+    rows, series, across = table.spec["rows"], drawing["series"], drawing.get("across", [])
     colours = dict(zip([*series, *across], _colours(len(series) + len(across)), strict=False))
     groups = list(dict.fromkeys(row.get("group") for row in rows))
     width = 5.6 if len(groups) == 1 else 4.2 * len(groups)
@@ -139,7 +139,7 @@ def _lines(table: Table, asked: dict) -> Figure:
     )
     for axes, group in zip(panels[0], groups, strict=True):
         of_group = [n for n, row in enumerate(rows) if row.get("group") == group]
-        places = _places(axes, table, asked, of_group)
+        places = _places(axes, table, drawing, of_group)
         for s, key in enumerate(series):
             _line(axes, [(x, table.entries[n, key]) for n, x in places.items()], colours[key], MARKERS[s % 6])
         for key in across:
@@ -164,13 +164,13 @@ def _lines(table: Table, asked: dict) -> Figure:
     return figure
 
 
-def _places(axes: Axes, table: Table, asked: dict, of_group: list[int]) -> dict[int, float]:
+def _places(axes: Axes, table: Table, drawing: dict, of_group: list[int]) -> dict[int, float]:
     """Where the rows of a panel stand, those that have a place, from left to right; its axis says so."""
-    if "x" in asked:
-        axes.set_xlabel(tables.head(_column(table, asked["x"])))
-        at = {n: table.entries[n, asked["x"]].measured for n in of_group}
+    if "x" in drawing:
+        axes.set_xlabel(tables.head(_column(table, drawing["x"])))
+        at = {n: table.entries[n, drawing["x"]].measured for n in of_group}
         return dict(sorted(((n, x) for n, x in at.items() if x is not None), key=lambda pair: pair[1]))
-    known = [n for n in of_group if any(_known(table.entries[n, key]) for key in asked["series"])]
+    known = [n for n in of_group if any(_known(table.entries[n, key]) for key in drawing["series"])]
     axes.set_xticks(range(len(known)), [table.spec["rows"][n]["label"] for n in known])
     return {n: place for place, n in enumerate(known)}
 
@@ -189,7 +189,7 @@ def _line(axes: Axes, entries: list[tuple[float, Entry]], colour: str, marker: s
         axes.plot(*zip(*printed, strict=True), "D", ms=5, mfc="white", color=colour)
 
 
-def _scatter(table: Table, asked: dict) -> Figure:
+def _scatter(table: Table, drawing: dict) -> Figure:
     """A point a row, its deviations over seeds around it; the points of a group of rows joined by a line."""
     figure, axes = pyplot.subplots(figsize=(5.2, 3.6), layout="constrained")
     rows = table.spec["rows"]
@@ -199,7 +199,7 @@ def _scatter(table: Table, asked: dict) -> Figure:
     for g, group in enumerate(groups):
         points = {}
         for n, row in enumerate(rows):
-            x, y = (table.entries[n, asked[axis]] for axis in ("x", "y"))
+            x, y = (table.entries[n, drawing[axis]] for axis in ("x", "y"))
             if row.get("group", row["label"]) != group or x.measured is None or y.measured is None:
                 continue
             points[row["label"]] = x.measured, y.measured
@@ -218,8 +218,8 @@ def _scatter(table: Table, asked: dict) -> Figure:
         if points:
             axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=colours[g], alpha=0.6)
     axes.margins(x=0.5, y=0.15)
-    axes.set_xlabel(tables.head(_column(table, asked["x"])))
-    axes.set_ylabel(tables.head(_column(table, asked["y"])))
+    axes.set_xlabel(tables.head(_column(table, drawing["x"])))
+    axes.set_ylabel(tables.head(_column(table, drawing["y"])))
     axes.grid()
     return figure
 

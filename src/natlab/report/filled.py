@@ -63,15 +63,15 @@ class Measured:
 
 def build(spec: dict, run: dict, measurements: str | Path, corpora: str | Path) -> Table:
     """Fill ``spec`` with what ``run`` measured below ``measurements`` (and the exact values below ``corpora``)."""
-    asked = {(cell.row, cell.column): cell for cell in resolve.cells(spec, run)}
+    cells = {(cell.row, cell.column): cell for cell in resolve.cells(spec, run)}
     entries = {}
     for number, row in enumerate(spec["rows"]):
         measured = {}
         for column in spec["columns"]:
-            if cell := asked.get((number, column["key"])):
+            if cell := cells.get((number, column["key"])):
                 of_corpus = cell.metric.startswith(resolve.EXACT)
                 measured[column["key"]] = (
-                    exact(cell.asked, run, Path(corpora)) if of_corpus else read(cell.asked, run, measurements)
+                    exact(cell.quantity, run, Path(corpora)) if of_corpus else read(cell.quantity, run, measurements)
                 )
         for key, value in row.get("by_definition", {}).items():
             measured[key] = Measured(dict.fromkeys(run["seeds"], value), fixed=True)
@@ -80,34 +80,34 @@ def build(spec: dict, run: dict, measurements: str | Path, corpora: str | Path) 
             if any(kind in column for kind in resolve.DERIVED):
                 measured[key] = _derive(column, measured, run)
             published = row.get("published", {}).get(key)
-            entries[number, key] = _entry(published, measured.get(key), asked.get((number, key)))
+            entries[number, key] = _entry(published, measured.get(key), cells.get((number, key)))
     return Table(spec, run, entries)
 
 
-def exact(asked: resolve.Asked, run: dict, corpora: Path) -> Measured | None:
+def exact(quantity: resolve.Quantity, run: dict, corpora: Path) -> Measured | None:
     """A corpus' own value; None where it has none."""
-    if asked.dataset is None:
+    if quantity.dataset is None:
         return None
-    path = corpora / asked.dataset / "text" / "exact.json"
-    value = read_json(path).get(asked.metric.removeprefix(resolve.EXACT)) if path.exists() else None
+    path = corpora / quantity.dataset / "text" / "exact.json"
+    value = read_json(path).get(quantity.metric.removeprefix(resolve.EXACT)) if path.exists() else None
     return None if value is None else Measured(dict.fromkeys(run["seeds"], value), fixed=True)
 
 
-def read(asked: resolve.Asked, run: Mapping, measurements: str | Path) -> Measured | None:
+def read(quantity: resolve.Quantity, run: Mapping, measurements: str | Path) -> Measured | None:
     """What the run's seeds measured for one cell; None when no file holds it."""
-    if asked.dataset is None:
+    if quantity.dataset is None:
         return None
     by_seed, last = {}, {}
     for seed in run["seeds"]:
         files = {}
-        for source in resolve.sources(asked, run["scale"], seed):
+        for source in resolve.sources(quantity, run["scale"], seed):
             path = Path(measurements) / source
             files[source] = read_json(path) if path.exists() else {"values": {}}
-        held = [files[reading.source(asked.dataset, run["scale"], seed)] for reading in asked.readings]
-        values = [file["values"].get(reading.key) for file, reading in zip(held, asked.readings, strict=True)]
+        held = [files[reading.source(quantity.dataset, run["scale"], seed)] for reading in quantity.readings]
+        values = [file["values"].get(reading.key) for file, reading in zip(held, quantity.readings, strict=True)]
         if None in values:
             continue
-        value = resolve.value(asked, [value["value"] for value in values])
+        value = resolve.value(quantity, [value["value"] for value in values])
         if value is not None:
             by_seed[seed] = value
             last = {"sentences": held[0].get("sentences"), "signature": values[0].get("signature", "")}

@@ -17,7 +17,7 @@ from natlab.papers import cells as resolve
 from natlab.papers import claims as claimed
 from natlab.papers import spec as specs
 from natlab.report import claims, tables
-from natlab.report.claims import Tested
+from natlab.report.claims import Result
 from natlab.report.filled import Entry, Table
 
 MEASUREMENT_FIELDS = (
@@ -101,12 +101,12 @@ def run(args: argparse.Namespace) -> None:
     stated = {name: claimed.load(papers / f"{name}.yaml") for name in settings.get("claims", ())}
     results = {name: claims.read_csv(_made(out.parent, "claims", name, "csv")) for name in stated}
     pictures = {name: _made(out.parent, "figures", name, "png").read_bytes() for name in shown["figures"]}
-    asked = [cell for of in shown.values() for table in of.values() for cell in resolve.cells(table.spec, settings)]
+    cells = [cell for of in shown.values() for table in of.values() for cell in resolve.cells(table.spec, settings)]
     for of in stated.values():
-        asked += claimed.cells(of, settings)
+        cells += claimed.cells(of, settings)
         for name in claimed.tables_named(of):
-            asked += resolve.cells(specs.load(papers / f"{name}.yaml"), settings)
-    rows = list(measurement_rows(measurement_files(asked, settings, Path(args.measurements))))
+            cells += resolve.cells(specs.load(papers / f"{name}.yaml"), settings)
+    rows = list(measurement_rows(measurement_files(cells, settings, Path(args.measurements))))
     with written_aside(out.with_name("measurements.csv")) as file:
         writer = csv.DictWriter(file, MEASUREMENT_FIELDS, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
@@ -139,11 +139,11 @@ def _read(kind: str, settings: dict, papers: Path, folder: Path) -> dict[str, Ta
     }
 
 
-def measurement_files(asked: Iterable[resolve.Cell], run: Mapping, measurements: Path) -> list[Path]:
+def measurement_files(cells: Iterable[resolve.Cell], run: Mapping, measurements: Path) -> list[Path]:
     """The measurement files that the cells read and that are there."""
     named = {
         measurements / source
-        for cell in asked
+        for cell in cells
         for seed in run["seeds"]
         for source in resolve.sources(cell, run["scale"], seed)
     }
@@ -269,7 +269,7 @@ def _figure(name: str, figure: Table, picture: bytes) -> str:
 """
 
 
-def _claims(name: str, stated: Mapping, results: list[Tested], run: Mapping) -> str:
+def _claims(name: str, stated: Mapping, results: list[Result], run: Mapping) -> str:
     """Each claim with its parts, their verdicts, and what these rest on."""
     style = {claims.HOLDS: "holds", claims.REFUTED: "refuted", claims.UNDECIDED: "none", claims.UNMEASURED: "none"}
     heads = "".join(f"<th>{text}</th>" for text in claims.HEADS)

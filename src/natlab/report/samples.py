@@ -55,28 +55,28 @@ class Sampler:
     corpora: Path
     deviations: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
-    def cell(self, asked: resolve.Asked) -> Sample | None:
+    def cell(self, quantity: resolve.Quantity) -> Sample | None:
         """What the run's seeds measured for a cell; None where nothing did."""
-        if asked.dataset is None:
+        if quantity.dataset is None:
             return None
-        if asked.metric.startswith(resolve.EXACT):
-            exact = filled.exact(asked, self.run, self.corpora)
+        if quantity.metric.startswith(resolve.EXACT):
+            exact = filled.exact(quantity, self.run, self.corpora)
             return None if exact is None else self._constant(next(iter(exact.by_seed.values())))
         by_seed, sentences = {}, True
         for seed in self.run["seeds"]:
-            read = [self._reading(reading, asked.dataset, seed) for reading in asked.readings]
+            read = [self._reading(reading, quantity.dataset, seed) for reading in quantity.readings]
             if None in read:
                 continue
             values, resampled = zip(*read, strict=True)
-            value = resolve.value(asked, values)
+            value = resolve.value(quantity, values)
             if value is None:
                 continue
-            if asked.metric in resolve.BRACKET or any(again is None for again in resampled):
+            if quantity.metric in resolve.BRACKET or any(again is None for again in resampled):
                 sentences, again = False, np.full(bootstrap.RESAMPLES, value)
             else:
-                again = resolve.value(asked, resampled)
+                again = resolve.value(quantity, resampled)
             by_seed[seed] = np.concatenate([[value], again])
-        return Sample(by_seed, self._noise(asked), sentences) if by_seed else None
+        return Sample(by_seed, self._noise(quantity), sentences) if by_seed else None
 
     def column(self, spec: Mapping, number: int, key: str) -> Sample | None:
         """The same of a table's column in one row, counted from 0; derived columns follow from their parts."""
@@ -88,8 +88,8 @@ class Sampler:
         if kind is not None:
             parts = [self.column(spec, number, part) for part in column[kind]]
             return None if None in parts else derived(kind, parts)
-        asked = (cell.asked for cell in resolve.cells(spec, self.run) if (cell.row, cell.column) == (number, key))
-        return next(map(self.cell, asked), None)
+        found = (cell.quantity for cell in resolve.cells(spec, self.run) if (cell.row, cell.column) == (number, key))
+        return next(map(self.cell, found), None)
 
     def _constant(self, value: float) -> Sample:
         array = np.full(1 + bootstrap.RESAMPLES, float(value))
@@ -107,16 +107,16 @@ class Sampler:
         again = bootstrap.resampled(statistics, of) if statistics else None
         return file["values"][reading.key]["value"], again
 
-    def _noise(self, asked: resolve.Asked) -> np.ndarray | None:
+    def _noise(self, quantity: resolve.Quantity) -> np.ndarray | None:
         """[1 + RESAMPLES], 0 and then how far other seeds would lie; of cells that are sums of their readings."""
-        known = [self._deviation(asked.dataset, reading.key) for reading in asked.readings]
-        if None in known or asked.metric in (resolve.PARAMETER_RATIO, *resolve.BRACKET):
+        known = [self._deviation(quantity.dataset, reading.key) for reading in quantity.readings]
+        if None in known or quantity.metric in (resolve.PARAMETER_RATIO, *resolve.BRACKET):
             return None
         drawn = [
-            bootstrap.noise(deviation, "/".join([asked.dataset, *map(str, reading)]))
-            for deviation, reading in zip(known, asked.readings, strict=True)
+            bootstrap.noise(deviation, "/".join([quantity.dataset, *map(str, reading)]))
+            for deviation, reading in zip(known, quantity.readings, strict=True)
         ]
-        return np.concatenate([[0.0], resolve.value(asked, drawn)])
+        return np.concatenate([[0.0], resolve.value(quantity, drawn)])
 
     def _deviation(self, dataset: str, metric: str) -> float | None:
         """That of a metric on this dataset; where no run has several seeds there, the largest on another one."""

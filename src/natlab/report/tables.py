@@ -136,8 +136,8 @@ def notes(table: Table) -> list[str]:
     spec, run = table.spec, table.run
     seeds = ("seeds " if len(run["seeds"]) > 1 else "seed ") + ", ".join(map(str, run["seeds"]))
     spread = "; mean ± sample standard deviation over seeds" if len(run["seeds"]) > 1 else ""
-    asked = resolve.cells(spec, run)
-    corpora = dict.fromkeys(cell.corpus for cell in asked)
+    found = resolve.cells(spec, run)
+    corpora = dict.fromkeys(cell.corpus for cell in found)
     stands = [f"{run['corpora'].get(corpus, 'nothing')} for {corpus}" for corpus in corpora]
     printed = specs.of_paper(spec)
     difference = "Difference: measured less published. " if printed else ""

@@ -108,7 +108,7 @@ def test_noisy_parallel_decoding_keeps_what_the_teacher_finds_likeliest(blank, d
     sources, chosen = random_sources(12, 9, 20, seed=3), []
     model, teacher = model_of(plain.nat, 4, 20, blank=blank), model_of(Transformer, 5, 20)
     decoding = {"kind": "argmax", "length_candidates": 4, "deduplicate": deduplicate, "reranker": "teacher"}
-    found = decode_corpus(model, sources, decoding, beside={"teacher": teacher})
+    found = decode_corpus(model, sources, decoding, auxiliary={"teacher": teacher})
     for source, target in zip(sources, found, strict=True):
         with torch.no_grad():
             encoded = model.encoder(source[None])

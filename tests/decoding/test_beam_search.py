@@ -8,7 +8,7 @@ from benchmarks.stock import fairseq_twin
 from tests.decoding.models import WORDS, log_probability, model_of, random_sources
 
 from natlab.decoding import decode, pad_right
-from natlab.decoding.kinds.beam import search
+from natlab.decoding.beam_search import search
 from natlab.models.transformer import Transformer
 
 

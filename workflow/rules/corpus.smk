@@ -60,6 +60,7 @@ rule grammar:
             "corpus/grammar.py",
             "corpus/lexicon.py",
             "corpus/ordering.py",
+            "corpus/rewording.py",
         ),
     output:
         directory("results/corpora/{dataset}/text"),

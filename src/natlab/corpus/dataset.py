@@ -21,7 +21,10 @@ LONGEST = 200  # characters of a part of an address: it names a file or folder, 
 SIDES = ("src", "tgt")
 SPLITS = ("train", "valid", "test")
 ENGLISH = "en"
-GRAMMAR = {"src": "en", "tgt": "de"}  # the languages of `natlab.corpus.grammar`
+# the languages of `natlab.corpus.grammar`, by its task
+GRAMMAR = {"translation": {"src": "en", "tgt": "de"}} | dict.fromkeys(
+    ("paraphrase", "summary"), {"src": "de", "tgt": "de"}
+)
 SCORES = ("bleu", "bleu_tok", "chrf")  # what translations are scored by unless a dataset says otherwise
 RULES = ("only", "without")  # by which pairs of a part are chosen: {reference: a regular expression}
 # what each kind of derived dataset can be derived from
@@ -200,8 +203,11 @@ def _check_files(dataset: dict[str, Any], file: str) -> None:
         )
     references = {}
     if source["kind"] == "grammar":
-        for side, language in GRAMMAR.items():
+        task = source.get("task", "translation")
+        for side, language in GRAMMAR[task].items():
             known(file, f"languages.{side}", languages[side], [language])
+        if task == "paraphrase" and not any(source["modes"].values()):
+            raise UserError(f"{file}: source.modes: all are 0, so that nothing has another wording; set one above 0")
     elif source["kind"] == "tatoeba":
         if list(languages.values()).count(ENGLISH) != 1:
             raise UserError(

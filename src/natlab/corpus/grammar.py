@@ -14,6 +14,9 @@ weight s, so 0 always takes the first and 1 makes them equally likely. Choices a
 Longer sentences are several such clauses, joined by connectives that have one translation each. Given their source,
 clauses are translated independently, so P(Y|X) is a product of enumerated factors, which stays exact where its targets
 are too many to list.
+
+The German of two such sentences, or of one and of another's core, makes corpora of paraphrases and of summaries
+(`natlab.corpus.rewording`).
 """
 
 import argparse
@@ -28,6 +31,7 @@ from natlab.corpus import dataset, exact, lexicon
 from natlab.corpus.exact import Distribution, Enumeration, Tokens
 from natlab.corpus.lexicon import Noun
 from natlab.corpus.ordering import Reordered, Translations
+from natlab.corpus.rewording import Paraphrases, Summaries, Wording
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import write_json
@@ -87,11 +91,19 @@ class Source:
     clauses: tuple[Clause, ...]
     connectives: tuple[str, ...] = ()
 
-    def english(self) -> Tokens:
-        """The tokens of the source sentence."""
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens of the English sentence."""
         joints = ((",", connective) for connective in self.connectives)
         parts = (joint + clause.english() for joint, clause in zip([(), *joints], self.clauses, strict=True))
         return (*itertools.chain.from_iterable(parts), ".")
+
+
+def core(source: Source) -> Source:
+    """Who does what to whom in the first clause."""
+    first = source.clauses[0]
+    bare = {part: replace(getattr(first, part), adjective="") for part in ("subject", "object")}
+    return Source((replace(first, **bare, opening="", manner="", place="", time="", tail=()),))
 
 
 def _english(phrase: Phrase) -> list[str]:
@@ -303,7 +315,7 @@ def _adjectives(kind: str) -> list[str]:
 @dataclass(frozen=True)
 class Recipe:
     """The ``source`` mapping of a grammar dataset: pairs of each split, further references of valid and test, modes,
-    how many clauses a sentence can have, and how probable its orders are."""
+    how many clauses a sentence can have, how probable its orders are, and the task: what a target is to its source."""
 
     pairs: int
     valid: int
@@ -313,18 +325,36 @@ class Recipe:
     modes: dict[str, float]
     clauses: Sequence[int] = (1,)
     orders: Sequence[float] = (1.0,)
+    task: str = "translation"
 
     def translations(self) -> Translations:
         """P(Y|X) of its sources."""
         grammar = Grammar(self.modes)
+        if self.task == "paraphrase":
+            return Paraphrases(grammar)
+        if self.task == "summary":
+            return Summaries(grammar, core)
         return Reordered(grammar, self.orders) if len(self.orders) > 1 else grammar
 
-    def sources(self) -> dict[str, list[Source]]:
-        """The sources of every split, all different; test and valid come first, so they do not depend on ``pairs``."""
+    def sources(self) -> dict[str, list[Source] | list[Wording]]:
+        """The sources of every split, all different; test and valid come first, so they do not depend on ``pairs``.
+
+        German ones are of different meanings; paraphrased are those that can be said in another way.
+        """
         rng = random.Random(f"{self.seed}/sources")
         fresh = _distinct(rng, self.clauses)
+        grammar = Grammar(self.modes)
+        if self.task == "paraphrase":
+            fresh = (meaning for meaning in fresh if grammar.distribution(meaning).size > 1)
         sizes = {"test": self.test, "valid": self.valid, "train": self.pairs}
-        return {split: list(itertools.islice(fresh, size)) for split, size in sizes.items()}
+        drawn = {split: list(itertools.islice(fresh, size)) for split, size in sizes.items()}
+        if self.task == "translation":
+            return drawn
+        rngs = {split: random.Random(f"{self.seed}/{split}/wordings") for split in drawn}
+        return {
+            split: [Wording(meaning, grammar.sample(meaning, rngs[split])) for meaning in meanings]
+            for split, meanings in drawn.items()
+        }
 
 
 def _distinct(rng: random.Random, clauses: Sequence[int]) -> Iterator[Source]:
@@ -332,9 +362,8 @@ def _distinct(rng: random.Random, clauses: Sequence[int]) -> Iterator[Source]:
     seen = set()
     while True:
         source = sample_source(rng, clauses)
-        english = source.english()
-        if english not in seen:
-            seen.add(english)
+        if source.tokens not in seen:
+            seen.add(source.tokens)
             yield source
 
 
@@ -347,21 +376,21 @@ def generate(recipe: Recipe, out: Path) -> None:
     for split, sources in recipe.sources().items():
         further = recipe.references if split != "train" else 0
         rng = random.Random(f"{recipe.seed}/{split}")
-        english = [source.english() for source in sources]
-        german = [[grammar.sample(source, rng) for source in sources] for _ in range(1 + further)]
-        columns = {"src": english, "tgt": german[0]} | {f"ref{k}": german[k] for k in range(1, 1 + further)}
+        said = [source.tokens for source in sources]
+        targets = [[grammar.sample(source, rng) for source in sources] for _ in range(1 + further)]
+        columns = {"src": said, "tgt": targets[0]} | {f"ref{k}": targets[k] for k in range(1, 1 + further)}
         for suffix, rows in columns.items():
             with open(out / f"{split}.{suffix}", "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(f"{sentence(tokens)}\n" for tokens in rows)
         stats["splits"][split] = {
             "pairs": len(sources),
             "further_references": further,
-            "tokens": {"src": sum(map(len, english)), "tgt": sum(map(len, german[0]))},
+            "tokens": {"src": sum(map(len, said)), "tgt": sum(map(len, targets[0]))},
         }
-        types["src"].update(word for tokens in english for word in lowered(tokens))
-        types["tgt"].update(word for tokens in german[0] for word in lowered(tokens))
+        types["src"].update(word for tokens in said for word in lowered(tokens))
+        types["tgt"].update(word for tokens in targets[0] for word in lowered(tokens))
         if split != "train":
-            exactly[split] = _exact(grammar, sources, german[0], further, rng)
+            exactly[split] = _exact(grammar, sources, targets[0], further, rng)
     stats["types"] = {side: len(words) for side, words in types.items()}
     write_json(out / "stats.json", stats)
     write_json(out / "exact.json", {"convention": exact.CONVENTION, **exactly["valid"], "test": exactly["test"]})
@@ -374,14 +403,18 @@ def distributions(source: Mapping[str, Any], split: str) -> list[Distribution]:
     return _lowered(recipe.translations(), recipe.sources()[split])
 
 
-def _lowered(grammar: Translations, sources: Sequence[Source]) -> list[Distribution]:
+def _lowered(grammar: Translations, sources: Sequence[Source | Wording]) -> list[Distribution]:
     """P(Y|X) of each source, tokens in lower case."""
     cased = (grammar.distribution(source).factors for source in sources)
     return [Distribution(tuple([(lowered(t), p) for t, p in factor] for factor in factors)) for factors in cased]
 
 
 def _exact(
-    grammar: Translations, sources: Sequence[Source], drawn: Sequence[Tokens], references: int, rng: random.Random
+    grammar: Translations,
+    sources: Sequence[Source | Wording],
+    drawn: Sequence[Tokens],
+    references: int,
+    rng: random.Random,
 ) -> dict[str, Any]:
     distributions = _lowered(grammar, sources)
     return {
@@ -398,8 +431,8 @@ def show(recipe: Recipe, count: int) -> None:
     several clauses, and too many targets."""
     grammar = recipe.translations()
     rng = random.Random(recipe.seed)
-    for source in itertools.islice(_distinct(random.Random(f"{recipe.seed}/sources"), recipe.clauses), count):
-        print(sentence(source.english()))
+    for source in replace(recipe, test=count, valid=0, pairs=0).sources()["test"]:
+        print(sentence(source.tokens))
         distribution = grammar.distribution(source)
         if len(distribution.factors) == 1:
             (targets,) = distribution.factors
@@ -407,7 +440,7 @@ def show(recipe: Recipe, count: int) -> None:
             drawn = [distribution.draw(rng) for _ in range(10)]
             targets = [(tokens, distribution.probability(tokens)) for tokens in drawn]
         for tokens, probability in sorted(targets, key=lambda pair: -pair[1]):
-            print(f"  {probability:.{4 if len(source.clauses) == 1 else 7}f}  {sentence(tokens)}")
+            print(f"  {probability:.{4 if len(distribution.factors) == 1 else 7}f}  {sentence(tokens)}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

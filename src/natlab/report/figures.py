@@ -127,7 +127,7 @@ def _groups(table: Table, asked: dict) -> Figure:
 
 def _lines(table: Table, asked: dict) -> Figure:
     """A panel a group of rows, and in it a line a column; its points are the rows, at the values of another column, or
-    side by side where rows of which nothing is known are left out. Columns to the right have a scale of their own there,
+    side by side where rows of which nothing is known are left out. Columns to the right have a scale of their own,
     further ones are lines across a panel. Panels share a scale where values have a unit."""
     rows, right, across = table.spec["rows"], asked.get("right", []), asked.get("across", [])
     series = [*asked["series"], *right]

@@ -50,11 +50,10 @@ def decoding(decodings: Iterable[Mapping]) -> list[str]:
 def translation(spec: Mapping, decodings: Iterable[Mapping]) -> list[str]:
     """The modules that translate with a system under ``decodings``, tune these and measure its losses."""
     decodings = list(decodings)
-    tuned = (
-        [families.module("score", spec.get("select_by", BLEU)["name"])] if any(map(families.tuned, decodings)) else []
-    )
-    own = [*_members(spec), *_members(validation.plain(spec))]
-    return ["natlab.measuring.translate", *decoding(decodings), *tuned, *own]
+    score = families.module("score", spec.get("select_by", BLEU)["name"])
+    tuned = [score] if any(map(families.tuned, decodings)) else []
+    members = [*_members(spec), *_members(validation.plain(spec))]
+    return ["natlab.measuring.translate", *decoding(decodings), *tuned, *members]
 
 
 def distillation() -> list[str]:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from tests import plain
 from tests.decoding.models import model_of, random_sources
 
-from natlab.decoding import batches, decode, decode_corpus, pad_right
+from natlab.decoding import batches, decode, decode_corpus, hypotheses_of_corpus, pad_right
+from natlab.decoding.kinds.argmax import Argmax
 from natlab.models.transformer import Transformer
 
 
@@ -67,3 +68,23 @@ def test_the_models_that_a_decoding_names_are_given_to_it_and_others_are_not():
         decode(model, source, {**lpd, "reranker": "nobody"}, {"teacher": teacher})
     with pytest.raises(KeyError):
         decode(model, source, {"kind": "viterbi"})
+
+
+@pytest.mark.parametrize("sentences", [1, 3, None])
+def test_all_hypotheses_stand_with_their_source_whatever_the_batches(sentences, monkeypatch):
+    """Each source's translation, and one that is its first token, which no other batch changes."""
+
+    def hypotheses(self, model, source_tokens):
+        best = self(model, source_tokens)
+        return [
+            [(target, 0.5), (source[:1], torch.tensor(-1.0))]
+            for target, source in zip(best, source_tokens, strict=True)
+        ]
+
+    monkeypatch.setattr(Argmax, "hypotheses", hypotheses, raising=False)
+    model, sources = model_of(plain.nat, 1, 20), random_sources(7, 9, 20, seed=4)
+    found = hypotheses_of_corpus(model, sources, {"kind": "argmax"}, max_sentences=sentences)
+    best = decode_corpus(model, sources, {"kind": "argmax"})
+    assert [first.tokens.tolist() for first, _ in found] == [target.tolist() for target in best]
+    assert [second.tokens.tolist() for _, second in found] == [source[:1].tolist() for source in sources]
+    assert {(first.score, second.score) for first, second in found} == {(0.5, -1.0)}

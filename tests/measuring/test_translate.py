@@ -21,8 +21,8 @@ from natlab.measuring import losses, translate
 from natlab.measuring.data import Data
 from natlab.measuring.likelihood import nats_per_token
 from natlab.metrics.bleu import tokenised_bleu
+from natlab.models import validation
 from natlab.models.load import build, load, publish
-from natlab.models.validation import PLAIN
 
 SENTENCES = ["a b c", "c b", "a", "b b a c"]
 
@@ -368,7 +368,7 @@ def test_how_likely_references_and_outputs_are_is_measured_where_it_is_asked_for
     decoded = read_json(tmp_path / "out/decoded.json")
     assert decoded.keys() == {"b.test", "b.valid"}
     data, (model, made) = Data(tmp_path / "bin"), load(args.model)
-    plain_method = Method.of({**PLAIN, "architecture": made["spec"]["architecture"]})
+    plain_method = Method.of(validation.plain(made["spec"]))
     outputs = natlab.decoding.decode_corpus(model, data.sources("test"), args.decodings["b"])
     for name, targets in (("ncm", data.targets("test")), ("ncm_outputs", outputs)):
         expected = nats_per_token(model, data.sources("test"), targets, plain_method)

@@ -325,9 +325,22 @@ def test_a_panel_of_which_nothing_is_known_says_so_and_values_without_a_unit_hav
     assert figure.axes[0].get_ylim()[1] < 3 < figure.axes[1].get_ylim()[0] and figure.axes[0].get_ylabel() == ""
 
 
+def test_columns_to_the_right_have_a_scale_of_their_own():
+    spec_of = LINES | {"draw": {"kind": "lines", "series": ["p"], "right": ["q"], "x": "n"}}
+    spec_of["rows"] = [{"label": row["label"]} for row in LINES["rows"]]
+    values = {(n, "n"): 10 * n for n in range(4)} | {(0, "p"): 1.0, (2, "p"): 3.0, (0, "q"): 90.0, (2, "q"): 80.0}
+    figure = figures.draw(made(spec_of, values))
+    left, right = figure.axes
+    first, second = figures.COLOURS[:2]
+    assert drawn_lines(left, "-") == [([(0, 1.0), (20, 3.0)], first)]
+    assert drawn_lines(right, "-") == [([(0, 90.0), (20, 80.0)], second)]
+    assert left.get_ylim()[1] < 10 and right.get_ylim()[0] > 10 and right.get_ylabel() == "second"
+    assert legend(figure) == ["first", "second"] and not texts(left)
+
+
 def test_a_column_that_lines_lack_is_refused(tmp_path):
     columns = [column | {"cell": {"metric": "bleu"}} for column in LINES["columns"]]
-    for draw in ({"across": ["s"]}, {"x": "s"}, {"series": ["p", "s"]}):
+    for draw in ({"across": ["s"]}, {"right": ["s"]}, {"x": "s"}, {"series": ["p", "s"]}):
         file = LINES | {"paper": "P", "columns": columns, "draw": LINES["draw"] | draw}
         (tmp_path / "figure.yaml").write_text(yaml.safe_dump(file))
         with pytest.raises(UserError, match="draw: unknown name 's'; allowed: p, q, r, n"):

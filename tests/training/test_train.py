@@ -97,6 +97,9 @@ def test_a_model_starts_from_another_and_learns_at_a_fixed_rate(first, trained, 
     for name, value in parameters.items():
         torch.testing.assert_close(found[name], value, atol=2e-6, rtol=0)
     assert its_provenance["fingerprint"] != provenance["fingerprint"]
+    before, after = (point for point in curve if point["subset"] == "valid")  # what it starts from comes first
+    assert (before["num_updates"], after["num_updates"]) == (0, 1) and curve[0] == before
+    assert before["nll_loss"] == pytest.approx(after["nll_loss"], rel=1e-3)
     *_, curve = trained(
         spec(updates=30, schedule="fixed", warmup=0), tmp_path / "on", "--start", str(start / "model.pt")
     )

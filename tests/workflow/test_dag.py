@@ -58,6 +58,31 @@ def test_each_verb_is_told_its_slice(built):
     ]
 
 
+def test_a_tuned_decoding_is_timed_with_what_its_translations_chose(project):
+    project.edit(
+        "config/systems.yaml", "argmax: {kind: argmax}", "argmax: {kind: argmax, length_factor: {tuned: [1, 2]}}"
+    )
+    result = project.snakemake()
+    assert result.returncode == 0, result.stdout
+    calls = project.calls()
+    timed = [call for call in calls if call[0] == "latency"]
+    assert {project.option(call, "--tuned") for call in timed} == {
+        f"results/translations/grammar_ende/demo/{system}/seed1/tuned.json" for system in ("vanilla_raw", "vanilla_kd")
+    }
+    assert {call[0] for call in calls} >= {"translate", "measure"} and not any(call[0] == "train" for call in calls)
+    for call in timed:
+        made = project.option(call, "--tuned").removesuffix("/tuned.json")
+        assert calls.index(next(c for c in calls if c[0] == "translate" and made in c)) < calls.index(call)
+
+
+def test_measuring_is_told_where_the_trainings_curve_is(built):
+    measured = [call for call in built.first_calls if call[0] == "measure"]
+    assert {built.option(call, "--curve") for call in measured} == {
+        f"results/models/grammar_ende/demo/{system}/seed1/curve.jsonl"
+        for system in ("transformer", "vanilla_raw", "vanilla_kd")
+    }
+
+
 def test_the_settings_in_a_reports_folder_are_not_taken_for_the_runs(fresh):
     """A clone has the reports of the reference runs, and no note of Snakemake's on how they were made."""
     stale = fresh.root / "reports/demo/run.json"

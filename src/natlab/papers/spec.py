@@ -77,6 +77,6 @@ def _check_columns(path: str, spec: dict) -> None:
         for key in (correlation["x"], correlation["y"], *(swept[name] for name in ("target", "bleu") if swept)):
             known(path, f"correlations.{number}", key, numbers)
     draw = spec.get("draw", {})
-    several = [key for name in ("series", "across") for key in draw.get(name, ())]
+    several = [key for name in ("series", "right", "across") for key in draw.get(name, ())]
     for key in (*several, *(draw[name] for name in ("value", "line", "x", "y") if name in draw)):
         known(path, "draw", key, numbers)

@@ -127,9 +127,10 @@ def _groups(table: Table, drawing: dict) -> Figure:
 
 def _lines(table: Table, drawing: dict) -> Figure:
     """A panel a group of rows, and in it a line a column; its points are the rows, at the values of another column, or
-    side by side where rows of which nothing is known are left out. Further columns are lines across a panel. Panels
-    share a scale where values have a unit."""
-    rows, series, across = table.spec["rows"], drawing["series"], drawing.get("across", [])
+    side by side where rows of which nothing is known are left out. Columns to the right have a scale of their own,
+    further ones are lines across a panel. Panels share a scale where values have a unit."""
+    rows, right, across = table.spec["rows"], drawing.get("right", []), drawing.get("across", [])
+    series = [*drawing["series"], *right]
     colours = dict(zip([*series, *across], _colours(len(series) + len(across)), strict=False))
     groups = list(dict.fromkeys(row.get("group") for row in rows))
     width = 5.6 if len(groups) == 1 else 4.2 * len(groups)
@@ -140,13 +141,18 @@ def _lines(table: Table, drawing: dict) -> Figure:
     for axes, group in zip(panels[0], groups, strict=True):
         of_group = [n for n, row in enumerate(rows) if row.get("group") == group]
         places = _places(axes, table, drawing, of_group)
+        other = axes.twinx() if right else axes
         for s, key in enumerate(series):
-            _line(axes, [(x, table.entries[n, key]) for n, x in places.items()], colours[key], MARKERS[s % 6])
+            points = [(x, table.entries[n, key]) for n, x in places.items()]
+            _line(other if key in right else axes, points, colours[key], MARKERS[s % 6])
+        if right:
+            other.spines["right"].set_visible(True)
+            other.set_ylabel(", ".join(tables.head(_column(table, key)) for key in right))
         for key in across:
             value = _common(table, key, "measured", of_group)
             if value is not None:
                 axes.axhline(value, color=colours[key], ls="--", lw=1.4)
-        if not axes.lines:
+        if not (axes.lines or other.lines):
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=SOFT)
         axes.set_title(group or "", fontsize=9.5)
         axes.grid(axis="y")
@@ -170,7 +176,8 @@ def _places(axes: Axes, table: Table, drawing: dict, of_group: list[int]) -> dic
         axes.set_xlabel(tables.head(_column(table, drawing["x"])))
         at = {n: table.entries[n, drawing["x"]].measured for n in of_group}
         return dict(sorted(((n, x) for n, x in at.items() if x is not None), key=lambda pair: pair[1]))
-    known = [n for n in of_group if any(_known(table.entries[n, key]) for key in drawing["series"])]
+    keys = [*drawing["series"], *drawing.get("right", [])]
+    known = [n for n in of_group if any(_known(table.entries[n, key]) for key in keys)]
     axes.set_xticks(range(len(known)), [table.spec["rows"][n]["label"] for n in known])
     return {n: place for place, n in enumerate(known)}
 

@@ -151,6 +151,8 @@ class Training:
     def run(self) -> None:
         """Train to the end. Saves and exits with status 75 (EX_TEMPFAIL) if asked to end before."""
         self.validate_if_due()  # the checkpoint may have been saved before its validation
+        if self.config.task.start and not self.updates:  # what it starts from, which the curve begins with
+            self.report("valid", self.validate())
         while not self.over:
             epoch = self.batches.next_epoch_itr(shuffle=True)
             self.trainer.begin_epoch(self.batches.epoch)

@@ -64,6 +64,23 @@ def test_the_tables_decide_what_is_built(project):
     assert run.exact_datasets("mple/table1") == ["grammar_ende", "grammar_ende_mild"]
 
 
+def test_the_truth_is_asked_for_where_it_is_known(project):
+    def ask(table):
+        table["rows"][0]["cells"] = {table["columns"][0]["key"]: {"metric": "kl", "system": "vanilla_raw"}}
+
+    edit(project, "config/papers/mple/table1.yaml", ask)
+    edit(project, "config/config.yaml", lambda r: r.update(tables=["mple/table1"]))
+    run = load(project)
+    asked = {
+        (dataset, system)
+        for dataset in run.datasets
+        for system in ("transformer", "vanilla_raw")
+        if run.knows_truth(dataset, system)
+    }
+    assert asked == {("grammar_ende", "vanilla_raw")}
+    assert not run.knows_truth("multi30k_ende", "vanilla_raw")
+
+
 def test_a_run_can_build_some_systems_only(project):
     edit(project, "config/config.yaml", lambda r: r.update(systems=["vanilla_kd"], tables=["mple/table2"]))
     assert {model.system for model in load(project).models} == {"vanilla_kd"}

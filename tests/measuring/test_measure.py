@@ -12,6 +12,7 @@ from natlab.corpus import grammar
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
 from natlab.measuring import measure
+from natlab.metrics import target_bleu
 
 DATASET = {
     "source": {"kind": "parallel", "files": {"all": {"url": "https://example.org/all.txt", "sha256": "unverified"}}},
@@ -263,6 +264,21 @@ def test_what_a_generated_corpus_allows_is_counted(args, folders, tmp_path):
         found = read_json(folders[2] / f"argmax.{split}.json")
         assert found["values"]["allowed"] == {"value": 50, "unit": "%"}
         assert found["sentence_statistics"]["allowed"] == [100, 0]
+        # the first is expected as much BLEU as can be, what is said of the second less
+        best, other = found["sentence_statistics"]["expected_bleu"]
+        expected = target_bleu.Expected(grammar.distributions(source, split))
+        assert found["values"]["expected_bleu"]["value"] == (best + other) / 2
+        assert found["values"]["expected_ceiling"]["value"] == expected.ceiling > (best + other) / 2 and best > other
+
+
+def test_how_far_a_model_is_from_the_truth_is_one_more_measurement(args, folders):
+    each = {"unit": "bits/sentence", "sentences": 2, "signature": "exact"}
+    write_json(folders[0] / "truth.json", {"kl": {"value": 3.0, **each, "by_sentence": [2.0, 4.0]}})
+    measure.run(args)
+    found = read_json(folders[2] / "truth.json")
+    assert (found["decoding"], found["split"], found["sentences"]) == (None, "test", 2)
+    assert found["values"] == {"kl": {"value": 3.0, **each}}
+    assert found["sentence_statistics"] == {"kl": [2.0, 4.0]}
 
 
 def test_proxy_targets_of_another_split_are_refused(args, folders, distorted):
@@ -403,6 +419,9 @@ def test_of_a_generated_corpus_the_best_hypotheses_that_it_allows_are_counted(ar
     found = read_json(folders[2] / "argmax.test.json")
     assert found["values"]["allowed_best3"]["value"] == pytest.approx(100 / 5)
     assert found["sentence_statistics"]["allowed_best3"] == [[100, 2], [0, 3]]
+    assert found["values"]["modes"]["value"] == 1 and found["sentence_statistics"]["modes"] == [1, 1]
+    of_first = max(p for _, p in grammar.distributions(source, "test")[0].factors[0])
+    assert found["sentence_statistics"]["modes_mass"][0] == pytest.approx(100 * of_first)
     shown = read_json(folders[2] / "argmax.test.samples.json")["values"]
     allowed = [shown[f"sample_allowed/{place}"]["value"] for place in ("1/1", "1/2", "2/1", "2/3")]
     assert allowed == ["yes", "no", "no", "no"] and "sample_allowed/2/4" not in shown

@@ -11,13 +11,15 @@ from tests import plain
 
 import natlab.decoding
 from natlab import sources
+from natlab.corpus import grammar
 from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_mmap
+from natlab.corpus.exact import Distribution
 from natlab.decoding import decode
 from natlab.decoding.kinds.argmax import Argmax
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
 from natlab.losses.batch import Method
-from natlab.measuring import losses, translate
+from natlab.measuring import exactly, losses, translate
 from natlab.measuring.data import Data
 from natlab.measuring.likelihood import nats_per_token
 from natlab.metrics.bleu import tokenised_bleu
@@ -127,6 +129,22 @@ def test_without_a_predictor_neither_input_nor_confidence_is_measured(arguments,
     assert "l_input" not in read_json(tmp_path / "out/losses.json")
     assert files(tmp_path / "out").keys() == {"argmax.test.txt", "argmax.valid.txt", "losses.json", "decoded.json"}
     assert read_json(tmp_path / "out/decoded.json") == {}
+
+
+def test_how_far_the_model_is_from_a_known_truth_is_measured_where_asked(arguments, tmp_path, monkeypatch):
+    # over the words of the small corpus; of the third source one target has a word that the model does not know
+    known = [[(("a", "b"), 0.5), (("c",), 0.5)], [(("b",), 1.0)], [(("a",), 0.8), (("x",), 0.2)], [(("c", "c"), 1.0)]]
+    asked = [Distribution((targets,)) for targets in known]
+    monkeypatch.setattr(grammar, "distributions", lambda source, split: asked if split == "test" else None)
+    translate.run(arguments({}, "out", "--truth", "config/datasets/grammar_ende.yaml"))
+    found = read_json(tmp_path / "out/truth.json")
+    assert found.keys() == {"held", "mass_allowed"}
+    assert found["held"]["by_sentence"] == pytest.approx([100, 100, 80, 100])
+    model, made = load(tmp_path / "model.pt", "cpu")
+    data = Data(tmp_path / "bin")
+    target, source = torch.tensor([[data.target.index("b")]]), data.sources("test")[1].long()[None]
+    log_q = exactly.log_likelihood(model, Method.of(made["spec"]).objective, source, target, torch.tensor([0]))
+    assert found["mass_allowed"]["by_sentence"][1] == pytest.approx(100 * log_q.exp().item())
 
 
 def test_positions_are_measured_of_the_decodings_asked_for(arguments, tmp_path):
@@ -277,8 +295,8 @@ def test_the_arguments():
     given += ["--out", "o"]
     fewest = {
         "model": "m", "data": "d", "decodings": {"a": {"kind": "argmax"}}, "splits": ["test", "valid"], "out": "o",
-        "proxy_data": None, "auxiliary": [], "predictor": None, "grammar": None, "proxy_targets": None, "positions": [],
-        "samples": [], "likelihood": [],
+        "proxy_data": None, "auxiliary": [], "predictor": None, "grammar": None, "truth": None, "proxy_targets": None,
+        "positions": [], "samples": [], "likelihood": [],
     }  # fmt: skip
     assert vars(parser.parse_args(given)) == fewest
     more = "--proxy-data p --auxiliary a=b c=d --predictor a --grammar g --proxy-targets test".split()

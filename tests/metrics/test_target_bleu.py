@@ -45,8 +45,22 @@ def test_the_exact_value_weighs_each_reference_by_its_probability():
     def score(target, reference):
         return METRIC.sentence_score(" ".join(target), [" ".join(reference)]).score
 
-    expected = (25 + 0.75 * score(targets[0], ("a", "c")) + score(targets[1], ("b",))) / 2
-    assert target_bleu.exact(targets, distributions) == (pytest.approx(expected), target_bleu.SIGNATURE)
+    expected = target_bleu.Expected(distributions)
+    each = [25 + 0.75 * score(targets[0], ("a", "c")), score(targets[1], ("b",))]
+    assert expected(targets) == pytest.approx(each) and expected.signature == target_bleu.SIGNATURE
+    assert expected.ceiling == pytest.approx((75 + 0.25 * score(("a", "c"), ("a", "b", "c")) + 100) / 2)
+
+
+words = st.lists(st.sampled_from("abc"), min_size=1, max_size=7).map(tuple)
+
+
+@given(st.lists(words, min_size=1, max_size=4, unique=True), st.lists(st.sampled_from("abcd"), max_size=9))
+def test_the_expectation_is_sacrebleus(sentences, target):
+    """Of words that no reference has, too, and of none."""
+    p = 1 / len(sentences)
+    scores = [METRIC.sentence_score(" ".join(target), [" ".join(sentence)]).score for sentence in sentences]
+    expected = target_bleu.Expected([Distribution(([(sentence, p) for sentence in sentences],))])
+    assert expected([target]) == pytest.approx([p * sum(scores)])
 
 
 def test_the_mean_over_drawn_references_comes_to_the_exact_value():
@@ -61,7 +75,7 @@ def test_the_mean_over_drawn_references_comes_to_the_exact_value():
 
     drawn = [numbered(distribution.draw(rng) for distribution in distributions) for _ in range(300)]
     found = target_bleu.target_bleu(numbered(targets), drawn).mean()
-    assert found == pytest.approx(target_bleu.exact(targets, distributions)[0], rel=0.05)
+    assert found == pytest.approx(target_bleu.Expected(distributions)(targets).mean(), rel=0.05)
 
 
 def test_of_too_many_targets_some_are_drawn_and_the_signature_says_so(monkeypatch):
@@ -69,10 +83,9 @@ def test_of_too_many_targets_some_are_drawn_and_the_signature_says_so(monkeypatc
     parts = [((".",), 0.2), (("a", "."), 0.5), (("b", "c", "."), 0.3)]
     product = Distribution((parts, parts))
     target = ("a", ".", "b", "c", ".")
-    found, signature = target_bleu.exact([target], [product])
-    expected, _ = target_bleu.exact([target], [Distribution((product.enumerated(),))])
-    assert found == pytest.approx(expected, abs=1)
-    assert signature == f"{target_bleu.SIGNATURE}|draws:3000"
+    found, exactly = target_bleu.Expected([product]), target_bleu.Expected([Distribution((product.enumerated(),))])
+    assert found([target]) == pytest.approx(exactly([target]), abs=1)
+    assert found.signature == f"{target_bleu.SIGNATURE}|draws:3000" and exactly.signature == target_bleu.SIGNATURE
 
 
 def test_a_target_without_a_reference_has_no_value_and_keeps_its_place():

@@ -43,6 +43,20 @@ def test_exact_values_have_no_seeds_and_no_deviation(results):
     assert (entry.measured, entry.std, entry.seeds) == (1.25, None, ())
 
 
+def test_exact_values_are_of_valid_or_of_the_split_that_is_named(tmp_path):
+    spec = {
+        "columns": [
+            {"key": key, "label": key, "cell": {"metric": metric, "corpus": "own"}}
+            for key, metric in (("valid", "exact/entropy"), ("test", "exact/test/entropy"), ("none", "exact/test/c"))
+        ],
+        "rows": [{"label": "x"}],
+    }
+    write_json(tmp_path / "c/own/text/exact.json", {"entropy": 1.0, "c": 3.0, "test": {"entropy": 2.0}})
+    run = {"scale": "demo", "seeds": [1], "corpora": {"own": "own"}}
+    found = build(spec, run, tmp_path / "m", tmp_path / "c").entries
+    assert [found[0, key].measured for key in ("valid", "test", "none")] == [1.0, 2.0, None]
+
+
 def test_a_ratio_to_zero_stays_empty(results):
     write_json(results / "c/grammar_ende/text/exact.json", {"conditional_tc": 0.0})
     found = built(results).entries

@@ -107,6 +107,12 @@ def grammar(wildcards):
     return f"config/datasets/{wildcards.dataset}.yaml" if known else []
 
 
+def truth(wildcards):
+    """The dataset's file, where a cell asks how far a system is from a known P(Y|X); nothing elsewhere."""
+    asked = RUN.knows_truth(wildcards.dataset, wildcards.system)
+    return f"config/datasets/{wildcards.dataset}.yaml" if asked else []
+
+
 def extras(wildcards):
     """The decodings of which cells ask more than translations, by what they ask, as arguments."""
     extra = {

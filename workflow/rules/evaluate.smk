@@ -9,6 +9,7 @@ rule translate:
         auxiliary=auxiliary,
         kernels=kernels,
         grammar=grammar,
+        truth=truth,
         code=lambda wildcards: imported(
             natlab.sources.translation(
                 training_spec(wildcards),
@@ -30,6 +31,7 @@ rule translate:
         proxy_data=lambda wildcards, input: f"--proxy-data {input.proxy_data}" if input.proxy_data else "",
         auxiliary=named_auxiliary,
         grammar=lambda wildcards, input: f"--grammar {input.grammar}" if input.grammar else "",
+        truth=lambda wildcards, input: f"--truth {input.truth}" if input.truth else "",
         predictor=lambda wildcards: f"--predictor {system}" if (system := RUN.predictor(wildcards.system)) else "",
         targets=lambda wildcards: (
             "--proxy-targets test" if RUN.measures_distortion(wildcards.dataset, wildcards.system) else ""
@@ -38,7 +40,7 @@ rule translate:
     shell:
         "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab translate --model {input.model}"
         " --data {input.data} {params.proxy_data} {params.auxiliary} {params.predictor} {params.grammar} {params.targets}"
-        " {params.extras}"
+        " {params.extras} {params.truth}"
         " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"
 
 

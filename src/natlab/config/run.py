@@ -225,6 +225,14 @@ class Run:
         placed = "target length" in rows.offers(self.systems[system])
         return generated and placed and self.target(system) == "raw"
 
+    def knows_truth(self, dataset: str, system: str) -> bool:
+        """Whether a cell asks how far a system is from the P(Y|X) of a generated corpus."""
+        asked = any(
+            of == dataset and reading.system == system and reading.metric in cells.TRUTH_METRICS
+            for of, reading in self._readings()
+        )
+        return asked and self.dataset(dataset)["source"]["kind"] == "grammar"
+
     def length_penalty(self, dataset: str) -> float:
         """The exponent of the length in a dataset's beam searches, distillation's too."""
         return self.dataset(dataset).get("length_penalty", 1.0)

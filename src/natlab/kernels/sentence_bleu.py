@@ -78,23 +78,30 @@ def sentence_bleu_reference(
     first_within = (hypothesis[:, :, None] == hypothesis[:, None]) & of_hypothesis[:, :, None] & before
     across, within = first_across, first_within
 
-    logs, order, smoothing = torch.zeros_like(h, dtype=torch.float64), torch.zeros_like(h), torch.ones_like(h)
-    matched = torch.zeros_like(h, dtype=torch.bool)
+    correct = []
     for n in range(1, ORDERS + 1):
         if n > 1:
             across, within = (
                 first & pad(shorter[:, 1:, 1:], (0, 1, 0, 1))
                 for first, shorter in ((first_across, across), (first_within, within))
             )
-        correct = (within.sum(2) < across.sum(2)).sum(1).double()
+        correct.append((within.sum(2) < across.sum(2)).sum(1))
+    return from_matches(torch.stack(correct, 1), h, r).view(shape)
+
+
+def from_matches(correct: Tensor, hypothesis_lengths: Tensor, reference_lengths: Tensor) -> Tensor:
+    """Sentence BLEU [P], float64, from the n-grams that the reference has, too, correct [P, 4], and both lengths
+    [P]."""
+    h, r = hypothesis_lengths, reference_lengths
+    logs, order, smoothing = torch.zeros_like(h, dtype=torch.float64), torch.zeros_like(h), torch.ones_like(h)
+    for n, matches in enumerate(correct.double().unbind(1), 1):
         total = (h - n + 1).clamp(min=0).double()
-        smoothing = torch.where(correct == 0, 2 * smoothing, smoothing)
-        precision = torch.where(correct == 0, 1 / (smoothing * total), correct / total)
+        smoothing = torch.where(matches == 0, 2 * smoothing, smoothing)
+        precision = torch.where(matches == 0, 1 / (smoothing * total), matches / total)
         logs += torch.where(total > 0, precision.log(), 0)
         order += total > 0
-        matched |= correct > 0
     brevity = (1 - r.double() / h).clamp(max=0)
-    return torch.where(matched, 100 * (brevity + logs / order).exp(), 0).view(shape)
+    return torch.where(correct.any(1), 100 * (brevity + logs / order).exp(), 0)
 
 
 @torch.library.custom_op("natlab::sentence_bleu", mutates_args=())

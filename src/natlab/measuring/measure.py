@@ -2,10 +2,11 @@
 
 A translations folder holds ``{decoding}.{split}.txt`` (tokenised, one sentence a line), ``losses.json``,
 ``decoded.json`` (what was measured of the model as it decoded, by ``{decoding}.{split}`` and metric),
-``provenance.json``, and where they are measured ``target.txt``, the proxy targets of test, and
-``{decoding}.{split}.samples.jsonl``, several hypotheses of each sentence: a line of {"hypotheses": tokenised texts, the
-best first, each once, "scores": their scores}. ``tuned.json`` says which options of decodings were chosen on
-validation. The corpus folder holds the references, ``text/`` as published and ``tok/`` as trained on.
+``provenance.json``, and where they are measured ``target.txt``, the proxy targets of test, ``truth.json``, how far the
+model is from a generated corpus' P(Y|X), and ``{decoding}.{split}.samples.jsonl``, several hypotheses of each sentence:
+a line of {"hypotheses": tokenised texts, the best first, each once, "scores": their scores}. ``tuned.json`` says which
+options of decodings were chosen on validation. The corpus folder holds the references, ``text/`` as published and
+``tok/`` as trained on.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from natlab.corpus.exact import Distribution
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import lines, read_json, write_json
-from natlab.metrics import bleu, samples, target_bleu
+from natlab.metrics import bleu, modes, samples, target_bleu
 from natlab.metrics.allowed import allowed
 from natlab.metrics.by_length import by_length
 from natlab.metrics.curve import at_shares
@@ -33,7 +34,14 @@ from natlab.metrics.interface import Translations
 from natlab.metrics.repetition import repeated_token_rate, repeated_tokens
 
 SHOWN = 10  # sentences of which single hypotheses are kept
-Distributions = Callable[[str], list[Distribution]]  # P(Y|X) of a split's sources
+
+
+class Truth:
+    """What is known of a generated corpus: P(Y|X) of the sources of a split, and the sentence BLEU that it expects."""
+
+    def __init__(self, source: dict):
+        self.distributions: Callable[[str], list[Distribution]] = cache(partial(grammar.distributions, source))
+        self.expected_bleu = cache(lambda split: target_bleu.Expected(self.distributions(split)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,24 +58,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write one measurement a translation, ``loss.json`` and, where there are proxy targets, samples or a curve,
-    ``target.json``, ``{decoding}.{split}.samples.json`` and ``curve.json``. UserError when files are missing or do not
+    """Write one measurement a translation, ``loss.json`` and, where there is what they are about, ``target.json``,
+    ``truth.json``, ``{decoding}.{split}.samples.json`` and ``curve.json``. UserError when files are missing or do not
     fit."""
     translations, corpus = Path(args.translations), Path(args.corpus)
     dataset = datasets.load(args.dataset_config)
     known = dataset["source"]["kind"] == "grammar"
-    distributions = cache(partial(grammar.distributions, dataset["source"])) if known else None
+    truth = Truth(dataset["source"]) if known else None
     origin = _origin(translations)
     decoded = _required_json(translations / "decoded.json")
     tuned = read_json(translations / "tuned.json") if (translations / "tuned.json").exists() else {}
     with folder_aside(args.out) as out:
         for path in sorted(translations.glob("*.*.txt")):
             decoding, _, split = path.stem.rpartition(".")
-            sentences, values = translation_values(path, split, corpus, dataset, distributions)
+            sentences, values = translation_values(path, split, corpus, dataset, truth)
             values |= decoded.get(path.stem, {})
             several = path.with_suffix(".samples.jsonl")
             if several.exists():
-                of_samples, texts = sample_values(several, split, corpus, dataset, distributions)
+                of_samples, texts = sample_values(several, split, corpus, dataset, truth)
                 values |= of_samples
                 _write(out / f"{path.stem}.samples.json", args.identity, decoding, split, sentences, texts, origin)
             rest = {"sentence_statistics": _by_sentence(values)}
@@ -78,8 +86,13 @@ def run(args: argparse.Namespace) -> None:
         validated = next(iter(losses.values()))["sentences"]
         of_sentences = {"sentence_statistics": _by_sentence(losses)}
         _write(out / "loss.json", args.identity, None, "valid", validated, losses, origin, **of_sentences)
+        if (translations / "truth.json").exists():
+            values = read_json(translations / "truth.json")
+            sentences = next(iter(values.values()))["sentences"]
+            of_sentences = {"sentence_statistics": _by_sentence(values)}
+            _write(out / "truth.json", args.identity, None, "test", sentences, values, origin, **of_sentences)
         if (translations / "target.txt").exists():
-            sentences, values, each = target_values(translations / "target.txt", corpus, dataset, distributions)
+            sentences, values, each = target_values(translations / "target.txt", corpus, dataset, truth)
             of_sentences = {"sentence_statistics": {"target_bleu": each}}
             _write(out / "target.json", args.identity, None, "test", sentences, values, origin, **of_sentences)
         if args.curve:
@@ -90,15 +103,14 @@ def run(args: argparse.Namespace) -> None:
     tracking.measured(args, map(read_json, written))
 
 
-def translation_values(
-    path: Path, split: str, corpus: Path, dataset: dict, distributions: Distributions | None
-) -> tuple[int, dict]:
+def translation_values(path: Path, split: str, corpus: Path, dataset: dict, truth: Truth | None) -> tuple[int, dict]:
     """(number of sentences, metric values) of the translations in ``path``.
 
     The dataset's scores (`natlab.metrics.scores`) compare detokenised text with the raw references, or tokens with
     tokens; ``bleu_tok/<bucket>`` is that of the sentences whose reference is so long (`natlab.metrics.by_length`);
     ``bleu_multi`` is sacreBLEU against all references, where a split has further ones; ``allowed``: the share that
-    P(Y|X) of a generated corpus allows.
+    P(Y|X) of a generated corpus allows; ``expected_bleu``: the mean of the sentence BLEU that this P expects, and
+    ``expected_ceiling``, that of P's likeliest targets.
     """
     hypotheses = list(lines(path))
     numbered = sorted((corpus / "text").glob(f"{split}.ref*"), key=lambda p: int(p.suffix[len(".ref") :]))
@@ -121,27 +133,35 @@ def translation_values(
     values["repetition"] = {"value": repeated_token_rate(hypotheses), "unit": "%", "by_sentence": repeated}
     if further:
         values["bleu_multi"] = bleu.sacrebleu(text, [raw, *further], language, lowercase)
-    if distributions is not None:
-        possible = [100 * whether for whether in allowed(hypotheses, distributions(split))]
+    if truth is not None:
+        possible = [100 * whether for whether in allowed(hypotheses, truth.distributions(split))]
         values["allowed"] = {"value": sum(possible) / len(possible), "unit": "%", "by_sentence": possible}
+        expected = truth.expected_bleu(split)
+        each, of_truth = (
+            expected([line.split() for line in hypotheses]),
+            {"unit": "BLEU", "signature": expected.signature},
+        )
+        values["expected_bleu"] = {"value": float(each.mean()), **of_truth, "by_sentence": each.tolist()}
+        values["expected_ceiling"] = {"value": expected.ceiling, **of_truth}
     return len(hypotheses), values
 
 
 def sample_values(
-    path: Path, split: str, corpus: Path, dataset: dict, distributions: Distributions | None
+    path: Path, split: str, corpus: Path, dataset: dict, truth: Truth | None
 ) -> tuple[dict[str, dict], dict[str, dict]]:
-    """Values of all hypotheses in ``path``, the lines of a ``samples.jsonl`` (`natlab.metrics.samples`), and the texts
-    of the first `SHOWN` sentences: ``source/<sentence>``, ``reference/<sentence>``, and of the best ones
-    ``sample/<sentence>/<place>``, ``sample_score/…`` and, where P(Y|X) is known, ``sample_allowed/…``, yes or no; both
-    numbers count from 1."""
+    """Values of all hypotheses in ``path``, the lines of a ``samples.jsonl`` (`natlab.metrics.samples`, and `modes`
+    where P(Y|X) is known), and the texts of the first `SHOWN` sentences: ``source/<sentence>``,
+    ``reference/<sentence>``, and of the best ones ``sample/<sentence>/<place>``, ``sample_score/…`` and, where P is
+    known, ``sample_allowed/…``, yes or no; both numbers count from 1."""
     found = [json.loads(line) for line in lines(path)]
     hypotheses = [each["hypotheses"] for each in found]
     words = joined if datasets.in_bpe(dataset) else str
     references = list(map(words, _fitting(corpus / "tok" / f"{split}.tgt", path, len(found))))
     values = {"oracle_bleu": samples.oracle_bleu(hypotheses, references), "distinct": samples.distinct(hypotheses)}
-    known = None if distributions is None else distributions(split)
+    known = None if truth is None else truth.distributions(split)
     if known is not None:
         values["allowed_best3"] = samples.allowed_best(hypotheses, known)
+        values |= modes.reached(hypotheses, known)
     texts = {}
     for name, side in (("source", "src"), ("reference", "tgt")):
         for number, line in enumerate(_fitting(corpus / "text" / f"{split}.{side}", path, len(found))[:SHOWN], 1):
@@ -156,9 +176,7 @@ def sample_values(
     return values, {name: {"value": value} for name, value in texts.items()}
 
 
-def target_values(
-    path: Path, corpus: Path, dataset: dict, distributions: Distributions | None
-) -> tuple[int, dict, list[float]]:
+def target_values(path: Path, corpus: Path, dataset: dict, truth: Truth | None) -> tuple[int, dict, list[float]]:
     """(number of sentences, metric values, ``target_bleu`` of each sentence that has further references) of the proxy
     targets T of test in ``path``, against further references Y.
 
@@ -179,9 +197,11 @@ def target_values(
     each = target_bleu.target_bleu(numbered[0], numbered[1:])
     of = {"unit": "BLEU", "signature": target_bleu.SIGNATURE}
     values = {"target_bleu": {"value": float(np.nanmean(each)), **of, "sentences": int(np.isfinite(each).sum())}}
-    if distributions is not None:
-        exactly, signature = target_bleu.exact([line.split() for line in targets], distributions("test"))
-        values["target_bleu_exact"] = {"value": exactly, **of, "signature": signature, "sentences": len(targets)}
+    if truth is not None:
+        expected = truth.expected_bleu("test")
+        exactly = float(expected([line.split() for line in targets]).mean())
+        of_truth = {"unit": "BLEU", "signature": expected.signature, "sentences": len(targets)}
+        values["target_bleu_exact"] = {"value": exactly, **of_truth}
     for number, column in enumerate(columns, 1):
         pairs = [(target, reference) for target, reference in zip(targets, column, strict=True) if reference]
         if pairs:

@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grammar", metavar="DATASET", help="the dataset's file, of a generated corpus: what an ideal model loses, too"
     )
+    parser.add_argument(
+        "--truth", metavar="DATASET", help="the dataset's file, of a generated corpus: how far the model is from P(Y|X)"
+    )
     parser.add_argument("--proxy-targets", metavar="SPLIT", help="write the proxy targets of this split as target.txt")
     parser.add_argument(
         "--positions", nargs="*", default=[], metavar="DECODING", help="measure the probability of tokens around them"
@@ -53,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         required=True,
-        help="folder for {decoding}.{split}.txt and .samples.jsonl, target.txt, tuned.json, losses.json, decoded.json, "
-        "provenance.json",
+        help="folder for {decoding}.{split}.txt and .samples.jsonl, target.txt, tuned.json, losses.json, truth.json, "
+        "decoded.json, provenance.json",
     )
 
 
@@ -157,6 +160,8 @@ def run(args: argparse.Namespace) -> None:
             _write(out / "target.txt", map(data.text, targets))
         if tuned:
             write_json(out / "tuned.json", tuned)
+        if args.truth:
+            write_json(out / "truth.json", truth_values(args.truth, model, method, data))
         write_json(out / "losses.json", values)
         write_json(out / "decoded.json", decoded)
         write_json(out / "provenance.json", provenance.record(made["fingerprint"], device_name()))
@@ -188,6 +193,18 @@ def ideal_losses(dataset: str, data: Any, method: Any) -> dict:
     if not all(distribution.probability(target) for target, distribution in zip(targets, distributions, strict=True)):
         return {}
     return ideal.losses(distributions, targets, method.input)
+
+
+def truth_values(dataset: str, model: Any, method: Any, data: Any) -> dict:
+    """`natlab.measuring.truth.divergence` on the sources of test of a generated corpus."""
+    from natlab.corpus import dataset as datasets
+    from natlab.corpus import grammar
+    from natlab.corpus.binarise import read_symbols, symbol_index
+    from natlab.measuring import truth
+
+    distributions = grammar.distributions(datasets.load(dataset)["source"], "test")
+    numbers = symbol_index(read_symbols(data.folder / "dict.tgt.txt"))
+    return truth.divergence(model, method and method.objective, data.sources("test"), distributions, numbers)
 
 
 def proxy_data(args: argparse.Namespace, spec: dict, split: str) -> tuple[tuple, Callable | None]:

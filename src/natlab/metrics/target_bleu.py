@@ -7,12 +7,14 @@ Ott et al. (2018), where its Table 2 prints -6.42.
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from natlab.corpus.exact import Distribution
 
 DRAWS = 32  # of the targets of a sentence that has too many to list
+ORDERS = 4
 BATCH = 1_000  # pairs that are padded at once
 SIGNATURE = "sentence|eff:yes|tok:none|smooth:exp"  # as sacreBLEU would sign it
 Tokens = Sequence[int]
@@ -31,27 +33,88 @@ def target_bleu(targets: Sequence[Tokens], references: Sequence[Sequence[Tokens]
     return np.divide(sums, counts, out=np.full(len(targets), np.nan), where=counts > 0)
 
 
-def exact(targets: Sequence[Sequence[str]], distributions: Sequence[Distribution]) -> tuple[float, str]:
-    """The mean over sentences of Σ_Y P(Y|X) S(Y, T), of targets T in words and P(Y|X) for each, and its signature.
+class Expected:
+    """The expectation of S(Y, T) under P(Y|X), for one translation or target T after another of the same sources.
 
-    The sum is over all Y where they are enumerated; else over `DRAWS` that are drawn, which the signature says.
+    It is a sum over all Y where they are enumerated; else over `DRAWS` that are drawn, which ``signature`` says.
     """
-    numbers: dict[str, int] = {}
-    hypotheses, references, weights = [], [], []
-    rng = random.Random(1)
-    signature = SIGNATURE
-    for target, distribution in zip(targets, distributions, strict=True):
-        if len(distribution.factors) == 1:
-            (possible,) = distribution.factors
-        else:
-            possible = [(distribution.draw(rng), 1 / DRAWS) for _ in range(DRAWS)]
-            signature = f"{SIGNATURE}|draws:{DRAWS}"
-        sentences, probabilities = zip(*possible, strict=True)
-        own, *others = ([numbers.setdefault(word, len(numbers)) for word in words] for words in (target, *sentences))
-        hypotheses += [own] * len(others)
-        references += others
-        weights += probabilities
-    return float(np.dot(weights, sentence_scores(hypotheses, references))) / len(targets), signature
+
+    def __init__(self, distributions: Sequence[Distribution]):
+        self.signature, self._sources = SIGNATURE, []
+        rng = random.Random(1)
+        for distribution in distributions:
+            if len(distribution.factors) == 1:
+                (possible,) = distribution.factors
+            else:
+                possible = [(distribution.draw(rng), 1 / DRAWS) for _ in range(DRAWS)]
+                self.signature = f"{SIGNATURE}|draws:{DRAWS}"
+            sentences, probabilities = zip(*possible, strict=True)
+            self._sources.append(_References.of(sentences, probabilities))
+        self.ceiling = float(self([distribution.most_probable() for distribution in distributions]).mean())
+
+    def __call__(self, targets: Sequence[Sequence[str]]) -> np.ndarray:
+        """Σ_Y P(Y|X) S(Y, T) [N] of targets T in words."""
+        import torch
+
+        from natlab.kernels.sentence_bleu import from_matches
+
+        pairs = list(zip(targets, self._sources, strict=True))
+        sizes = [len(source.lengths) for source in self._sources]
+        matches = torch.from_numpy(np.concatenate([source.matches(target) for target, source in pairs]))
+        hypothesis_lengths = torch.from_numpy(np.repeat([len(target) for target in targets], sizes))
+        reference_lengths = torch.from_numpy(np.concatenate([source.lengths for source in self._sources]))
+        scores = from_matches(matches, hypothesis_lengths, reference_lengths).numpy()
+        weights = np.concatenate([source.weights for source in self._sources])
+        return np.bincount(np.repeat(np.arange(len(sizes)), sizes), weights * scores)
+
+
+@dataclass
+class _References:
+    """References Y of one source: how often each, a row, has each n-gram that any of them has, a column.
+
+    numbers: {word: its number, from 1}; grams: [C], the n-grams, sorted, as `_grams` writes them, and 0 first; counts:
+    [Y, C]; lengths: [Y]; weights: [Y], their probabilities.
+    """
+
+    numbers: dict[str, int]
+    grams: np.ndarray
+    counts: np.ndarray
+    lengths: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, sentences: Sequence[Sequence[str]], weights: Sequence[float]) -> "_References":
+        numbers: dict[str, int] = {}
+        numbered = [[numbers.setdefault(word, len(numbers) + 1) for word in words] for words in sentences]
+        lengths = np.array([len(words) for words in sentences])
+        padded = np.zeros((len(sentences), lengths.max()), dtype=np.int64)
+        padded[np.arange(padded.shape[1]) < lengths[:, None]] = [number for words in numbered for number in words]
+        grams, columns = np.unique(_grams(padded, len(numbers)), return_inverse=True)
+        rows = np.repeat(np.arange(len(sentences)) * len(grams), columns.size // len(sentences))
+        counts = np.bincount(rows + columns.flatten(), minlength=len(sentences) * len(grams))
+        return cls(numbers, grams, counts.reshape(len(sentences), -1), lengths, np.array(weights))
+
+    def matches(self, target: Sequence[str]) -> np.ndarray:
+        """How many n-grams of a target, n = 1 to 4, each reference has, too [Y, 4]; clipped."""
+        numbered = np.array([[self.numbers.get(word, 0) for word in target]], dtype=np.int64)
+        found = []
+        for of_order in _grams(numbered, len(self.numbers))[0]:
+            grams, counts = np.unique(of_order, return_counts=True)
+            column = self.grams.searchsorted(grams).clip(max=len(self.grams) - 1)
+            known = (grams > 0) & (self.grams[column] == grams)
+            found.append(np.minimum(self.counts[:, column[known]], counts[known]).sum(1))
+        return np.stack(found, 1)
+
+
+def _grams(words: np.ndarray, largest: int) -> np.ndarray:
+    """The n-grams, n = 1 to 4, that begin at each position of sentences of numbers 1 to ``largest`` [Y, T], each as one
+    number, [Y, 4, T]; 0 where they hold a 0 or would end behind it."""
+    grams = np.zeros((len(words), ORDERS, words.shape[1]), dtype=np.int64)
+    grams[:, 0] = words
+    for order in range(1, ORDERS):
+        last, first = words[:, order:], grams[:, order - 1, : max(0, words.shape[1] - order)]
+        grams[:, order, : last.shape[1]] = np.where((first > 0) & (last > 0), first * (largest + 1) + last, 0)
+    return grams
 
 
 def sentence_scores(hypotheses: Sequence[Tokens], references: Sequence[Tokens]) -> np.ndarray:

@@ -25,11 +25,12 @@ TOKEN_PROBABILITY = tuple(
 )
 # The values that scores give, with the score (`natlab.metrics.scores`) of each.
 SCORES = {value: name for name in families.names("score") for value in families.trait("score", name, "values")}
-TRANSLATION_METRICS = (*SCORES, "bleu_multi", "repetition", "allowed", "confidence")
+EXPECTED = ("expected_bleu", "expected_ceiling")  # under P(Y|X) of a generated corpus (`natlab.metrics.target_bleu`)
+TRANSLATION_METRICS = (*SCORES, *EXPECTED, "bleu_multi", "repetition", "allowed", "confidence")
 TRANSLATION_METRICS += BLEU_BY_LENGTH + TOKEN_PROBABILITY
 LIKELIHOOD = ("ncm", "ncm_outputs")  # of references and of the model's own outputs (`natlab.measuring.likelihood`)
 # Of several hypotheses of a sentence (`natlab.metrics.samples`); of one of them; texts, which are of one sentence.
-SAMPLES = ("oracle_bleu", "allowed_best3", "distinct")
+SAMPLES = ("oracle_bleu", "allowed_best3", "distinct", "modes", "modes_mass")
 SAMPLE = ("sample", "sample_allowed", "sample_score")
 TEXTS = (*SAMPLE, "source", "reference")
 PLACE = {metric: ("sentence", "sample") if metric in SAMPLE else ("sentence",) for metric in TEXTS}
@@ -39,6 +40,7 @@ EXTRAS = {"positions": TOKEN_PROBABILITY, "samples": SAMPLES + TEXTS, "likelihoo
 SKIPPED = ("skipped_targets", "skipped_predictions")  # in per cent of targets and of predictions (AXE, Table 6)
 LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "token_loss", "l_input", "parameters", *SKIPPED)
 IDEAL_METRICS = ("ideal_loss", "ideal_token_loss", "ideal_l_input")
+TRUTH_METRICS = ("kl", "held", "mass_allowed")  # of a model beside P(Y|X) (`natlab.measuring.truth`)
 TARGET_METRICS = ("target_bleu", "target_bleu_exact")
 REFERENCE_BLEU = "reference_bleu/"
 LATENCY_METRICS = ("speedup", "speedup_greedy")
@@ -49,11 +51,11 @@ DISTORTION = {"l_target": "target_bleu", "l_target_exact": "target_bleu_exact"}
 PARAMETER_RATIO = "parameter_ratio"
 BRACKET = ("bracket/ratio_from", "bracket/ratio_to", "bracket/bleu_from", "bracket/bleu_to")
 METRICS = {
-    *TRANSLATION_METRICS, *LOSS_METRICS, *IDEAL_METRICS, *TARGET_METRICS, *LATENCY_METRICS, *DISTORTION, *BRACKET,
-    CONDITIONAL_TC, PARAMETER_RATIO,
+    *TRANSLATION_METRICS, *LOSS_METRICS, *IDEAL_METRICS, *TRUTH_METRICS, *TARGET_METRICS, *LATENCY_METRICS, *DISTORTION,
+    *BRACKET, CONDITIONAL_TC, PARAMETER_RATIO,
 }  # fmt: skip
 CURVE = "curve/"  # a value of the validation at so many per cent of a training (`natlab.metrics.curve`)
-NUMBERED = re.compile(rf"{REFERENCE_BLEU}[1-9][0-9]*|{EXACT}[a-z_]+|{CURVE}[a-z_]+/(100|[1-9]?0)")
+NUMBERED = re.compile(rf"{REFERENCE_BLEU}[1-9][0-9]*|{EXACT}(test/)?[a-z_]+|{CURVE}[a-z_]+/(100|[1-9]?0)")
 
 
 def check_metric(file: str, where: str, description: Mapping) -> None:
@@ -83,6 +85,8 @@ class Reading(NamedTuple):
             return f"{model}.latency.json"
         if self.metric in LOSS_METRICS + IDEAL_METRICS:
             return f"{model}/loss.json"
+        if self.metric in TRUTH_METRICS:
+            return f"{model}/truth.json"
         if self.metric.startswith(CURVE):
             return f"{model}/curve.json"
         if self.decoding is None:
@@ -289,7 +293,7 @@ def _readings(metric: str, description: Mapping) -> tuple[Reading, ...]:
         )
     if metric in LOSS_METRICS + IDEAL_METRICS or metric.startswith(CURVE):
         return (Reading(metric, system, None, "valid"),)
-    if metric in TARGET_METRICS or metric.startswith(REFERENCE_BLEU):
+    if metric in TRUTH_METRICS + TARGET_METRICS or metric.startswith(REFERENCE_BLEU):
         return (Reading(metric, system, None, "test"),)
     at = "/".join(str(description[key]) for key in PLACE.get(metric, ()))
     return (Reading(metric, system, description.get("decoding"), split, at),)

@@ -89,7 +89,9 @@ def exact(quantity: resolve.Quantity, run: dict, corpora: Path) -> Measured | No
     if quantity.dataset is None:
         return None
     path = corpora / quantity.dataset / "text" / "exact.json"
-    value = read_json(path).get(quantity.metric.removeprefix(resolve.EXACT)) if path.exists() else None
+    of, _, key = quantity.metric.removeprefix(resolve.EXACT).rpartition("/")
+    found = read_json(path) if path.exists() else {}
+    value = (found.get(of, {}) if of else found).get(key)
     return None if value is None else Measured(dict.fromkeys(run["seeds"], value), fixed=True)
 
 

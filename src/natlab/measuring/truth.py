@@ -1,0 +1,122 @@
+"""How far a model is from the truth: its Q(Y|X) beside the P(Y|X) of a generated corpus."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+
+import torch
+from torch import Tensor
+
+from natlab.corpus.exact import Distribution, Tokens
+from natlab.decoding import pad_right
+from natlab.measuring.exactly import log_likelihood
+from natlab.models.transformer import Seq2Seq
+from natlab.proxy.interface import Likelihood
+
+TARGETS = 500  # of a source; of one that has more, as many are drawn
+BATCH = 1_000  # targets at once, those of one source together
+
+
+def divergence(
+    model: Seq2Seq,
+    objective: Likelihood | None,
+    sources: Sequence[Tensor],
+    distributions: Sequence[Distribution],
+    numbers: Mapping[str, int],
+) -> dict[str, dict]:
+    """A model's Q (`natlab.measuring.exactly`) of sources, each [S] ending in eos, beside their P; ``numbers``: of the
+    words that the model knows. Means over sources, each with ``by_sentence``.
+
+    ``kl``: KL(P‖Q) in bits a sentence, the sum over all targets of a source; of one with more than `TARGETS` the mean
+    over as many that are drawn from P, which ``signature`` says, and ``standard_error`` how far the value may be off
+    for it. Where it is infinite, since Q of a possible target is 0, it is left out.
+    ``held``: the share of P that is on targets that have any of Q.
+    ``mass_allowed``: the share of Q that is on targets that P allows, of sources whose targets are not drawn.
+    """
+    rng = random.Random(1)
+    asked = [Asked.of(distribution, rng) for distribution in distributions]
+    held, allowed, bits, errors = [], [], [], []
+    for of, log_q in zip(asked, _log_likelihoods(model, objective, sources, asked, numbers), strict=True):
+        possible = log_q.isfinite()
+        held.append(100 * float(of.weights[possible].sum()) if not possible.all() else 100.0)
+        ratios = (of.log_p - log_q) / log(2)
+        bits.append(float(of.weights @ ratios))
+        errors.append(float(ratios.var()) / len(ratios) if of.drawn else 0.0)
+        if not of.drawn:
+            allowed.append(100 * float(log_q.exp().sum()))
+    values = {"held": _mean(held, "%")}
+    if min(held) == 100:
+        drawn = {"signature": f"draws:{TARGETS}", "standard_error": sqrt(sum(errors)) / len(errors)}
+        values["kl"] = _mean(bits, "bits/sentence") | (drawn if any(errors) else {"signature": "exact"})
+    if allowed:
+        values["mass_allowed"] = _mean(allowed, "%")
+    return values
+
+
+@dataclass
+class Asked:
+    """The K targets of one source whose Q is asked for.
+
+    log_p: [K], in nats; weights: [K], each's probability, or of drawn ones 1 / K; both float64.
+    """
+
+    targets: list[Tokens]
+    log_p: Tensor
+    weights: Tensor
+    drawn: bool
+
+    @classmethod
+    def of(cls, distribution: Distribution, rng: random.Random) -> "Asked":
+        drawn = distribution.size > TARGETS
+        if drawn:
+            targets = [distribution.draw(rng) for _ in range(TARGETS)]
+            probabilities = [distribution.probability(target) for target in targets]
+        else:
+            targets, probabilities = zip(*distribution.enumerated(), strict=True)
+        p = torch.tensor(probabilities, dtype=torch.double)
+        return cls(list(targets), p.log(), torch.full_like(p, 1 / TARGETS) if drawn else p, drawn)
+
+
+def _log_likelihoods(
+    model: Seq2Seq,
+    objective: Likelihood | None,
+    sources: Sequence[Tensor],
+    asked: Sequence[Asked],
+    numbers: Mapping[str, int],
+) -> list[Tensor]:
+    """log Q of each source's targets, each [K], in nats; -inf of those with a word that the model does not know."""
+    pad = model.config.pad
+    found = [torch.full((len(of.targets),), -torch.inf, dtype=torch.double) for of in asked]
+    for batch in _batches(asked):
+        known = [
+            (row, number, place, torch.tensor([numbers[word] for word in target]))
+            for row, number in enumerate(batch)
+            for place, target in enumerate(asked[number].targets)
+            if all(word in numbers for word in target)
+        ]
+        if known:
+            rows, *places, targets = zip(*known, strict=True)
+            source = pad_right([sources[number].long() for number in batch], pad).to(model.device)
+            padded, rows = pad_right(list(targets), pad).to(model.device), torch.tensor(rows, device=model.device)
+            for number, place, value in zip(
+                *places, log_likelihood(model, objective, source, padded, rows).tolist(), strict=True
+            ):
+                found[number][place] = value
+    return found
+
+
+def _batches(asked: Sequence[Asked]) -> Iterator[list[int]]:
+    """Numbers of sources, those with the longest targets first, with `BATCH` targets at most, or of one source."""
+    batch: list[int] = []
+    for number in sorted(range(len(asked)), key=lambda n: -max(map(len, asked[n].targets))):
+        if batch and sum(len(asked[n].targets) for n in [*batch, number]) > BATCH:
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch
+
+
+def _mean(each: list[float], unit: str) -> dict:
+    return {"value": sum(each) / len(each), "unit": unit, "sentences": len(each), "by_sentence": each}

@@ -239,7 +239,7 @@ def test_a_metric_that_is_no_corpus_own_asks_for_nothing_without_a_system():
 
 
 def test_how_far_a_model_is_from_the_truth_is_measured_once_on_test():
-    found = asked("kl", decoding="argmax", split="valid")
+    found = quantity("kl", decoding="argmax", split="valid")
     assert [tuple(reading) for reading in found.readings] == [("kl", "vanilla_kd", None, "test", "")]
     assert found.readings[0].source("own", "demo", 2) == "own/demo/vanilla_kd/seed2/truth.json"
 

@@ -35,9 +35,9 @@ def divergence(
     ``mass_allowed``: the share of Q that is on targets that P allows, of sources whose targets are not drawn.
     """
     rng = random.Random(1)
-    asked = [Asked.of(distribution, rng) for distribution in distributions]
+    wanted = [Targets.of(distribution, rng) for distribution in distributions]
     held, allowed, bits, errors = [], [], [], []
-    for of, log_q in zip(asked, _log_likelihoods(model, objective, sources, asked, numbers), strict=True):
+    for of, log_q in zip(wanted, _log_likelihoods(model, objective, sources, wanted, numbers), strict=True):
         possible = log_q.isfinite()
         held.append(100 * float(of.weights[possible].sum()) if not possible.all() else 100.0)
         ratios = (of.log_p - log_q) / log(2)
@@ -55,8 +55,8 @@ def divergence(
 
 
 @dataclass
-class Asked:
-    """The K targets of one source whose Q is asked for.
+class Targets:
+    """The K targets of one source whose Q is wanted.
 
     log_p: [K], in nats; weights: [K], each's probability, or of drawn ones 1 / K; both float64.
     """
@@ -67,7 +67,7 @@ class Asked:
     drawn: bool
 
     @classmethod
-    def of(cls, distribution: Distribution, rng: random.Random) -> "Asked":
+    def of(cls, distribution: Distribution, rng: random.Random) -> "Targets":
         drawn = distribution.size > TARGETS
         if drawn:
             targets = [distribution.draw(rng) for _ in range(TARGETS)]
@@ -82,17 +82,17 @@ def _log_likelihoods(
     model: Seq2Seq,
     objective: Likelihood | None,
     sources: Sequence[Tensor],
-    asked: Sequence[Asked],
+    wanted: Sequence[Targets],
     numbers: Mapping[str, int],
 ) -> list[Tensor]:
     """log Q of each source's targets, each [K], in nats; -inf of those with a word that the model does not know."""
     pad = model.config.pad
-    found = [torch.full((len(of.targets),), -torch.inf, dtype=torch.double) for of in asked]
-    for batch in _batches(asked):
+    found = [torch.full((len(of.targets),), -torch.inf, dtype=torch.double) for of in wanted]
+    for batch in _batches(wanted):
         known = [
             (row, number, place, torch.tensor([numbers[word] for word in target]))
             for row, number in enumerate(batch)
-            for place, target in enumerate(asked[number].targets)
+            for place, target in enumerate(wanted[number].targets)
             if all(word in numbers for word in target)
         ]
         if known:
@@ -106,11 +106,11 @@ def _log_likelihoods(
     return found
 
 
-def _batches(asked: Sequence[Asked]) -> Iterator[list[int]]:
+def _batches(wanted: Sequence[Targets]) -> Iterator[list[int]]:
     """Numbers of sources, those with the longest targets first, with `BATCH` targets at most, or of one source."""
     batch: list[int] = []
-    for number in sorted(range(len(asked)), key=lambda n: -max(map(len, asked[n].targets))):
-        if batch and sum(len(asked[n].targets) for n in [*batch, number]) > BATCH:
+    for number in sorted(range(len(wanted)), key=lambda n: -max(map(len, wanted[n].targets))):
+        if batch and sum(len(wanted[n].targets) for n in [*batch, number]) > BATCH:
             yield batch
             batch = []
         batch.append(number)

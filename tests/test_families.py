@@ -32,7 +32,7 @@ MEMBERS = {
     "term": ["length", "masking"],
     "length": ["absolute", "difference", "source"],
     "fill": ["copy", "mask", "soft_copy"],
-    "decoding": ["argmax", "beam", "collapse", "graph", "noisy", "sample"],
+    "decoding": ["argmax", "beam", "collapse", "graph", "graph_sample", "noisy", "sample"],
     "score": ["bleu", "bleu_tok", "chrf", "rouge"],
 }
 EVERY = [(family, name) for family, members in MEMBERS.items() for name in members]

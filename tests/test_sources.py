@@ -200,7 +200,10 @@ def test_all_families_but_that_of_decodings_are_parts_of_a_system():
 def test_a_translation_rests_on_its_kinds_and_on_what_measures_its_losses():
     argmax = listed(sources.decoding([{"kind": "argmax"}]))
     assert "decoding/kinds/beam.py" not in argmax and "decoding/kinds/sample.py" not in argmax
-    assert listed(sources.decoding([{"kind": "argmax"}, {"kind": "sample"}])) - argmax == {"decoding/kinds/sample.py"}
+    assert listed(sources.decoding([{"kind": "argmax"}, {"kind": "sample"}])) - argmax == {
+        "decoding/kinds/sample.py",
+        "models/seeds.py",
+    }
     whole = listed(sources.translation(nat("kd", "cmlm"), [{"kind": "argmax"}]))
     plain = {"proxy/targets/raw.py", "proxy/inputs/vanilla.py"}  # its loss on raw data
     assert argmax | plain | {"proxy/targets/kd.py", "proxy/inputs/cmlm.py", "measuring/losses.py"} <= whole

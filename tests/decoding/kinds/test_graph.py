@@ -7,7 +7,7 @@ import torch
 from tests.losses.objectives import canvas
 
 from natlab.decoding import decode, decode_corpus
-from natlab.decoding.graph import Graph
+from natlab.models.graph import Graph
 
 STRATEGIES = ["greedy", "lookahead", "viterbi", "joint_viterbi"]
 

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from natlab.decoding.graph import Graph
 from natlab.kernels import dag_decode
+from natlab.models.graph import Graph
 from natlab.models.nat import NonAutoregressiveTransformer
 
 FRAME = 2  # the vertices of bos and eos, which are no tokens of the target

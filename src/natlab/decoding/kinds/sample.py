@@ -6,7 +6,6 @@ vanilla model, the predictor, which token stands there if it is not. Only whethe
 it is not, the predictor's likeliest token is revealed.
 """
 
-import zlib
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, NamedTuple
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from natlab.decoding.kinds import argmax
 from natlab.models.nat import NonAutoregressiveTransformer
+from natlab.models.seeds import of_sentences
 
 
 class Drawn(NamedTuple):
@@ -85,8 +85,7 @@ class Sample:
 def _uniform(source_tokens: Tensor, source_lengths: Tensor, lengths: Tensor, seed: int) -> Tensor:
     """Numbers from [0, 1) [B, T], T the longest of ``lengths`` [B]: each sentence's own, which its padding is not."""
     rows = torch.zeros(len(lengths), int(lengths.max()))
-    sizes = zip(source_lengths.tolist(), lengths.tolist(), strict=True)
-    for row, tokens, (source_length, length) in zip(rows, source_tokens.cpu(), sizes, strict=True):
-        own = zlib.crc32(tokens[:source_length].numpy().tobytes(), seed)  # torch heeds 32 bits of a seed
+    seeds = of_sentences(source_tokens, source_lengths, seed)  # torch heeds 32 bits of a seed
+    for row, own, length in zip(rows, seeds, lengths.tolist(), strict=True):
         row[:length] = torch.rand(length, generator=torch.Generator().manual_seed(own))
     return rows.to(lengths.device)

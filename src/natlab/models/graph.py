@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from natlab.kernels import Samples
 from natlab.models.cross_entropy import likeliest
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Source
@@ -28,9 +29,15 @@ class Graph:
     @classmethod
     @torch.inference_mode()
     def of(cls, model: NonAutoregressiveTransformer, source: Source) -> "Graph":
-        config = model.config
         lengths = model.lengths.likely(source, 1)[:, 0]
-        states = model.decode(source, lengths)  # [B, L, d]
+        states = model.decode(source, lengths)
+        return cls.of_states(model, states, lengths, model.links(states, lengths))
+
+    @classmethod
+    @torch.no_grad()
+    def of_states(cls, model: NonAutoregressiveTransformer, states: Tensor, lengths: Tensor, links: Tensor) -> "Graph":
+        """Of decoder states [B, L, d] of canvases of ``lengths`` [B], and ``links``."""
+        config = model.config
         embedding = model.embedding.weight
         words, normaliser = likeliest(states.flatten(0, 1), embedding, (config.pad, config.bos, config.eos))
         tokens = words.view(states.shape[:2])
@@ -38,10 +45,25 @@ class Graph:
         tokens.scatter_(1, lengths[:, None] - 1, config.eos)
         logits = (states * embedding[tokens].to(states.dtype)).sum(2)
         scores = (logits - normaliser.view_as(logits)).clamp(max=0)
-        return cls(model.links(states, lengths), tokens, scores, lengths)
+        return cls(links.detach(), tokens, scores.to(links.dtype), lengths)
 
     def said(self, vertices: Tensor) -> list[Tensor]:
         """The tokens between bos and eos of each path, repeats being one: ``vertices`` [B, M], -1 beyond."""
         ends = vertices.ge(0).sum(1).tolist()
         tokens = self.tokens.gather(1, vertices.clamp(min=0))
         return [torch.unique_consecutive(row[1 : max(1, end - 1)]) for row, end in zip(tokens, ends, strict=True)]
+
+    def spoken(self, paths: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens [B, K, M] at the vertices of ``paths`` [B, K, M], -1 beyond, and which of these [B, K, M] the path
+        says: those between bos and eos that are not the one before again."""
+        tokens = self.tokens.gather(1, paths.clamp(min=0).flatten(1)).view_as(paths)
+        said = torch.zeros_like(paths, dtype=torch.bool)
+        # what a vertex follows is the path's, and after it another comes: it is neither the first nor the last
+        said[:, :, 1:-1] = paths[:, :, 2:].ge(0) & tokens[:, :, 1:-1].ne(tokens[:, :, :-2])
+        return tokens, said
+
+    def scored(self, drawn: Samples, beta: float) -> Tensor:
+        """[β Σ log P(token) + (1 - β) Σ log E] / |y'| [B, K] of paths, in nats (CoDAT, An et al. 2023, appendix D).
+        E are its transitions, and |y'| is how many tokens a path says, at least 1."""
+        _, said = self.spoken(drawn.paths)
+        return (beta * drawn.scores + (1 - beta) * drawn.transitions) / said.sum(2).clamp(min=1)

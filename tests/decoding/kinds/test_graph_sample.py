@@ -1,0 +1,80 @@
+"""Paths drawn from a model's graph, and the best of them, against all paths."""
+
+import itertools
+
+import pytest
+import torch
+from tests.losses.objectives import canvas
+
+from natlab.decoding import decode, decode_corpus
+from natlab.decoding.kinds.graph_sample import GraphSample
+from natlab.models.graph import Graph
+
+
+def all_scored(graph, b, length, beta):
+    """{what a path says: the score of its best path}, of all paths through a graph."""
+    found = {}
+    links, scores, tokens = (part[b].tolist() for part in (graph.links, graph.scores, graph.tokens))
+    for inner in itertools.chain.from_iterable(itertools.combinations(range(1, length - 1), n) for n in range(length)):
+        path = (0, *inner, length - 1)
+        said = tuple(token for token, _ in itertools.groupby(tokens[vertex] for vertex in inner))
+        of_links = sum(links[i][j] for i, j in itertools.pairwise(path))
+        score = (beta * sum(scores[j] for j in path) + (1 - beta) * of_links) / max(1, len(said))
+        found[said] = max(score, found.get(said, score))
+    return found
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.3, 0.5, 1.0])
+def test_of_enough_draws_the_best_is_the_best_of_all_paths(beta):
+    """All of which come, warm and unfiltered, among so many draws from graphs so small."""
+    for seed in range(3):
+        net = canvas.model("dag", factor=1.5, seed=seed)  # of 6 and 3 vertices
+        kind = GraphSample(samples=2000, beta=beta, temperature=1.0, top_p=1.0)
+        graph = Graph.of(net, net.encoder(canvas.SOURCE))
+        every = kind.all(net, canvas.SOURCE)
+        for b, (length, found) in enumerate(zip([6, 3], kind(net, canvas.SOURCE), strict=True)):
+            expected = all_scored(graph, b, length, beta)
+            assert {tuple(tokens.tolist()) for tokens, _ in every[b]} == set(expected)
+            for tokens, score in every[b]:
+                assert score == pytest.approx(expected[tuple(tokens.tolist())], rel=1e-5)
+            scores = [score for _, score in every[b]]
+            assert scores == sorted(scores, reverse=True)
+            assert expected[tuple(found.tolist())] == pytest.approx(max(expected.values()), rel=1e-5)
+
+
+def test_translations_do_not_depend_on_their_batch_but_on_the_seed():
+    net = canvas.model("dag", factor=3)
+    sources = [torch.tensor([*range(3, 3 + n % 5), *[4] * (n - n % 5), 2]) for n in (1, 2, 7, 40)]
+
+    def found(size, **options):
+        made = decode_corpus(
+            net, sources, {"kind": "graph_sample", "temperature": 1.0, "top_p": 1.0} | options, 10**6, size
+        )
+        return [target.tolist() for target in made]
+
+    assert found(1) == found(4)
+    assert found(4, samples=1) != found(4, samples=1, seed=2)
+
+
+def test_a_sure_and_cold_draw_is_one_path():
+    """However many there are; and it follows transitions and tokens together."""
+    net = canvas.model("dag", factor=2)
+    options = {"kind": "graph_sample", "temperature": 1e-4, "top_p": 0.001}
+    made = [decode(net, canvas.SOURCE, options | {"samples": samples}) for samples in (1, 50)]
+    assert [tokens.tolist() for tokens in made[0]] == [tokens.tolist() for tokens in made[1]]
+    graph = Graph.of(net, net.encoder(canvas.SOURCE))
+    for b, (length, found) in enumerate(zip([8, 4], made[0], strict=True)):
+        likely = graph.scores[b, :length].exp() / graph.scores[b, :length].exp().sum()
+        path = [0]
+        while path[-1] < length - 1:
+            after = graph.links[b, path[-1], :length].exp() + likely
+            path.append(path[-1] + 1 + int(after[path[-1] + 1 :].argmax()))
+        said = [int(graph.tokens[b, vertex]) for vertex in path[1:-1]]
+        assert found.tolist() == [token for token, _ in itertools.groupby(said)]
+
+
+def test_a_graph_of_a_single_path_and_a_large_one():
+    net = canvas.model("dag", factor=1)
+    assert [len(tokens) for tokens in decode(net, torch.tensor([[4, 2]]), {"kind": "graph_sample"})] == [0]
+    (something,) = decode(net, torch.tensor([[*[4] * 1000, 2]]), {"kind": "graph_sample"})
+    assert 0 < len(something) <= 999

@@ -2,14 +2,18 @@
 
 import copy
 import json
+import math
+import shutil
 
 import pytest
 import torch
 from tests import plain
 
 from natlab import families, sources
-from natlab.decoding import decode
+from natlab.corpus.binarise import SPECIALS, write_mmap
+from natlab.decoding import decode, pad_right
 from natlab.errors import UserError
+from natlab.losses.batch import Method, batch_loss
 from natlab.measuring.data import Data
 from natlab.metrics.interface import Translations
 from natlab.models.load import load
@@ -121,6 +125,35 @@ def test_a_dataset_chooses_checkpoints_by_a_mean_over_sentences(trained, spec, c
     tokens = [data.text(decode(model, source[None], {"kind": "argmax"})[0]) for source in data.sources("valid")]
     found = families.load("score", "rouge")(Translations(tokens, targets, tokens, targets, "en"))
     assert valid[chosen] == pytest.approx(found["rouge_1"]["value"], abs=1e-4)
+
+
+@pytest.mark.parametrize("teacher", [True, False])
+def test_a_distilled_systems_validation_loss_is_that_of_its_teachers_targets(
+    teacher, trained, spec, copy_corpus, tmp_path
+):
+    """Here they are the sources backwards; BLEU is against the references all the same."""
+    data = tmp_path / "data"
+    shutil.copytree(copy_corpus, data)
+    index = {word: i for i, word in enumerate((*SPECIALS, *(line.split()[0] for line in open(data / "dict.tgt.txt"))))}
+    for file in data.glob("valid.src-tgt.src.*"):
+        shutil.copy(file, data / file.name.replace("valid", "valid_kd"))
+    folder = Data(data)
+    backwards = (" ".join(reversed(folder.text(target).split())) for target in folder.targets("valid"))
+    write_mmap(backwards, index, data / "valid_kd.src-tgt.tgt")
+    made = spec(updates=20, validate_every=10, average_best=1, select="loss")
+    made |= plain.spec(input="vanilla", target={"name": "kd", "teacher": "t"} if teacher else "raw")
+    _, provenance, curve = trained(made, tmp_path, data=data)
+    key = "kd_loss" if teacher else "loss"
+    found = {point["num_updates"]: point[key] for point in curve if point["subset"] == "valid"}
+    [chosen] = (int(name.removeprefix("checkpoint_").removesuffix(".pt")) for name in provenance["averaged"])
+    model, _ = load(tmp_path / "model.pt")
+    split = "valid_kd" if teacher else "valid"
+    sides = (pad_right([side.long() for side in of(split)], 1) for of in (folder.sources, folder.targets))
+    with torch.no_grad():
+        expected = batch_loss(model, *sides, Method.of(made), progress=chosen / 20)
+    assert found[chosen] == min(found.values())
+    assert found[chosen] == pytest.approx(float(expected.loss / expected.predicted.sum()) / math.log(2), rel=1e-4)
+    assert all("bleu" in point and ("kd_loss" in point) == teacher for point in curve if point["subset"] == "valid")
 
 
 def test_a_training_says_how_its_parameters_are_drawn(first, trained, spec, tmp_path):

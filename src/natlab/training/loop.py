@@ -113,8 +113,11 @@ class Training:
         utils.set_torch_seed(config.common.seed)
         task = tasks.setup_task(config.task)
         model, criterion = task.build_model(config.model), task.build_criterion(config.criterion)
-        task.load_dataset("valid")
         self.config, self.spec = config, task.spec["training"]
+        # whether checkpoints are chosen by the loss of what a teacher makes of the validation sources
+        self.by_teacher = self.spec.get("select") == "loss" and "teacher" in task.spec["target"]
+        for split in ("valid", *(["valid_kd"] if self.by_teacher else [])):
+            task.load_dataset(split)
         self.trainer = CheckedTrainer(config, task, model, criterion)
         self.world = self.trainer.data_parallel_world_size
         self.saving = 0.0  # seconds that the slowest save took
@@ -226,10 +229,19 @@ class Training:
         self.save()
 
     def validate(self) -> dict[str, float]:
-        """Loss and BLEU on the validation set, with the same random numbers each time."""
+        """Loss and BLEU on the validation set and, where checkpoints are chosen by it, the loss of its distilled
+        targets."""
+        values = self.validate_on("valid")
+        if self.by_teacher:
+            values["kd_loss"] = self.validate_on("valid_kd")["loss"]
+        return values
+
+    def validate_on(self, split: str) -> dict[str, float]:
+        """What a split gives, with the same random numbers each time."""
+        self.trainer.task.validating = split
         utils.set_torch_seed(self.config.dataset.fixed_validation_seed)
         self.trainer.model.set_num_updates(self.updates)
-        samples = self.trainer.get_valid_iterator("valid").next_epoch_itr(shuffle=False, set_dataset_epoch=False)
+        samples = self.trainer.get_valid_iterator(split).next_epoch_itr(shuffle=False, set_dataset_epoch=False)
         with metrics.aggregate(new_root=True) as reported:
             for sample in samples:
                 self.end_if_asked()

@@ -23,10 +23,11 @@ Validations = Sequence[tuple[int, float]]  # (update, merit) of every validation
 
 def merit(values: Mapping[str, float], select: str) -> float:
     """How good a validation is, the higher the better: its score (BLEU, unless the dataset says another) or its
-    negative loss."""
+    negative loss, of distilled targets where there are any."""
     if select == "score":
         return values.get("score", values["bleu"])
-    return -values["loss"] if math.isfinite(values["loss"]) else -math.inf
+    loss = values.get("kd_loss", values["loss"])
+    return -loss if math.isfinite(loss) else -math.inf
 
 
 def best_of(validations: Validations, count: int) -> list[int]:

@@ -79,6 +79,7 @@ class NatlabTask(FairseqTask):
         if self.select_by:
             self.score = families.load("score", self.select_by["name"], **self.select_by["options"])
         self.source, self.target = dictionaries(cfg.data)
+        self.validating = "valid"  # or another split, of which only the loss counts
 
     @property
     def source_dictionary(self):
@@ -109,6 +110,8 @@ class NatlabTask(FairseqTask):
         """Besides the loss, count what BLEU needs, and what checkpoints are chosen by if that is another score: greedy
         or argmax translations against the validation targets."""
         loss, sample_size, logging = super().valid_step(sample, model, criterion)
+        if self.validating != "valid":
+            return loss, sample_size, logging
         decoded = decode(model.net, sample["net_input"]["src_tokens"], self.decoding)
         translations, references = (
             [joined(self.target, tokens) for tokens in of] for of in (decoded, sample["target"])

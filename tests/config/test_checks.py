@@ -412,7 +412,10 @@ def test_what_an_autoregressive_system_has_not_is_refused_in_one_line(changes, m
 @pytest.mark.parametrize(
     ("decoding", "message"),
     [
-        ({"kind": "viterbi"}, ": unknown name 'viterbi'; allowed: argmax, beam, collapse, graph, graph_sample, noisy, sample"),
+        (
+            {"kind": "viterbi"},
+            ": unknown name 'viterbi'; allowed: argmax, beam, collapse, graph, graph_sample, noisy, sample",
+        ),
         ({"kind": "beam"}, ": beam needs the key beam; add it"),
         ({"kind": "beam", "beam": 0}, ".beam: 0 is not allowed; allowed: a whole number >= 1"),
         ({"kind": "sample", "seed": -1}, ".seed: -1 is not allowed; allowed: a whole number >= 0 and <= 4294967295"),

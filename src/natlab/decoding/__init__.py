@@ -1,6 +1,6 @@
 """From a model and source sentences to tokens."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +15,14 @@ class Hypothesis(NamedTuple):
 
     tokens: Tensor
     score: float
+
+
+def distinct(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
+    """Each target once, in order: the best one's score where the best come first."""
+    found: dict[tuple[int, ...], Hypothesis] = {}
+    for hypothesis in hypotheses:
+        found.setdefault(tuple(hypothesis.tokens.tolist()), hypothesis)
+    return list(found.values())
 
 
 def batches(lengths: list[int], max_tokens: int, max_sentences: int | None = None) -> Iterator[list[int]]:

@@ -31,7 +31,7 @@ def test_of_enough_draws_the_best_is_the_best_of_all_paths(beta):
         net = canvas.model("dag", factor=1.5, seed=seed)  # of 6 and 3 vertices
         kind = GraphSample(samples=2000, beta=beta, temperature=1.0, top_p=1.0)
         graph = Graph.of(net, net.encoder(canvas.SOURCE))
-        every = kind.all(net, canvas.SOURCE)
+        every = kind.hypotheses(net, canvas.SOURCE)
         for b, (length, found) in enumerate(zip([6, 3], kind(net, canvas.SOURCE), strict=True)):
             expected = all_scored(graph, b, length, beta)
             assert {tuple(tokens.tolist()) for tokens, _ in every[b]} == set(expected)

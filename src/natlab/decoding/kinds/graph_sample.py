@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
+from natlab.decoding import Hypothesis, distinct
 from natlab.kernels import Samples, dag_sample
 from natlab.models.graph import Graph
 from natlab.models.nat import NonAutoregressiveTransformer
@@ -20,6 +21,7 @@ class GraphSample:
     in. Samples, temperature and top_p are the paper's; it tunes β among 0.3, 0.5 and 0.7."""
 
     needs: ClassVar[tuple[str, ...]] = ("graph",)
+    n_best: ClassVar[bool] = True
 
     samples: Annotated[int, ">= 1"] = 128
     beta: Annotated[float, ">= 0", "<= 1"] = 0.5
@@ -34,18 +36,13 @@ class GraphSample:
         return graph.said(drawn.paths.gather(1, best)[:, 0])
 
     @torch.inference_mode()
-    def all(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> list[list[tuple[Tensor, float]]]:
+    def hypotheses(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> list[list[Hypothesis]]:
         """For each source all that was drawn, each once, the best first, and its score: that of its best path."""
         graph, drawn, scores = self._drawn(model, source_tokens)
         found = []
-        order = scores.argsort(dim=1, descending=True, stable=True)
-        for b in range(len(scores)):
-            distinct: dict[tuple[int, ...], tuple[Tensor, float]] = {}
-            one = Graph(*(part[b].expand(len(order[b]), *part.shape[1:]) for part in vars(graph).values()))
-            said = one.said(drawn.paths[b, order[b]])
-            for tokens, score in zip(said, scores[b, order[b]].tolist(), strict=True):
-                distinct.setdefault(tuple(tokens.tolist()), (tokens, score))
-            found.append(list(distinct.values()))
+        for b, order in enumerate(scores.argsort(dim=1, descending=True, stable=True)):
+            one = Graph(*(part[b].expand(len(order), *part.shape[1:]) for part in vars(graph).values()))
+            found.append(distinct(map(Hypothesis, one.said(drawn.paths[b, order]), scores[b, order].tolist())))
         return found
 
     def _drawn(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> tuple[Graph, Samples, Tensor]:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
-from natlab.decoding import Hypothesis
+from natlab.decoding import Hypothesis, distinct
 from natlab.decoding.kinds.argmax import finished, likeliest, likely_lengths
 from natlab.models import noisy
 from natlab.models.nat import NonAutoregressiveTransformer
@@ -51,10 +51,6 @@ class Noisy:
         targets = finished(model, tokens, flat, self.deduplicate)
         found = []
         for row, order in enumerate(scores.argsort(dim=1, descending=True, stable=True).tolist()):
-            distinct: dict[tuple[int, ...], Hypothesis] = {}
-            for number in order:
-                target = targets[row * self.samples + number]
-                hypothesis = Hypothesis(target, float(scores[row, number]))
-                distinct.setdefault(tuple(target.tolist()), hypothesis)
-            found.append(list(distinct.values()))
+            of_row = (Hypothesis(targets[row * self.samples + n], float(scores[row, n])) for n in order)
+            found.append(distinct(of_row))
         return found

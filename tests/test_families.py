@@ -29,7 +29,7 @@ MEMBERS = {
     "target": ["axe", "dynamic", "kd", "oaxe", "raw"],
     "input": ["cmlm", "glat", "vanilla"],
     "objective": ["axe", "ctc", "dag", "oaxe", "xe"],
-    "term": ["length", "masking"],
+    "term": ["contrastive", "length", "masking", "reward"],
     "length": ["absolute", "difference", "source"],
     "fill": ["copy", "mask", "soft_copy"],
     "decoding": ["argmax", "beam", "collapse", "graph", "graph_sample", "noisy", "sample"],

@@ -313,7 +313,7 @@ def refusal(run):
         ({"input": "glatt"}, "input: unknown name 'glatt'; allowed: cmlm, glat, vanilla"),
         ({"objective": "xee"}, "objective: unknown name 'xee'; allowed: axe, ctc, dag, oaxe, xe"),
         ({"objective": {"name": "ce"}}, "objective: unknown name 'ce'; allowed: axe, ctc, dag, oaxe, xe"),
-        ({"terms": ["lenght"]}, "terms: unknown name 'lenght'; allowed: length, masking"),
+        ({"terms": ["lenght"]}, "terms: unknown name 'lenght'; allowed: contrastive, length, masking, reward"),
         (
             {"architecture": nat(lengths="diff")},
             "architecture.lengths: unknown name 'diff'; allowed: absolute, difference, source",

@@ -7,7 +7,8 @@ import torch
 from tests.losses.objectives import canvas
 
 from natlab.decoding import decode, decode_corpus
-from natlab.decoding.kinds.graph_sample import GraphSample
+from natlab.decoding.kinds.graph_sample import GraphSample, step_by_step
+from natlab.kernels import dag_sample
 from natlab.models.graph import Graph
 
 
@@ -78,3 +79,37 @@ def test_a_graph_of_a_single_path_and_a_large_one():
     assert [len(tokens) for tokens in decode(net, torch.tensor([[4, 2]]), {"kind": "graph_sample"})] == [0]
     (something,) = decode(net, torch.tensor([[*[4] * 1000, 2]]), {"kind": "graph_sample"})
     assert 0 < len(something) <= 999
+
+
+def test_step_by_step_paths_come_as_often_as_all_at_once():
+    """Filtered and warm, of 8 and 4 vertices: each path among many draws, and what the model thinks of it."""
+    net = canvas.model("dag", factor=2)
+    graph = Graph.of(net, net.encoder(canvas.SOURCE))
+    options = graph.links, graph.scores, graph.lengths, torch.tensor([1, 2]), 4000, 0.3, 0.7
+    counts = []
+    for sample in (dag_sample, step_by_step):
+        drawn, found = sample(*options), [{}, {}]
+        for b, k in itertools.product(range(2), range(4000)):
+            path = tuple(vertex for vertex in drawn.paths[b, k].tolist() if vertex >= 0)
+            times, *_ = found[b].get(path, (0,))
+            found[b][path] = times + 1, float(drawn.transitions[b, k]), float(drawn.scores[b, k])
+        counts.append(found)
+    for once, stepwise in zip(*counts, strict=True):
+        for path in once.keys() | stepwise.keys():
+            (n, *values), (m, *others) = once.get(path, (0,)), stepwise.get(path, (0,))
+            assert abs(n - m) < 5 * (n + m) ** 0.5  # two binomial counts of the same probability
+            if values and others:
+                assert values == pytest.approx(others, rel=1e-4)
+
+
+def test_a_sure_step_is_the_same_one():
+    net = canvas.model("dag", factor=2)
+    options = {"kind": "graph_sample", "temperature": 1e-3, "top_p": 0.001, "samples": 3}
+    both = [decode(net, canvas.SOURCE, options | {"stepwise": stepwise}) for stepwise in (True, False)]
+    assert [target.tolist() for target in both[0]] == [target.tolist() for target in both[1]]
+    sources = [row[row.ne(1)] for row in canvas.SOURCE]
+    warm = {"kind": "graph_sample", "temperature": 1.0, "top_p": 1.0, "samples": 5, "stepwise": True}
+    one, two = (
+        [target.tolist() for target in decode_corpus(net, sources, warm, max_sentences=size)] for size in (1, 2)
+    )
+    assert one == two

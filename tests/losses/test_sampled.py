@@ -8,13 +8,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import plain
 from tests.losses.objectives import canvas
 
 from natlab.kernels import use
+from natlab.losses.batch import Method, proxied, references_of
+from natlab.losses.interface import Decoded
 from natlab.losses.sampled import Drawing, longest_common, path_log_probs, rewards, string_log_probs
 from natlab.models.graph import Graph
 
-HOW = Drawing(400, 1.0, 1.0, 1.0, 0.5, "path", None)  # so many that all of a small graph's paths come
+HOW = Drawing(400, 1.0, 1.0, 0.3, 1.0, 0.5, "path", None)  # so many that all of a small graph's paths come
 
 
 @pytest.fixture(autouse=True)
@@ -195,3 +198,29 @@ def test_rewards():
     assert rewards(made, batch, "rouge_l").tolist() == [[1, pytest.approx(0.8), 0], [1, 0, 0]]
     bleu = rewards(made, batch, "bleu")
     assert bleu[:, 0].tolist() == pytest.approx([1, 1]) and bleu[0, 2] == 0 and 0 < bleu[0, 1] < 1
+
+
+def test_a_vanilla_model_says_its_argmax_under_noise():
+    """Scored per token in the pass that it comes from; without noise all passes say the same."""
+    torch.manual_seed(0)
+    net = plain.nat(canvas.CONFIG).double().eval()
+    spec = plain.spec(terms=(), input="vanilla")
+    source, target = torch.tensor([[4, 5, 6, 2], [7, 2, 1, 1]]), torch.tensor([[5, 4, 2], [6, 2, 1]])
+    made = proxied(net, source, references_of(net, target, {}), Method.of(spec), 0.0)
+    states = net.decode(made.encoded, made.canvas)
+    batch = Decoded(net, made.encoded, made.target, made.lengths, made.canvas, None, None, states, made.prediction)
+    how = dataclasses.replace(HOW, samples=7, sigma=0.0)
+    still = how(batch)
+    assert still.distinct.tolist() == [1, 1] and still.there.sum(1).tolist() == [1, 1]
+    log_probs = net.logits(states).detach().double().log_softmax(2)
+    log_probs[:, :, :3] = -math.inf
+    for b, length in enumerate([2, 1]):
+        best = log_probs[b, :length].max(1)
+        assert listed(still, b) == [(tuple(best.indices.tolist()), pytest.approx(float(best.values.mean()), rel=1e-5))]
+    noisy = dataclasses.replace(how, sigma=3.0)(batch)
+    assert noisy.distinct[0] > 1
+    said = listed(noisy, 0)
+    assert len(dict(said)) == len(said) and all(len(words) == 2 for words, _ in said)
+    assert [score for _, score in said] == sorted((score for _, score in said), reverse=True)
+    noisy.scores[noisy.there].sum().backward()
+    assert net.embedding.weight.grad.any() and net.layers[0].cross.q.weight.grad.any()

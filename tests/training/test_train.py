@@ -15,6 +15,7 @@ from natlab.decoding import decode, pad_right
 from natlab.errors import UserError
 from natlab.losses.batch import Method, batch_loss
 from natlab.measuring.data import Data
+from natlab.measuring.losses import losses
 from natlab.metrics.interface import Translations
 from natlab.models.load import load
 from natlab.training import train
@@ -109,6 +110,24 @@ def test_a_model_starts_from_another_and_learns_at_a_fixed_rate(first, trained, 
     )
     assert {point["lr"] for point in curve if point["subset"] == "train"} == {0.01}
     assert curve[0]["nll_loss"] < 1.0  # it goes on from where the other ended
+
+
+def test_a_term_learns_what_the_model_it_starts_from_costs(first, trained, spec, copy_corpus, tmp_path, caplog):
+    """Terms of CoDAT leave out sentences that cost more than it does on the validation set, nothing being revealed."""
+    start = str(first[0] / "model.pt")
+    made = spec(updates=2, validate_every=2)
+    made["terms"] = [{"name": "length"}, {"name": "contrastive", "samples": 3, "keep": 1.0, "sigma": 1.0}]
+    with caplog.at_level("INFO", logger="natlab.training.loop"):
+        *_, curve = trained(made, tmp_path / "one", "--start", start)
+    (said,) = (record.args[0] for record in caplog.records if "to start from costs" in record.msg)
+    data, plainly = Data(copy_corpus), Method.of({**made, "input": {"name": "vanilla"}, "terms": []})
+    expected = losses(load(start)[0], data.sources("valid"), data.targets("valid"), plainly)["loss"]["value"]
+    assert said == pytest.approx(expected, rel=1e-4)
+    valid = [point for point in curve if point["subset"] == "valid"]
+    assert all(0 < point["left_out_share"] < 1 and point["contrastive_loss"] >= 0 for point in valid)
+    made["terms"][1]["alpha"] = 0.0  # bits, all cost more
+    *_, curve = trained(made, tmp_path / "two", "--start", start)
+    assert all(point["left_out_share"] == 1 and point["contrastive_loss"] == 0 for point in curve)
 
 
 def test_a_dataset_chooses_checkpoints_by_a_mean_over_sentences(trained, spec, copy_corpus, tmp_path):

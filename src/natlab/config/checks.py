@@ -24,6 +24,7 @@ NEEDS = {
     "links": "a head that predicts which position follows which",
     "blanks and repeats": "predictions in which blanks and repeats are no tokens",
     "graph": "predictions that are a graph",
+    "hypotheses": "predictions of which several whole targets can be drawn and scored",
     "revealed tokens": "an input that reveals tokens",
 }
 OF_ARCHITECTURE = {

@@ -89,11 +89,12 @@ def chooses(row: Mapping[str, Any]) -> bool:
 
 
 def runs_kernels(row: Mapping[str, Any]) -> bool:
-    """Whether choosing its targets, or its objective, runs `natlab.kernels`."""
+    """Whether choosing its targets, its objective or a term runs `natlab.kernels`."""
     if is_autoregressive(row):
         return False
-    of = (("target", target(row)), ("objective", objective(row)["name"]))
-    return any(families.trait(family, name, "kernels") for family, name in of)
+    of = [("target", target(row)), ("objective", objective(row)["name"])]
+    of += [("term", term["name"]) for term in terms(row)]
+    return any(families.trait(family, name, "kernels", False) for family, name in of)
 
 
 def parallel(row: Mapping[str, Any]) -> dict[str, Any]:

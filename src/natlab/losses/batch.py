@@ -179,6 +179,22 @@ def non_autoregressive_loss(
     return Loss(loss, values, made.lengths, cost.predicted, made)
 
 
+@torch.inference_mode()
+def unaided(
+    model: "NonAutoregressiveTransformer",
+    source: Tensor,
+    target: Tensor,
+    method: Method,
+    candidates: dict[str, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What T costs where nothing is revealed, -log P(T | Z*, X) [B] in nats, and its tokens [B]; arguments as
+    `batch_loss`'s."""
+    encoded = model.encoder(source)
+    prediction = Prediction(model, encoded, encoded.memories(model.layers), 1.0, method.objective)
+    chosen = method.target(references_of(model, target, candidates or {}), prediction)
+    return method.objective.nll(prediction.of(chosen), chosen), chosen.ne(model.config.pad).sum(1)
+
+
 def batch_loss(
     model: Seq2Seq,
     source: Tensor,

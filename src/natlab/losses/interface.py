@@ -125,7 +125,12 @@ class Added:
 
 class Term(Protocol):
     """What is added to an objective, times its ``weight`` and the share of T's tokens that are predicted, so that
-    batches of any composition weigh each token alike."""
+    batches of any composition weigh each token alike.
+
+    A term may have the class variables ``of_start``, the option that a training which starts from a model sets, where
+    it is None, to what that model's targets cost on the validation set (`natlab.losses.batch.unaided`), in bits a
+    token; and ``kernels``, as an objective's.
+    """
 
     needs: ClassVar[tuple[str, ...]]
     weight: float

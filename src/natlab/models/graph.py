@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from natlab.kernels import Samples
 from natlab.models.cross_entropy import likeliest
 from natlab.models.nat import NonAutoregressiveTransformer
-from natlab.models.transformer import Source
+from natlab.models.transformer import Config, Source
 
 
 @dataclass
@@ -67,3 +68,12 @@ class Graph:
         E are its transitions, and |y'| is how many tokens a path says, at least 1."""
         _, said = self.spoken(drawn.paths)
         return (beta * drawn.scores + (1 - beta) * drawn.transitions) / said.sum(2).clamp(min=1)
+
+
+def framed(target: Tensor) -> tuple[Tensor, Tensor]:
+    """bos, the tokens of each target [B, T], eos: [B, T + 2], padded on the right; and how many they are [B]."""
+    lengths = target.ne(Config.pad).sum(1)
+    said = F.pad(target, (1, 1), value=Config.pad)
+    said[:, 0] = Config.bos
+    said.scatter_(1, lengths[:, None] + 1, Config.eos)
+    return said, lengths + 2

@@ -7,6 +7,7 @@ checkpoint in place. Here all state lies in the checkpoint: resumed anywhere, a 
 import dataclasses
 import json
 import logging
+import math
 import os
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ from fairseq.trainer import Trainer
 from omegaconf import OmegaConf
 
 from natlab.errors import UserError
+from natlab.losses.batch import unaided
 from natlab.training import lock
 from natlab.training.curve import Curve
 from natlab.training.interruption import Interruption
@@ -124,6 +126,8 @@ class Training:
         self.validations: list[tuple[int, float]] = []
         self.skipped = 0
         self.position = {"epoch": 1, "iterations_in_epoch": 0, "version": 2, "shuffle": True}
+        if config.task.start:  # whose parameters the model has until a checkpoint replaces them
+            self.learn_of_start(task)
         if resume:
             extra = self.trainer.load_checkpoint(str(resume))
             self.position = extra["train_iterator"]
@@ -135,6 +139,28 @@ class Training:
         self.batches.load_state_dict({**self.position, "iterations_in_epoch": own})
         if self.trainer.is_data_parallel_master:
             self.curve.cut(self.updates, self.validated)
+
+    def learn_of_start(self, task: Any) -> None:
+        """Give terms what they ask of the model that this training starts from (`natlab.losses.interface.Term`)."""
+        asked = [timed.term for timed in task.method.terms if hasattr(timed.term, "of_start")] if task.method else []
+        asked = [term for term in asked if getattr(term, term.of_start) is None]
+        if not asked:
+            return
+        self.trainer.model.eval()
+        nats, tokens = 0.0, 0
+        for sample in self.trainer.get_valid_iterator("valid").next_epoch_itr(shuffle=False, set_dataset_epoch=False):
+            if not sample:  # the other processes have one more
+                continue
+            sample, _ = self.trainer._prepare_sample(sample)
+            source, candidates = sample["net_input"]["src_tokens"], sample.get("candidates")
+            cost, lengths = unaided(self.trainer.model.net, source, sample["target"], task.method, candidates)
+            possible = cost.isfinite()
+            nats, tokens = nats + float(cost[possible].sum()), tokens + int(lengths[possible].sum())
+        found = self.gathered((nats, tokens))
+        bits = sum(nats for nats, _ in found) / max(1, sum(tokens for _, tokens in found)) / math.log(2)
+        for term in asked:
+            setattr(term, term.of_start, bits)
+        log.info("the model to start from costs %.3f bits a token on the validation set", bits)
 
     @property
     def updates(self) -> int:

@@ -8,7 +8,7 @@ import torch
 from tests.losses.objectives import canvas
 
 from natlab import families
-from natlab.losses.objectives.dag import framed
+from natlab.models.graph import framed
 
 SAID = {0: [0, 5, 5, 7, 2], 1: [0, 4, 2]}
 

@@ -56,7 +56,7 @@ def test_of_a_batch_it_is_the_mean_over_sentences_times_the_tokens():
     added = term(canvas.decoded(net, "dag"))
     each = added.values["contrastive"]
     assert each.counts.tolist() == [1, 1] and (each.sums > 0).any()
-    assert float(added.loss) == pytest.approx(float(each.sums.mean()) * 4)  # tokens of the two targets
+    assert added.loss.item() == pytest.approx(float(each.sums.mean()) * 4)  # tokens of the two targets
     assert 0 < added.values["violated"].sums.sum() <= added.values["violated"].counts.sum()
     added.loss.backward()
     assert net.links.query.weight.grad.any() and net.embedding.weight.grad.any()
@@ -73,7 +73,7 @@ def test_a_step_along_its_gradient_ranks_better():
         added = term(canvas.decoded(net, "dag"))
         added.loss.backward()
         optimiser.step()
-        losses.append(float(added.loss))
+        losses.append(added.loss.item())
     assert losses[-1] < 0.5 * losses[0]
 
 
@@ -81,6 +81,6 @@ def test_a_sentence_left_out_costs_nothing():
     net = canvas.model("dag", factor=2)
     term = families.load("term", "contrastive", samples=40, temperature=1.0, top_p=1.0, alpha=0.0)
     added = term(canvas.decoded(net, "dag"))
-    assert float(added.loss) == 0 and added.values["left_out"].sums.tolist() == [1, 1]
+    assert added.loss.item() == 0 and added.values["left_out"].sums.tolist() == [1, 1]
     added.loss.backward()
     assert all(p.grad.isfinite().all() for p in net.parameters() if p.grad is not None)

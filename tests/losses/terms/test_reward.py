@@ -31,7 +31,7 @@ def test_of_a_batch_it_is_the_mean_over_sentences_times_the_tokens():
     net = canvas.model("dag", factor=3)
     term = families.load("term", "reward", samples=40, temperature=1.0, top_p=1.0, keep=0.5)
     added = term(canvas.decoded(net, "dag"))
-    assert float(added.loss) == pytest.approx(float(added.values["reward"].sums.mean()) * 4)
+    assert added.loss.item() == pytest.approx(float(added.values["reward"].sums.mean()) * 4)
     added.loss.backward()
     assert net.links.query.weight.grad.any() and net.embedding.weight.grad.any()
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from natlab.kernels import dag_best_path, dag_loss
 from natlab.kernels.output_match import output_match
 from natlab.losses.interface import SHARE, Aligned, Cost, Decoded, Value
+from natlab.models.graph import framed
 from natlab.models.transformer import Config
 from natlab.proxy.interface import Positions, Prediction
 
@@ -25,7 +26,7 @@ class Dag:
     """
 
     needs: ClassVar[tuple[str, ...]] = ("free length", "links", "plain target")
-    offers: ClassVar[tuple[str, ...]] = ("graph",)
+    offers: ClassVar[tuple[str, ...]] = ("graph", "hypotheses")
     blank: ClassVar[bool] = False
     kernels: ClassVar[bool] = True
     decoding: ClassVar[str] = "graph"
@@ -60,12 +61,3 @@ class Dag:
     def nll(self, positions: Positions, target: Tensor) -> Tensor:
         said, lengths = framed(target)
         return -dag_loss(positions.log_probs_everywhere(said), positions.links, positions.lengths, lengths)
-
-
-def framed(target: Tensor) -> tuple[Tensor, Tensor]:
-    """bos, the tokens of each target [B, T], eos: [B, T + 2], padded on the right; and how many they are [B]."""
-    lengths = target.ne(Config.pad).sum(1)
-    said = torch.nn.functional.pad(target, (1, 1), value=Config.pad)
-    said[:, 0] = Config.bos
-    said.scatter_(1, lengths[:, None] + 1, Config.eos)
-    return said, lengths + 2

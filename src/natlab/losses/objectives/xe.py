@@ -15,6 +15,7 @@ class CrossEntropy:
     appendix E.6)."""
 
     needs: ClassVar[tuple[str, ...]] = ("target length",)
+    offers: ClassVar[tuple[str, ...]] = ("hypotheses",)
     blank: ClassVar[bool] = False
     kernels: ClassVar[bool] = False
     decoding: ClassVar[str] = "argmax"

@@ -1,4 +1,4 @@
-"""Constraints on what a graph says of its own accord (CoDAT, An et al. 2023, equation 10)."""
+"""Constraints on what a model says of its own accord (CoDAT, An et al. 2023, equation 10)."""
 
 from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar, Literal
@@ -15,28 +15,31 @@ class Contrastive:
     """Of two hypotheses the better one is to be likelier, by ``margin`` times as many nats a token as it ranks higher:
     max(0, log q(y-) - log q(y+) + (i - j) margin), the mean over a sentence's pairs (appendix C), then over sentences.
 
-    ``samples`` paths are drawn (`natlab.kernels.dag_sample`, with ``temperature`` and ``top_p``) from the graph of the
-    pass in which nothing is revealed. What they say, repeats being one, counts once each, and of that the likeliest
+    Nothing is revealed. From a graph ``samples`` paths are drawn (`natlab.kernels.dag_sample`, with ``temperature`` and
+    ``top_p``); a vanilla NAT says as many targets, with noise of standard deviation ``sigma`` on the decoder's input
+    (`natlab.models.noisy`). What they say, of a graph repeats being one, counts once each, and of that the likeliest
     stay: as many as ``keep`` times the samples, or as there are. They rank by their ``reward``, sentence BLEU or
     ROUGE-L against T, in tokens; hypotheses of equal reward share a rank and are no pair. log q is ``likelihood``'s,
     over tokens: of the path, β Σ log P(token) + (1 - β) Σ log E, or of the string, the sum over all paths that say it
-    (the paper leaves open which; the path's unless said is our reading). A sentence that costs more than ``alpha`` bits
-    a token, nothing being revealed, has no hypotheses; without alpha, in a training that starts from a model it is that
-    model's mean on the validation set, elsewhere no sentence is left out.
+    (the paper leaves open which; the path's unless said is our reading). A vanilla NAT's is that of its tokens. A
+    sentence that costs more than ``alpha`` bits a token, nothing being revealed, has no hypotheses; without alpha, in a
+    training that starts from a model it is that model's mean on the validation set, elsewhere no sentence is left out.
 
     Numbers unless said are the paper's, which has no weight; on small corpora a margin of 0.03 and a weight of 5 work
     better. `violated`: the share of pairs that cost anything; `distinct`: of samples that say something of their own;
     `earned`: the mean reward; `left_out`: of sentences.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("graph",)
+    needs: ClassVar[tuple[str, ...]] = ("hypotheses",)
     of_start: ClassVar[str] = "alpha"
+    kernels: ClassVar[bool] = True
 
     weight: Annotated[float, ">= 0"] = 1.0
     margin: Annotated[float, ">= 0"] = 0.001
     samples: Annotated[int, ">= 2"] = 128
     temperature: Annotated[float, "> 0"] = 0.1
     top_p: Annotated[float, "> 0", "<= 1"] = 0.5
+    sigma: Annotated[float, ">= 0"] = 0.3
     keep: Annotated[float, "> 0", "<= 1"] = 0.25
     beta: Annotated[float, ">= 0", "<= 1"] = 0.5
     likelihood: Literal["path", "string"] = "path"

@@ -1,4 +1,4 @@
-"""Reward of what a graph says of its own accord (CoDAT, An et al. 2023, equation 5 and appendix A)."""
+"""Reward of what a model says of its own accord (CoDAT, An et al. 2023, equation 5 and appendix A)."""
 
 from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar, Literal
@@ -22,13 +22,15 @@ class Reward:
     and weighs alike, so it is a mean over what was drawn, not over draws from q itself.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("graph",)
+    needs: ClassVar[tuple[str, ...]] = ("hypotheses",)
     of_start: ClassVar[str] = "alpha"
+    kernels: ClassVar[bool] = True
 
     weight: Annotated[float, ">= 0"] = 1.0
     samples: Annotated[int, ">= 2"] = 128
     temperature: Annotated[float, "> 0"] = 0.1
     top_p: Annotated[float, "> 0", "<= 1"] = 0.5
+    sigma: Annotated[float, ">= 0"] = 0.3
     keep: Annotated[float, "> 0", "<= 1"] = 0.25
     beta: Annotated[float, ">= 0", "<= 1"] = 0.5
     likelihood: Literal["path", "string"] = "path"

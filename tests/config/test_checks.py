@@ -112,6 +112,13 @@ def test_a_reranker_is_autoregressive(project, reranker):
         load(project)
 
 
+def test_datasets_are_told_apart_by_more_than_capitals(project):
+    file = project / "config/datasets/grammar_ende.yaml"
+    file.with_name("Grammar_ende.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(UserError, match="^config/datasets: grammar_ende: differs from Grammar_ende in capitals only"):
+        load(project)
+
+
 @pytest.mark.parametrize(
     ("file", "change", "mentions"),
     [
@@ -196,6 +203,17 @@ def test_a_reranker_is_autoregressive(project, reranker):
             "config/systems.yaml",
             row("vanilla_kd", start="vanilla_kd_400k"),
             ["vanilla_kd.start", "'vanilla_kd_400k' itself rests on vanilla_kd"],
+        ),
+        ("config/systems.yaml", row("raw", architecture="transformer", target="raw"), ["systems.raw", "candidates"]),
+        (
+            "config/systems.yaml",
+            row("Glat_KD", architecture="nat", target="raw", input="glat"),
+            ["glat_kd: differs from Glat_KD in capitals only"],
+        ),
+        (
+            "config/systems.yaml",
+            lambda s: s["decodings"].update(ARGMAX={"kind": "argmax"}),
+            ["argmax: differs from ARGMAX in capitals only"],
         ),
         ("config/systems.yaml", row("glat_kd", predictor="glat_raw"), ["glat_kd.predictor", "glat_raw", "vanilla_kd"]),
         (

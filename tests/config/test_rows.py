@@ -112,6 +112,20 @@ def test_a_further_stage_can_differ_on_a_dataset(project):
     assert run.training("vanilla_oaxe10k", "grammar_ende_mild") == {**elsewhere, "updates": 12, "warmup": 7, "lr": 0.5}
 
 
+def test_a_number_takes_the_place_of_a_share_that_was_said_before_it(project):
+    """The student's shares are not those of a stage that says how many; a share that is said later is one of that."""
+    edit(project, "config/scales/demo.yaml", lambda s: s["student"].update(updates=1000, share=0.5, warmup_share=0.2))
+    edit(project, "config/scales/demo.yaml", lambda s: s["finetune"].update(updates=300, warmup=0))
+    edit(project, "config/scales/demo.yaml", lambda s: s["stages"].update(contrast={"updates": 80}))
+    edit(project, "config/systems.yaml", row("vanilla_raw_mle", training={"warmup_share": 0.1}))
+    edit(project, "config/systems.yaml", row("vanilla_raw_glat_kd", stage="contrast", training={}))
+    run = load(project)
+    named = ("vanilla_kd", "vanilla_oaxe300k", "vanilla_raw_mle", "vanilla_raw_glat_kd")
+    found = [(training["updates"], training["warmup"]) for training in map(run.training, named)]
+    assert found == [(500, 100), (300, 0), (300, 30), (80, 16)]
+    assert not any({"share", "warmup_share"} & set(run.training(name)) for name in named)
+
+
 @pytest.mark.parametrize("scale", ["demo", "multi30k_tiny", "paper"])
 def test_a_share_of_the_updates_has_its_own_share_of_warm_up(project, scale):
     """MPLE, appendix G: 10k updates of 300k are warm-up, so that after a thirtieth of a training it is over, and is a

@@ -255,6 +255,14 @@ def test_grouped_bars_of_measured_values_only_have_no_legend_of_published_ones()
     assert [f.get_figwidth() for f in (figure, wide, widest)] == pytest.approx([6.6, 11, 60])
 
 
+def test_no_side_grows_beyond_what_can_be_drawn():
+    """At 160 dots an inch a side of 65,536 dots, the most that can be, is 410 inches."""
+    panels = LINES | {"rows": [{"label": "x", "group": f"{n}"} for n in range(120)]}
+    bars = BARS | {"rows": [{"label": f"{n}"} for n in range(1800)]}
+    sizes = [figures.draw(made(spec, {})).get_size_inches().tolist() for spec in (panels, bars)]
+    assert sizes == [pytest.approx([60, 3.6]), pytest.approx([8.2, 60])]
+
+
 LINES = {
     "table": "Figure 9",
     "title": "lines",

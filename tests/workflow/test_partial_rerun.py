@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from natlab import families
-
 README = Path(__file__).resolve().parents[2] / "README.md"
 
 
@@ -63,12 +61,9 @@ def test_touching_a_tables_spec_reruns_the_table_and_the_claims_about_it_only(pr
 def test_unrelated_edits_rerun_nothing(project):
     project.edit("README.md", "natlab", "natlab!")
     project.edit("config/systems.yaml", "# autoregressive", "# Autoregressive")
-    # modules that nothing of this run rests on, a proxy that none of its systems has, and new files
+    # modules that nothing of this run rests on, and a proxy that none of its systems has
     for module in ("cli", "config/run", "tracking", "corpus/unpack", "proxy/inputs/glat"):
         project.edit(f"src/natlab/{module}.py", '"""', '"""Edited. ')
-    folders = ("", "models/", "decoding/", "losses/", "metrics/", "measuring/", "training/")
-    for folder in (*folders, *(f"{folder}/" for folder in families.FOLDERS.values())):
-        (project.root / f"src/natlab/{folder}new.py").write_text('"""New."""\n', encoding="utf-8")
     assert reran(project) == {}
 
 

@@ -1,11 +1,12 @@
 """What a schema cannot say of a run: names that must exist, and combinations that are refused, each by UserError."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from natlab import families
 from natlab.config import rows
 from natlab.config.files import DATASETS, stems
-from natlab.config.run import Run
+from natlab.config.run import RAW, Run
 from natlab.corpus import dataset as dataset_files
 from natlab.errors import UserError
 from natlab.papers import cells
@@ -89,9 +90,22 @@ def check_trainings(run: Run) -> None:
             )
 
 
+def check_distinct(file: str, names: Iterable[str]) -> None:
+    """Names that become parts of paths differ in more than capitals, which some file systems do not tell apart."""
+    found: dict[str, str] = {}
+    for name in names:
+        other = found.setdefault(name.lower(), name)
+        if other != name:
+            raise UserError(f"{file}: {name}: differs from {other} in capitals only; name it otherwise")
+
+
 def check_systems(run: Run) -> None:
     """Decodings and rows are of members that are there, with options they take, and whose parts suit each other."""
     file = "config/systems.yaml"
+    check_distinct(file, run.systems)
+    check_distinct(file, run.decodings)
+    if RAW in run.systems:
+        raise UserError(f"{file}: systems.{RAW}: {RAW} is what candidates call the raw target; name it otherwise")
     known(file, "reference", run.reference, _autoregressive(run))
     for name, decoding in run.decodings.items():
         at, kind = f"decodings.{name}", decoding["kind"]

@@ -102,6 +102,7 @@ def _load_papers(run: Run) -> list[str]:
 def _load_datasets(run: Run, corpora: list[str]) -> None:
     """The datasets that stand for a corpus, one of ``corpora``. Any dataset can be made, so all must be valid."""
     datasets = {name: read_dataset(run.root, name) for name in stems(run.root / DATASETS)}
+    checks.check_distinct(DATASETS, datasets)
     for name, dataset in datasets.items():
         checks.check_scores(name, dataset)
     dataset_files.downloads(run.root / DATASETS)

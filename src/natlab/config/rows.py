@@ -11,6 +11,7 @@ ROLES = ("teacher", "student")  # the stages that stand alone; others say what d
 # The parts of the non-autoregressive architecture, by the key of the row that names them: family and default.
 PARTS = {"lengths": ("length", "difference"), "fill": ("fill", "copy")}
 OBJECTIVE = "xe"
+SHARES = {"updates": "share", "warmup": "warmup_share"}  # the keys of a training that say a part of another's number
 LAYERS = ("learned_positions", "activation", "scale_embeddings")  # what a size may say of the layers
 BROUGHT = {"length": "architecture.lengths", "masking": "predictor"}  # the key that brings a term, by the term
 
@@ -121,7 +122,11 @@ def training(row: Mapping[str, Any], scale: Mapping[str, Any], dataset: str | No
     own = scale.get("datasets", {}).get(dataset, {})
     blocks = [stages(scale), own]
     said = [block.get(name, {}) for name in ([named] if named in ROLES else [role, named]) for block in blocks]
-    found = {key: value for part in (*said, row.get("training", {})) for key, value in part.items()}
+    found: dict[str, Any] = {}
+    for part in (*said, row.get("training", {})):
+        # a number takes the place of what was said before as a share
+        shares = {share for key, share in SHARES.items() if key in part}
+        found = {key: value for key, value in found.items() if key not in shares} | part
     found["updates"] = max(1, round(found["updates"] * found.pop("share", 1)))
     if "warmup_share" in found:
         found["warmup"] = round(found["updates"] * found.pop("warmup_share"))

@@ -13,6 +13,8 @@ from natlab.corpus import dataset as dataset_files
 from natlab.papers import cells, claims
 from natlab.schema import one_of
 
+RAW = "raw"  # the raw target among candidates, which are otherwise systems
+
 
 class Model(NamedTuple):
     """One trained model of a run (its scale is the run's)."""
@@ -60,7 +62,7 @@ class Run:
             training["dropout"] = size["dropout"]
         target = rows.member(row["target"]) | {key: row[key] for key in ("teacher",) if key in row}
         if self.chooses(system):
-            target["candidates"] = [*self.candidates, "raw"]
+            target["candidates"] = [*self.candidates, RAW]
         return {
             "dataset": dataset,
             "scale": self.settings["scale"],

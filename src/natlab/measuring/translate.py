@@ -9,6 +9,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,10 @@ def fingerprint(args: argparse.Namespace) -> str:
 
 
 def run(args: argparse.Namespace) -> None:
-    import torch
-
     from natlab import provenance
     from natlab.corpus.text import folder_aside
-    from natlab.decoding import Hypothesis, decode_corpus, hypotheses_of_corpus
     from natlab.losses.batch import Method
-    from natlab.measuring import likelihood, losses, positions, tuning
+    from natlab.measuring import losses
     from natlab.measuring.data import Data, device, device_name
     from natlab.models.load import load
     from natlab.models.validation import BLEU, plain
@@ -85,72 +83,19 @@ def run(args: argparse.Namespace) -> None:
     model, made = load(args.model, device())
     models = {system: load(path, device())[0] for system, path in auxiliary(args.auxiliary).items()}
     predictor = models[args.predictor] if args.predictor else None
-    spec = made["spec"]
-    raw = Method.of(plain(spec))
-    data = Data(args.data)
+    spec, data = made["spec"], Data(args.data)
+    raw, method = Method.of(plain(spec)), Method.of(spec)
     # beside the output, which Snakemake deletes when the job fails
     kept = Path(f"{args.out}.parts")
-    parts = kept / fingerprint(args)
-
-    def found(name: str, split: str, decoding: Mapping, several: bool = False) -> list[list[Hypothesis]]:
-        """What a decoding finds for each sentence of a split, the best alone or ``several``: made, unless it is kept
-        under this name."""
-        part = parts / f"{name}.{split}.jsonl"
-        if not part.exists():
-            if several:
-                made = hypotheses_of_corpus(model, data.sources(split), decoding, auxiliary=models)
-            else:
-                best = decode_corpus(
-                    model, data.sources(split), decoding, auxiliary=models, references=data.targets(split)
-                )
-                made = [[Hypothesis(target, 0.0)] for target in best]
-            with written_aside(part) as file:
-                for of_sentence in made:
-                    file.write(json.dumps([[tokens.tolist(), score] for tokens, score in of_sentence]) + "\n")
-        return [
-            [Hypothesis(torch.tensor(tokens, dtype=torch.long), score) for tokens, score in json.loads(line)]
-            for line in lines(part)
-        ]
-
-    decodings, tuned = dict(args.decodings), {}
-    for name, decoding in args.decodings.items():
-        if families.tuned(decoding):
-            decodings[name], tuned[name] = tuning.chosen(
-                decoding,
-                lambda number, variant, name=name: [
-                    data.text(best.tokens) for best, *_ in found(f"{name}~{number}", "valid", variant)
-                ],
-                [data.text(target) for target in data.targets("valid")],
-                spec.get("select_by", BLEU),
-            )
-    decoded = defaultdict(dict)  # what is measured of the model as it decodes
-    for split in args.splits:
-        for name, decoding in decodings.items():
-            said = [best.tokens for best, *_ in found(name, split, decoding, several=name in args.samples)]
-            if name in args.likelihood:
-                of_references = likelihood.nats_per_token(model, data.sources(split), data.targets(split), raw)
-                of_outputs = likelihood.nats_per_token(model, data.sources(split), said, raw)
-                decoded[f"{name}.{split}"] |= {"ncm": of_references, "ncm_outputs": of_outputs}
-            if predictor is not None and (decoding["kind"] == "sample" or decoding.get("length_candidates") == 1):
-                decoded[f"{name}.{split}"]["confidence"] = losses.confidence(
-                    model, data.sources(split), decoding, predictor
-                )
-            if name in args.positions and decoding["kind"] == "argmax":
-                around = positions.token_probability(model, data.sources(split), data.targets(split), decoding)
-                decoded[f"{name}.{split}"] |= {f"token_probability/{at}": value for at, value in around.items()}
-    torch.manual_seed(spec["seed"])  # a proxy input may draw which tokens it reveals
-    on_raw = losses.losses(model, data.sources("valid"), data.targets("valid"), raw)
-    method = Method.of(spec)
-    pairs, candidates = proxy_data(args, spec, "valid")
-    values = losses.losses(model, *pairs, method, candidates=candidates, predictor=predictor)
-    if args.grammar:
-        values |= ideal_losses(args.grammar, data, method)
-    values |= {f"{key}_raw": value for key, value in on_raw.items()} | losses.parameters(model)
+    found = Found(model, data, models, kept / fingerprint(args))
+    decodings, tuned = chosen(args.decodings, found, spec.get("select_by", BLEU))
+    decoded = as_decoded(args, decodings, found, raw, predictor)
+    values = all_losses(args, spec, model, data, raw, method, predictor)
     with folder_aside(args.out) as out:
         for split in args.splits:
             for name, decoding in decodings.items():
                 several = name in args.samples
-                of_split = found(name, split, decoding, several)
+                of_split = found.of(name, split, decoding, several)
                 _write(out / f"{name}.{split}.txt", (data.text(best.tokens) for best, *_ in of_split))
                 if several:
                     _write(out / f"{name}.{split}.samples.jsonl", (_sample(data, each) for each in of_split))
@@ -166,6 +111,109 @@ def run(args: argparse.Namespace) -> None:
         write_json(out / "decoded.json", decoded)
         write_json(out / "provenance.json", provenance.record(made["fingerprint"], device_name()))
     shutil.rmtree(kept, ignore_errors=True)
+
+
+@dataclass
+class Found:
+    """What decodings find for the sentences of a corpus, each kept as soon as it is made.
+
+    model: that translates; auxiliary: by system, the models that its decodings take, too.
+    data: the corpus.
+    parts: the folder where it is kept, of what `fingerprint` says.
+    """
+
+    model: Any
+    data: Any
+    auxiliary: Mapping[str, Any]
+    parts: Path
+
+    def of(self, name: str, split: str, decoding: Mapping, several: bool = False) -> list[list[Any]]:
+        """For each sentence of a split the best `natlab.decoding.Hypothesis` alone, or ``several``: made, unless they
+        are kept under this name."""
+        import torch
+
+        from natlab.decoding import Hypothesis
+
+        part = self.parts / f"{name}.{split}.jsonl"
+        if not part.exists():
+            made = self._made(split, decoding, several)
+            with written_aside(part) as file:
+                for of_sentence in made:
+                    file.write(json.dumps([[tokens.tolist(), score] for tokens, score in of_sentence]) + "\n")
+        return [
+            [Hypothesis(torch.tensor(tokens, dtype=torch.long), score) for tokens, score in json.loads(line)]
+            for line in lines(part)
+        ]
+
+    def _made(self, split: str, decoding: Mapping, several: bool) -> list[list[Any]]:
+        from natlab.decoding import Hypothesis, decode_corpus, hypotheses_of_corpus
+
+        sources = self.data.sources(split)
+        if several:
+            return hypotheses_of_corpus(self.model, sources, decoding, auxiliary=self.auxiliary)
+        references = self.data.targets(split)
+        best = decode_corpus(self.model, sources, decoding, auxiliary=self.auxiliary, references=references)
+        return [[Hypothesis(target, 0.0)] for target in best]
+
+
+def chosen(decodings: Mapping[str, Mapping], found: Found, select_by: Mapping) -> tuple[dict, dict]:
+    """Decodings with their tuned options chosen, and of those that have any the choice (`natlab.measuring.tuning`)."""
+    from natlab.measuring import tuning
+
+    settled, choices = dict(decodings), {}
+    for name, decoding in decodings.items():
+        if families.tuned(decoding):
+            settled[name], choices[name] = tuning.chosen(
+                decoding,
+                lambda number, variant, name=name: [
+                    found.data.text(best.tokens) for best, *_ in found.of(f"{name}~{number}", "valid", variant)
+                ],
+                [found.data.text(target) for target in found.data.targets("valid")],
+                select_by,
+            )
+    return settled, choices
+
+
+def as_decoded(
+    args: argparse.Namespace, decodings: Mapping[str, Mapping], found: Found, raw: Any, predictor: Any
+) -> dict[str, dict]:
+    """What is measured of the model as it decodes, by decoding and split. ``raw``: how losses on raw targets are
+    taken."""
+    from natlab.measuring import likelihood, losses, positions
+
+    model, made = found.model, defaultdict(dict)
+    for split in args.splits:
+        sources, targets = found.data.sources(split), found.data.targets(split)
+        for name, decoding in decodings.items():
+            of = f"{name}.{split}"
+            said = [best.tokens for best, *_ in found.of(name, split, decoding, several=name in args.samples)]
+            if name in args.likelihood:
+                made[of]["ncm"] = likelihood.nats_per_token(model, sources, targets, raw)
+                made[of]["ncm_outputs"] = likelihood.nats_per_token(model, sources, said, raw)
+            if predictor is not None and (decoding["kind"] == "sample" or decoding.get("length_candidates") == 1):
+                made[of]["confidence"] = losses.confidence(model, sources, decoding, predictor)
+            if name in args.positions and decoding["kind"] == "argmax":
+                around = positions.token_probability(model, sources, targets, decoding)
+                made[of] |= {f"token_probability/{at}": value for at, value in around.items()}
+    return made
+
+
+def all_losses(
+    args: argparse.Namespace, spec: dict, model: Any, data: Any, raw: Any, method: Any, predictor: Any
+) -> dict[str, dict]:
+    """A model's losses on validation, on its own targets and on raw ones, what an ideal one would lose where that is
+    known, and how many parameters it has."""
+    import torch
+
+    from natlab.measuring import losses
+
+    torch.manual_seed(spec["seed"])  # a proxy input may draw which tokens it reveals
+    on_raw = losses.losses(model, data.sources("valid"), data.targets("valid"), raw)
+    pairs, candidates = proxy_data(args, spec, "valid")
+    values = losses.losses(model, *pairs, method, candidates=candidates, predictor=predictor)
+    if args.grammar:
+        values |= ideal_losses(args.grammar, data, method)
+    return values | {f"{key}_raw": value for key, value in on_raw.items()} | losses.parameters(model)
 
 
 def _sample(data: Any, hypotheses: list) -> str:

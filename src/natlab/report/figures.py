@@ -28,6 +28,7 @@ from matplotlib.patches import Patch  # noqa: E402
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = "os^v<>"
+LARGEST = 60  # inches of a side, however much there is to show: a program that draws takes no more than 65,536 dots
 INK, SOFT = "#1c2128", "#66707c"
 STYLE = {
     "font.size": 9,
@@ -67,7 +68,7 @@ def draw(table: Table, surface: Sequence[dict] = ()) -> Figure:
 def _bars(table: Table, drawing: dict) -> Figure:
     """A horizontal bar a row, and a line across them."""
     rows, column = table.spec["rows"], _column(table, drawing["value"])
-    figure, axes = pyplot.subplots(figsize=(8.2, 0.9 + 0.27 * len(rows)), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8.2, min(0.9 + 0.27 * len(rows), LARGEST)), layout="constrained")
     groups = list(dict.fromkeys(row.get("group") for row in rows))
     colours = _colours(len(groups))
     for n, row in enumerate(rows):
@@ -103,7 +104,7 @@ def _groups(table: Table, drawing: dict) -> Figure:
     series = drawing["series"]
     colours = _colours(len(series))
     rows = [n for n in range(len(table.spec["rows"])) if any(_known(table.entries[n, key]) for key in series)]
-    figure, axes = pyplot.subplots(figsize=(min(max(6.6, 1.1 * len(rows)), 60), 3.3), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(min(max(6.6, 1.1 * len(rows)), LARGEST), 3.3), layout="constrained")
     width = 0.8 / len(series)
     for s, key in enumerate(series):
         for place, n in enumerate(rows):
@@ -133,7 +134,7 @@ def _lines(table: Table, drawing: dict) -> Figure:
     series = [*drawing["series"], *right]
     colours = dict(zip([*series, *across], _colours(len(series) + len(across)), strict=False))
     groups = list(dict.fromkeys(row.get("group") for row in rows))
-    width = 5.6 if len(groups) == 1 else 4.2 * len(groups)
+    width = 5.6 if len(groups) == 1 else min(4.2 * len(groups), LARGEST)
     unit = _column(table, series[0]).get("unit")
     figure, panels = pyplot.subplots(
         1, len(groups), figsize=(width, 3.6), layout="constrained", squeeze=False, sharey=unit is not None

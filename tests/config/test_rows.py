@@ -38,10 +38,10 @@ def test_a_system_overrides_its_scale(project):
     edit(
         project,
         "config/systems.yaml",
-        row("glat_kd", size="base", training={"lr": 0.1}, input={"name": "glat", "start": 0.7}, architecture=masks),
+        row("glat_raw", size="base", training={"lr": 0.1}, input={"name": "glat", "start": 0.7}, architecture=masks),
     )
     run = load(project)
-    spec, other = run.spec("grammar_ende", "glat_kd", 1), run.spec("grammar_ende", "vanilla_kd", 1)
+    spec, other = run.spec("grammar_ende", "glat_raw", 1), run.spec("grammar_ende", "vanilla_kd", 1)
     assert spec["training"]["lr"] == 0.1 and other["training"]["lr"] != 0.1
     assert spec["size"]["d_model"] == 512 and other["size"]["d_model"] != 512
     assert spec["input"] == {"name": "glat", "start": 0.7}

@@ -129,14 +129,11 @@ def check_systems(run: Run) -> None:
             known(file, f"{at}.size", row["size"], run.sizes)
         if "size" in row.get("training", {}):
             raise UserError(f"{file}: {at}.training.size: a system's size stands beside its training; write {at}.size")
-        _check_members(file, run, name)
-        _check_gamma(file, run, name)
-        _check_teacher(file, run, name)
-        _check_start(file, run, name)
-        _check_predictor(file, run, name)
-    for name in run.systems:
-        if run.start(name) is not None:
-            _check_alike(file, run, name)
+    # each for all rows: some follow what a row rests on, whose own row must hold by then
+    first = (_check_members, _check_gamma, _check_teacher, _check_predictor, _check_start)
+    for check in (*first, _check_circle, _check_alike):
+        for name in run.systems:
+            check(file, run, name)
 
 
 def _check_members(file: str, run: Run, name: str) -> None:
@@ -241,17 +238,24 @@ def _check_teacher(file: str, run: Run, name: str) -> None:
 
 
 def _check_start(file: str, run: Run, name: str) -> None:
-    at, start = f"systems.{name}.start", run.start(name)
-    if start is None:
-        return
-    known(file, at, start, [system for system in run.systems if not run.is_autoregressive(system) and system != name])
-    if name in run.rests_on(start):
-        raise UserError(f"{file}: {at}: {start!r} itself rests on {name}; start from another system")
+    start = run.start(name)
+    if start is not None:
+        others = [system for system in run.systems if not run.is_autoregressive(system) and system != name]
+        known(file, f"systems.{name}.start", start, others)
+
+
+def _check_circle(file: str, run: Run, name: str) -> None:
+    """A system starts from none that rests on it."""
+    start = run.start(name)
+    if start is not None and name in run.rests_on(start):
+        raise UserError(f"{file}: systems.{name}.start: {start!r} itself rests on {name}; start from another system")
 
 
 def _check_alike(file: str, run: Run, name: str) -> None:
     """A system is of the size and architecture of the model that it starts from."""
     start = run.start(name)
+    if start is None:
+        return
 
     def parts(system: str) -> dict[str, Any]:  # a masking head may be new
         return {key: part for key, part in rows.architecture(run.systems[system]).items() if key != "masking"}

@@ -32,8 +32,8 @@ def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
         ({"grammar_xx": {}}, "datasets: unknown name 'grammar_xx'"),
         ({"grammar_ende": {"teacher": {"size": "tiny"}}}, "datasets.grammar_ende.teacher.size: .*; write teacher.size"),
         (
-            {"grammar_ende": {"contrast": {"lr": 1}}},
-            "datasets.grammar_ende: unknown name 'contrast'; allowed: teacher, student, finetune, cmlm, graph, oaxe$",
+            {"grammar_ende": {"distant": {"lr": 1}}},
+            "grammar_ende: unknown name 'distant'; allowed: teacher, student, finetune, cmlm, contrast, graph, oaxe$",
         ),
     ],
 )
@@ -45,11 +45,11 @@ def test_what_a_scale_cannot_say_of_a_dataset_is_refused(project, differs, messa
 
 def test_a_stage_that_the_scale_has_not_got_is_refused_where_it_is_trained_in(project):
     """Systems are of all scales, so one that the run does not train may name a stage of another scale."""
-    edit(project, "config/systems.yaml", row("vanilla_kd_50k", stage="contrast"))
-    allowed = "teacher, student, finetune, cmlm, graph, oaxe"
+    edit(project, "config/systems.yaml", row("vanilla_kd_50k", stage="distant"))
+    allowed = "teacher, student, finetune, cmlm, contrast, graph, oaxe"
     with pytest.raises(
         UserError,
-        match=f"systems.vanilla_kd_50k.stage, at scale demo: unknown name 'contrast'; allowed: {allowed}$",
+        match=f"systems.vanilla_kd_50k.stage, at scale demo: unknown name 'distant'; allowed: {allowed}$",
     ):
         load(project)
     edit(

@@ -127,3 +127,16 @@ def test_its_alignment_is_the_best_one():
     assert tuple(aligned.tokens[0].tolist()) == best
     impossible = families.load("objective", "ctc").align(*reversed(canvas.prediction(canvas.model("ctc", 0.75), "ctc")))
     assert impossible.tokens[0].tolist() == [1, 1, 1] and impossible.tokens[1, 0] == 4
+
+
+def test_a_batch_without_a_token_is_blanks_only():
+    net, objective = canvas.model("ctc"), families.load("objective", "ctc")
+    empty = torch.tensor([[2], [2]])
+    cost = objective(canvas.decoded(net, "ctc", target=empty), 0.0)
+    probabilities = net.logits(canvas.decoded(net, "ctc", target=empty).states).softmax(2)[:, :, BLANK]
+    expected = -torch.stack([probabilities[0].prod(), probabilities[1, :2].prod()]).log()
+    torch.testing.assert_close(cost.nll, expected, check_dtype=False, rtol=1e-5, atol=1e-5)
+    prediction, target = canvas.prediction(net, "ctc", target=empty)
+    for shows in ("blank", "token", "nothing"):
+        aligned = families.load("objective", "ctc", shows=shows).align(target, prediction)
+        assert aligned.index.eq(-1).all() and aligned.tokens[0].tolist() == [0, 0, 0, 0]

@@ -41,14 +41,15 @@ class Ctc:
         match, lengths = self._match(positions, target), target.ne(Config.pad).sum(1)
         log_probs, index = ctc_best_alignment(match[:, 1:], match[:, 0], target, positions.lengths, lengths)  # [B, L]
         possible = positions.inside & log_probs.isfinite()[:, None]
-        said = target.gather(1, index.clamp(min=0))
+        padded = F.pad(target, (0, 1), value=Config.pad)  # there may be no token at all
+        said = padded.gather(1, index.clamp(min=0))
         tokens = said.where(index.ge(0), Config.bos).where(possible, Config.pad)
         shown = tokens
         if self.shows != "blank":
             shown = said.where(index.ge(0), Config.pad)
         if self.shows == "token":
             before = index.cummax(1).values.clamp(min=0)  # of the last position that has one; tokens only ascend
-            shown = target.gather(1, before).where(possible, Config.pad)
+            shown = padded.gather(1, before).where(possible, Config.pad)
         return Aligned(tokens, shown, index)
 
     def __call__(self, batch: Decoded, smoothing: float) -> Cost:
@@ -85,6 +86,7 @@ class _Alignments(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, match: Tensor, target: Tensor, lengths: Tensor, target_lengths: Tensor):
+        target = F.pad(target, (0, 1))  # there may be no token at all
         steps = torch.arange(1, target.shape[1] + 1, device=target.device)
         inside = steps <= target_lengths[:, None]
         equal = target[:, :, None].eq(target[:, None]) & inside[:, None]

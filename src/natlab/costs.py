@@ -67,7 +67,7 @@ def _of_parts(architecture: Mapping[str, Any], d: int, heads: int) -> int:
     name = architecture["lengths"]["name"]
     lengths = families.defaults("length", name) | architecture["lengths"]
     classes = {"difference": 256, "absolute": lengths.get("longest")}.get(name, 0)
-    vectors = (lengths.get("read") == "token") + (architecture["fill"]["name"] == "mask")
+    vectors = (lengths.get("read") == "token") + (architecture["fill"]["name"] in ("mask", "codes"))
     links = 2 * (2 * d + 1) * d + (2 * d + 1) * heads if architecture.get("links") else 0
     return (classes + architecture.get("masking", False)) * (d + 1) + vectors * d + links
 

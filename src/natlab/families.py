@@ -29,6 +29,7 @@ FOLDERS = {
     "term": "losses/terms",
     "length": "models/lengths",
     "fill": "models/fills",
+    "codebook": "models/codebooks",
     "decoding": "decoding/kinds",
     "score": "metrics/scores",
 }

@@ -110,6 +110,7 @@ def _members(spec: Mapping) -> list[str]:
         return found
     parts = [(family, spec[family]) for family in ("target", "input", "objective")]
     parts += [("length", architecture["lengths"]), ("fill", architecture["fill"])]
+    parts += [("codebook", architecture["codebook"])] if "codebook" in architecture else []
     parts += [("term", term) for term in spec["terms"]]
     return found + [families.module(family, part["name"]) for family, part in parts]
 

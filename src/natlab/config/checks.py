@@ -24,6 +24,8 @@ NEEDS = {
     "masking head": "a head that predicts what the input masks",
     "links": "a head that predicts which position follows which",
     "blanks and repeats": "predictions in which blanks and repeats are no tokens",
+    "codebook": "codes to say the source in",
+    "codes": "a canvas of codes",
     "graph": "predictions that are a graph",
     "hypotheses": "predictions of which several whole targets can be drawn and scored",
     "revealed tokens": "an input that reveals tokens",
@@ -38,6 +40,7 @@ OF_ARCHITECTURE = {
 OFFERING = (
     ("lengths", "length"),
     ("fill", "fill"),
+    ("codebook", "codebook"),
     ("target", "target"),
     ("input", "input"),
     ("objective", "objective"),
@@ -151,9 +154,12 @@ def _check_members(file: str, run: Run, name: str) -> None:
                 )
     else:
         for key in made.keys() - {"name"}:
-            known(file, f"{at}.architecture", key, [*rows.PARTS, "links"])
+            known(file, f"{at}.architecture", key, [*rows.PARTS, *rows.OPTIONAL, "links"])
         for key, (family, default) in rows.PARTS.items():  # before what follows from them is asked
             known(file, f"{at}.architecture.{key}", rows.member(made.get(key, default))["name"], families.names(family))
+        for key, family in rows.OPTIONAL.items():
+            if key in made:
+                known(file, f"{at}.architecture.{key}", rows.member(made[key])["name"], families.names(family))
         if "input" not in row:
             raise UserError(f"{file}: {at}: key input is missing; allowed: {', '.join(families.names('input'))}")
     named = [rows.member(term)["name"] for term in row.get("terms", ())]
@@ -324,9 +330,11 @@ def check_cells(run: Run) -> None:
 
 def _decodes(run: Run, decoding: str, system: str, several: bool) -> bool:
     """Whether a decoding has all it needs of a system, and finds ``several`` hypotheses if it must."""
-    kind = run.decodings[decoding]["kind"]
-    needs = families.trait("decoding", kind, "needs")
-    enough = not several or families.trait("decoding", kind, "n_best", False)
+    given = run.decodings[decoding]
+    needs = set(families.trait("decoding", given["kind"], "needs"))
+    for option, of_option in families.trait("decoding", given["kind"], "option_needs", {}).items():
+        needs.update(of_option if given.get(option) is not None else ())
+    enough = not several or families.trait("decoding", given["kind"], "n_best", False)
     return enough and rows.offers(run.systems[system]).issuperset(needs)
 
 

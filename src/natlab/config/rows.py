@@ -10,6 +10,7 @@ AUTOREGRESSIVE = "transformer"
 ROLES = ("teacher", "student")  # the stages that stand alone; others say what differs from these
 # The parts of the non-autoregressive architecture, by the key of the row that names them: family and default.
 PARTS = {"lengths": ("length", "difference"), "fill": ("fill", "copy")}
+OPTIONAL = {"codebook": "codebook"}  # those that it need not have
 OBJECTIVE = "xe"
 SHARES = {"updates": "share", "warmup": "warmup_share"}  # the keys of a training that say a part of another's number
 LAYERS = ("learned_positions", "activation", "scale_embeddings")  # what a size may say of the layers
@@ -23,6 +24,7 @@ def architecture(row: Mapping[str, Any]) -> dict[str, Any]:
     if given["name"] == AUTOREGRESSIVE:
         return given
     parts = {key: member(given.get(key, default)) for key, (_, default) in PARTS.items()}
+    parts |= {key: member(given[key]) for key in OPTIONAL if key in given}
     # which system predicts the tokens makes no difference to the training
     return {**given, **parts, "masking": "predictor" in row, "links": given.get("links", False)}
 
@@ -57,7 +59,8 @@ def members(row: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     if is_autoregressive(row):
         return found
     made = architecture(row)
-    found += [(f"architecture.{key}", family, made[key]) for key, (family, _) in PARTS.items()]
+    families_of = {key: family for key, (family, _) in PARTS.items()} | OPTIONAL
+    found += [(f"architecture.{key}", family, made[key]) for key, family in families_of.items() if key in made]
     if "input" in row:
         found.append(("input", "input", member(row["input"])))
     found.append(("objective", "objective", objective(row)))
@@ -90,10 +93,10 @@ def chooses(row: Mapping[str, Any]) -> bool:
 
 
 def runs_kernels(row: Mapping[str, Any]) -> bool:
-    """Whether choosing its targets, its objective or a term runs `natlab.kernels`."""
+    """Whether choosing its targets or inputs, its objective or a term runs `natlab.kernels`."""
     if is_autoregressive(row):
         return False
-    of = [("target", target(row)), ("objective", objective(row)["name"])]
+    of = [("target", target(row)), ("input", member(row["input"])["name"]), ("objective", objective(row)["name"])]
     of += [("term", term["name"]) for term in terms(row)]
     return any(families.trait(family, name, "kernels", False) for family, name in of)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from natlab import families
 from natlab.losses.interface import Aligned, Decoded, Objective, Term, Value
 from natlab.models.transformer import Seq2Seq, Source, Transformer
-from natlab.proxy.interface import Prediction, ProxyInput, ProxyTarget, References
+from natlab.proxy.interface import Prediction, ProxyInput, ProxyTarget, References, ShownCodes
 
 if TYPE_CHECKING:
     from natlab.models.nat import NonAutoregressiveTransformer
@@ -87,6 +87,7 @@ class Proxied:
     canvas: [B], the canvases' positions; L the most.
     aligned: where T's tokens stand, or None if the input reveals none.
     revealed: bool [B, L], which of them are the proxy input Z, or None.
+    codes: what an input of codes shows of them, or None.
     prediction: the model's under Z*.
     encoded, memories: the encoded source.
     """
@@ -96,6 +97,7 @@ class Proxied:
     canvas: Tensor
     aligned: Aligned | None
     revealed: Tensor | None
+    codes: ShownCodes | None
     prediction: Prediction
     encoded: Source
     memories: list[Tensor]
@@ -112,15 +114,19 @@ def proxied(
         target = method.target(references, prediction)
         lengths = target.ne(model.config.pad).sum(1)
         target = target[:, : int(lengths.max())]
-        aligned = revealed = None
+        aligned = revealed = codes = None
         if "revealed tokens" in method.input.offers:
             aligned = method.objective.align(target, prediction)
             revealed = method.input(aligned.tokens, prediction)
+        elif "shown codes" in method.input.offers:
+            codes = method.input(target, prediction)
     target, lengths = target.clone(), lengths.clone()
     if revealed is not None:
         aligned, revealed = Aligned(*(part.clone() for part in vars(aligned).values())), revealed.clone()
+    if codes is not None:
+        codes = ShownCodes(codes.kept.clone(), None if codes.order is None else codes.order.clone())
     canvas = model.canvas(encoded.lengths, lengths)
-    return Proxied(target, lengths, canvas, aligned, revealed, prediction, encoded, memories)
+    return Proxied(target, lengths, canvas, aligned, revealed, codes, prediction, encoded, memories)
 
 
 def references_of(model: "NonAutoregressiveTransformer", target: Tensor, candidates: dict[str, Tensor]) -> References:
@@ -155,7 +161,8 @@ def non_autoregressive_loss(
     made = proxied(model, source, references, method, progress)
     shown = None if made.revealed is None else made.aligned.shown
     seen = None if shown is None else made.revealed & shown.ne(model.config.pad)
-    states = model.decode(made.encoded, made.canvas, seen, shown, made.memories)  # [B, L, d]
+    codes = {} if made.codes is None else vars(made.codes)
+    states = model.decode(made.encoded, made.canvas, seen, shown, made.memories, **codes)  # [B, L, d]
     batch = Decoded(
         model,
         made.encoded,
@@ -176,6 +183,8 @@ def non_autoregressive_loss(
             added = timed.term(batch)
             loss = loss + timed.term.weight * share * added.loss
             values |= added.values
+    if model.training and model.codebook is not None:
+        model.codebook.learn()
     return Loss(loss, values, made.lengths, cost.predicted, made)
 
 

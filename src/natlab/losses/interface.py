@@ -2,6 +2,7 @@
 name is the name in ``config/systems.yaml``, the class's fields are its options (see `natlab.families`)."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
@@ -13,7 +14,7 @@ from natlab.proxy.interface import Likelihood, Prediction
 if TYPE_CHECKING:
     from natlab.models.nat import NonAutoregressiveTransformer
 
-BITS, SHARE = "bits/token", "share"  # the units that values have
+BITS, SHARE, DISTANCE = "bits/token", "share", "distance"  # the units that values have
 
 
 @dataclass
@@ -73,6 +74,12 @@ class Decoded:
     revealed: Tensor | None
     states: Tensor
     prediction: Prediction
+
+    @cached_property
+    def encoded_target(self) -> Source:
+        """T through the model's encoder, without a gradient."""
+        with torch.no_grad():
+            return self.model.encode_target(self.target)
 
     @property
     def hidden(self) -> Tensor:

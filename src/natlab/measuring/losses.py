@@ -11,7 +11,7 @@ from torch import Tensor
 from natlab.decoding import batches, pad_right
 from natlab.decoding.kinds import sample
 from natlab.losses.batch import NLL, Method, Proxied, batch_loss, proxied, references_of
-from natlab.losses.interface import BITS, Value
+from natlab.losses.interface import BITS, DISTANCE, SHARE, Value
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Seq2Seq
 from natlab.proxy.interface import Prediction
@@ -64,7 +64,8 @@ def losses(
             add("l_input", batch, Value(divergence, part.tokens))
         if method is not None:
             add("token_loss", batch, Value(found["loss"][0][batch], part.predicted))
-    made = {name: (per_token if units[name] == BITS else share)(*value) for name, value in found.items()}
+    of_unit = {BITS: per_token, SHARE: share, DISTANCE: mean_distance}
+    made = {name: of_unit[units[name]](*value) for name, value in found.items()}
     return {name: {**value, "sentences": len(sources)} for name, value in made.items()}
 
 
@@ -73,6 +74,13 @@ def share(counted: Tensor, of: Tensor) -> dict:
     which can be resampled."""
     pairs = [[100 * value, number] for value, number in zip(counted.tolist(), of.tolist(), strict=True)]
     return {"value": 100 * float(counted.sum()) / max(1, int(of.sum())), "unit": "%", "by_sentence": pairs}
+
+
+def mean_distance(sums: Tensor, counts: Tensor) -> dict:
+    """A squared distance, of sentences' sums [N] over positions [N]; ``by_sentence``: each one's [sum, positions], which
+    can be resampled."""
+    pairs = [[round(value, 6), number] for value, number in zip(sums.tolist(), counts.tolist(), strict=True)]
+    return {"value": float(sums.sum()) / max(1, int(counts.sum())), "unit": "squared distance", "by_sentence": pairs}
 
 
 def per_token(nats: Tensor, tokens: Tensor) -> dict:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from natlab import families
+from natlab.kernels import assign
 from natlab.models.layers import Linear, attention_mask
 from natlab.models.links import Links
 from natlab.models.transformer import Config, Seq2Seq, Source
@@ -19,6 +21,7 @@ class NonAutoregressiveTransformer(Seq2Seq):
     lengths: a member of the family `length`, its name and options: how many positions there are.
     fill: of the family `fill`: what they hold where no target token is revealed.
     blank: it may predict ε, which the symbol bos stands for, and which decoding removes (MPLE, appendix E.3).
+    codebook: of the family `codebook`, the codes that a fill says the source in.
     masking: it has a head that says which positions a proxy input masks (MPLE, appendix E.6).
     links: it has a head that says which position follows which, so that the canvas is a graph (`natlab.models.links`).
     """
@@ -33,6 +36,7 @@ class NonAutoregressiveTransformer(Seq2Seq):
         blank: bool = False,
         masking: bool = False,
         links: bool = False,
+        codebook: Mapping | None = None,
     ):
         super().__init__(config)
         self.options = {"lengths": dict(lengths), "fill": dict(fill)} | {
@@ -40,6 +44,8 @@ class NonAutoregressiveTransformer(Seq2Seq):
             "masking": masking,
             "links": links,
         }
+        if codebook is not None:
+            self.options["codebook"] = dict(codebook)
         self.blank = blank
         self.fill = families.load("fill", **fill).build(config)
         length = families.load("length", **lengths)
@@ -50,6 +56,7 @@ class NonAutoregressiveTransformer(Seq2Seq):
         # last, so that all other parameters start as without them
         self.masking = Linear(config.d_model, 1) if masking else None
         self.links = Links(config) if links else None
+        self.codebook = None if codebook is None else families.load("codebook", **codebook).build(config)
 
     def canvas(self, source_lengths: Tensor, lengths: Tensor) -> Tensor:
         """How many positions [P] stand for targets of ``lengths`` [P]: as many, or for a free length what follows from
@@ -64,6 +71,8 @@ class NonAutoregressiveTransformer(Seq2Seq):
         target: Tensor | None = None,
         memories: list[Tensor] | None = None,
         noise: Tensor | None = None,
+        kept: Tensor | None = None,
+        order: Tensor | None = None,
     ) -> Tensor:
         """Decoder states [B, T, d] for canvases of ``lengths`` [B] (T the longest).
 
@@ -71,10 +80,12 @@ class NonAutoregressiveTransformer(Seq2Seq):
         revealed: [B, T] bool, positions that see their token of ``target`` [B, T] as proxy input; none without it.
         memories: the source's keys and values where the caller has them already.
         noise: [B, T, d], added to what the canvas holds.
+        kept, order: of a canvas of codes (`natlab.models.fills.codes`), which positions keep theirs, bool [B, T], and which
+        position's code comes where [B, T].
         """
         width = int(lengths.max())
         padding = torch.arange(width, device=lengths.device) >= lengths[:, None]  # [B, T]
-        x = self.fill(source, lengths)  # [B, T, d]
+        x = self.filled(source, lengths, kept, order)  # [B, T, d]
         if revealed is not None:
             x = torch.where(revealed[:, :, None], self.embedding.scaled(target), x)
         if noise is not None:
@@ -84,6 +95,41 @@ class NonAutoregressiveTransformer(Seq2Seq):
         for layer, memory in zip(self.layers, memories or source.memories(self.layers), strict=True):
             x = layer(x, memory, source.mask, mask)
         return x
+
+    def filled(self, source: Source, lengths: Tensor, kept: Tensor | None, order: Tensor | None) -> Tensor:
+        """What canvases of ``lengths`` [B] hold before anything of a target is revealed [B, T, d]."""
+        if self.codebook is None:
+            return self.fill(source, lengths)
+        return self.fill(source, lengths, self.codebook, kept, order)
+
+    @torch.no_grad()
+    def reordering(self, source: Source, target: Tensor, lengths: Tensor, how: str) -> Tensor:
+        """Aligned reordering of a canvas of codes (AEQA-NAT, Qu et al. 2025, equation 14 and Algorithm 1): which
+        position's code [B, T] comes to each position of canvases of ``lengths`` [B], by how near it is to the token of
+        ``target`` [B, T] there. Where that is padding, the position keeps its code.
+
+        how: "argmax", the nearest of all, as printed, by which a code can come to several positions and another to none;
+        "permutation", each of the codes of positions with a token to one of these, so that they are nearest in all.
+        """
+        codes = self.codebook(self.fill.copied(source, lengths)).states
+        scores = (self.embedding.scaled(target) @ codes.to(self.embedding.weight.dtype).transpose(1, 2)).double()
+        width = target.shape[1]
+        own, said = torch.arange(width, device=target.device), target.ne(self.config.pad)  # [T], [B, T]
+        inside = own < lengths[:, None]
+        itself = torch.eye(width, dtype=torch.bool, device=target.device)
+        among = said[:, None] if how == "permutation" else inside[:, None]  # whose codes may come
+        allowed = torch.where(said[:, :, None], among, itself)  # [B, T, T]
+        scores = scores.masked_fill(~allowed, -torch.inf)
+        if how == "argmax":
+            return scores.argmax(2)
+        found = assign(-scores, lengths)
+        return found.where(inside, own)
+
+    def encode_target(self, target: Tensor) -> Source:
+        """The target [B, T] through the encoder, by its own embeddings, eos put at its end."""
+        ended = F.pad(target, (0, 1), value=self.config.pad)
+        ended.scatter_(1, target.ne(self.config.pad).sum(1, keepdim=True), self.config.eos)
+        return self.encoder(ended, self.embedding)
 
     def masked_logits(self, states: Tensor) -> Tensor:
         """The logit [B, T] of "z_i is masked" from decoder states [B, T, d] under Z* (MPLE, appendix E.6).

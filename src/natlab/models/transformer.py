@@ -43,6 +43,7 @@ class Config:
 class Source:
     """An encoded batch of source sentences.
 
+    tokens: [B, S].
     embedded: [B, S, d], token embeddings without positions.
     encoded: [B, S, d].
     padding: [B, S], True where padded; mask: the same for attention, or None.
@@ -50,6 +51,7 @@ class Source:
     summary: [B, d], the state of a vector before the sentence, of an encoder that has one.
     """
 
+    tokens: Tensor
     embedded: Tensor
     encoded: Tensor
     padding: Tensor
@@ -67,6 +69,11 @@ class Source:
         """The sentences ``rows`` [P] of the batch, in their order; a sentence may come several times."""
         parts = (getattr(self, field.name) for field in fields(self))
         return Source(*(part if part is None else part.index_select(0, rows) for part in parts))
+
+    @property
+    def words(self) -> Tensor:
+        """Bool [B, S]: the tokens but for eos."""
+        return torch.arange(self.padding.shape[1], device=self.lengths.device) < self.lengths[:, None] - 1
 
     def memories(self, layers: nn.ModuleList) -> list[Tensor]:
         """For each decoder layer, keys and values [2, B, heads, S, d / heads]."""
@@ -90,20 +97,21 @@ class Encoder(nn.Module):
             for _ in range(config.encoder_layers)
         )
 
-    def forward(self, tokens: Tensor) -> Source:
-        """Encode tokens [B, S], padded on the right, each sentence ending in eos."""
+    def forward(self, tokens: Tensor, embedding: Embedding | None = None) -> Source:
+        """Encode tokens [B, S], padded on the right, each sentence ending in eos; the source's, unless another side's
+        ``embedding`` is given."""
         padding = tokens.eq(self.config.pad)
-        embedded = self.embedding.scaled(tokens)
+        embedded = (embedding or self.embedding).scaled(tokens)
         x = self.dropout(embedded + self.positions(0, tokens.shape[1]))
         if self.precision == "bf16":
             x = x.bfloat16()
         mask = attention_mask(padding, x.dtype)  # [B, 1, 1, S]
         lengths = (~padding).sum(1)
         if self.summary is None:
-            return Source(embedded, self._through(x, mask), padding, mask, lengths)
+            return Source(tokens, embedded, self._through(x, mask), padding, mask, lengths)
         first = self.summary.to(x.dtype).expand(len(x), 1, -1)  # [B, 1, d], without a position
         x = self._through(torch.cat([first, x], 1), None if mask is None else F.pad(mask, (1, 0)))
-        return Source(embedded, x[:, 1:], padding, mask, lengths, x[:, 0])
+        return Source(tokens, embedded, x[:, 1:], padding, mask, lengths, x[:, 0])
 
     def _through(self, x: Tensor, mask: Tensor | None) -> Tensor:
         for layer in self.layers:

@@ -141,6 +141,13 @@ class Prediction:
         )
         return Positions(self.model, states, tokens, normaliser, lengths)
 
+    def under(self, lengths: Tensor, kept: Tensor) -> Positions:
+        """The prediction on canvases of ``lengths`` [B] whose positions ``kept`` (bool [B, L]), and no others, hold their
+        code."""
+        with torch.inference_mode():
+            states = self.model.decode(self.source, lengths, memories=self.memories, kept=kept)
+        return Positions.of(self.model, states, lengths)
+
     def _first_positions(self, rows: Tensor, lengths: Tensor) -> tuple[Tensor, int]:
         """Where the positions of sentences ``rows`` at ``lengths``, both [P], begin, which are decoded if they are not
         known; and the longest length."""
@@ -211,12 +218,26 @@ class ProxyTarget(Protocol):
         ...
 
 
+@dataclass
+class ShownCodes:
+    """What of a canvas of codes its L positions show.
+
+    kept: bool [B, L], those that hold their code.
+    order: [B, L], which position's code comes where; None: its own.
+    """
+
+    kept: Tensor
+    order: Tensor | None
+
+
 class ProxyInput(Protocol):
     """Chooses Z, the tokens of T the decoder sees: a sample of Q(Z | T, X) (MPLE, equation 18). One that may reveal
-    some is asked with the objective's alignment, any other without."""
+    some is asked with the objective's alignment, any other without. One that shows codes is asked with T, and returns
+    `ShownCodes`."""
 
     needs: ClassVar[tuple[str, ...]]
-    offers: ClassVar[tuple[str, ...]]  # "revealed tokens" where it may reveal any
+    offers: ClassVar[tuple[str, ...]]  # "revealed tokens" where it may reveal any, "shown codes" where it shows those
+    # and may have `kernels`, whether it runs an op of `natlab.kernels`
 
     def __call__(self, target: Tensor, prediction: Prediction) -> Tensor | None:
         """Which positions of a canvas are revealed, bool [B, L], never padding; None for none at all.

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from natlab.models.draws import smallest
+
 LEAST = 1e-6  # of a weight, so that any number of positions can be drawn
 
 
@@ -13,12 +15,6 @@ def whole(number: Tensor, lengths: Tensor, least: int) -> Tensor:
     MPLE's appendix E.6 says l in [1, L], its rules λ L and λ d also give 0: ``least`` 0 takes these, 1 the interval.
     """
     return torch.maximum(number.floor(), torch.minimum(torch.full_like(lengths, least), lengths - 1))
-
-
-def smallest(chance: Tensor, inside: Tensor, count: Tensor) -> Tensor:
-    """Bool [B, T]: the ``count`` [B] positions of each row that are ``inside`` [B, T] and have the smallest chance."""
-    rank = chance.masked_fill(~inside, torch.inf).argsort(1).argsort(1)
-    return rank < count[:, None]
 
 
 def even(inside: Tensor, count: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Decoding of non-autoregressive Transformers: the likeliest token at each position of the predicted length."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -52,9 +52,15 @@ class Argmax:
     system, noisy parallel decoding (NPD, Gu et al. 2018) the one that it finds likeliest, per token, once ε and, with
     ``deduplicate``, repeats are removed. With ``reference_length`` the length is the reference's, for experiments in
     which the length prediction is to have no part (OaXE, appendix A.2).
+
+    On a canvas of codes, ``shown`` is the share of positions that keep theirs, the fill's own unless said, and
+    ``reorder`` has a second pass see them in the order that the first one's tokens ask for
+    (`NonAutoregressiveTransformer.reordering`), which in inference, where Y is unknown, is what equation 14 of AEQA-NAT
+    (Qu et al. 2025) can do.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("target length",)
+    option_needs: ClassVar[dict[str, tuple[str, ...]]] = {"shown": ("codes",), "reorder": ("codes",)}
     of_dataset: ClassVar[tuple[str, ...]] = ("length_factor",)
     models: ClassVar[tuple[str, ...]] = ("reranker",)
 
@@ -63,6 +69,8 @@ class Argmax:
     deduplicate: bool = False
     reranker: str | None = None
     reference_length: bool = False
+    shown: Annotated[float, ">= 0", "<= 1"] | None = None
+    reorder: Literal["argmax", "permutation"] | None = None
 
     @torch.inference_mode()
     def __call__(
@@ -74,13 +82,12 @@ class Argmax:
     ) -> list[Tensor]:
         source = model.encoder(source_tokens)
         if self.reference_length:
-            tokens, _ = likeliest(model, model.decode(source, reference_lengths))  # [B, T]
+            tokens, _ = likeliest(model, self._states(model, source, reference_lengths))  # [B, T]
             return finished(model, tokens, reference_lengths, self.deduplicate)
         lengths = likely_lengths(model, source, self.length_candidates, self.length_factor)  # [B, K]
         flat = lengths.flatten()
-        tokens, log_probability = likeliest(
-            model, model.decode(source.repeated(self.length_candidates), flat)
-        )  # [B K, T]
+        states = self._states(model, source.repeated(self.length_candidates), flat)  # [B K, T, d]
+        tokens, log_probability = likeliest(model, states)  # [B K, T]
         targets = finished(model, tokens, flat, self.deduplicate)
         if self.length_candidates == 1:
             return targets
@@ -91,3 +98,13 @@ class Argmax:
             score = mean_log_probability(reranker, source_tokens, targets)
         best = score.view_as(lengths).argmax(1).tolist()
         return [targets[row * self.length_candidates + which] for row, which in enumerate(best)]
+
+    def _states(self, model: NonAutoregressiveTransformer, source: Source, lengths: Tensor) -> Tensor:
+        """Decoder states [P, T, d] of canvases of ``lengths`` [P]."""
+        kept = None if self.shown is None else model.fill.drawn(source, lengths, self.shown)
+        states = model.decode(source, lengths, kept=kept)
+        if self.reorder is None:
+            return states
+        tokens, _ = likeliest(model, states)
+        said = tokens.where(model.fill.inside(lengths), model.config.pad)
+        return model.decode(source, lengths, kept=kept, order=model.reordering(source, said, lengths, self.reorder))

@@ -53,6 +53,7 @@ def rows_of_all_members(lengths=("difference",)):
             "objective": needed("objective", objective),
         }
         row["architecture"] |= {"links": True} if objective == "dag" else {}
+        row["architecture"] |= {"fill": "codes", "codebook": "moving"} if input == "codes" else {}
         head = "revealed tokens" in families.trait("input", input, "offers")
         head &= "target length" in families.trait("length", length, "offers")
         made.append(row | ({"predictor": "vanilla_raw"} if head else {}))

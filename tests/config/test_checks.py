@@ -329,15 +329,21 @@ def refusal(run):
     [
         # a member that is not there
         ({"target": "rew"}, "target: unknown name 'rew'; allowed: axe, dynamic, kd, oaxe, raw"),
-        ({"input": "glatt"}, "input: unknown name 'glatt'; allowed: cmlm, glat, vanilla"),
+        ({"input": "glatt"}, "input: unknown name 'glatt'; allowed: cmlm, codes, glat, vanilla"),
         ({"objective": "xee"}, "objective: unknown name 'xee'; allowed: axe, ctc, dag, oaxe, xe"),
         ({"objective": {"name": "ce"}}, "objective: unknown name 'ce'; allowed: axe, ctc, dag, oaxe, xe"),
-        ({"terms": ["lenght"]}, "terms: unknown name 'lenght'; allowed: contrastive, length, masking, reward"),
+        (
+            {"terms": ["lenght"]},
+            "terms: unknown name 'lenght'; allowed: commitment, contrastive, length, masking, reward, sentence_codes, state_codes",
+        ),
         (
             {"architecture": nat(lengths="diff")},
             "architecture.lengths: unknown name 'diff'; allowed: absolute, difference, source",
         ),
-        ({"architecture": nat(fill="kopy")}, "architecture.fill: unknown name 'kopy'; allowed: copy, mask, soft_copy"),
+        (
+            {"architecture": nat(fill="kopy")},
+            "architecture.fill: unknown name 'kopy'; allowed: codes, copy, mask, soft_copy",
+        ),
         ({"architecture": "rnn"}, "architecture: unknown name 'rnn'; allowed: nat, transformer"),
         # an option that is not, or that may not be so
         ({"target": {"name": "raw", "delta": 1}}, "target: raw: unknown name 'delta'; allowed: (no option)"),
@@ -362,7 +368,10 @@ def refusal(run):
             {"architecture": nat(fill={"name": "soft_copy", "tau": 0})},
             "architecture.fill.tau: 0 is not allowed; allowed: a number > 0",
         ),
-        ({"architecture": nat(canvas="mask")}, "architecture: unknown name 'canvas'; allowed: lengths, fill, links"),
+        (
+            {"architecture": nat(canvas="mask")},
+            "architecture: unknown name 'canvas'; allowed: lengths, fill, codebook, links",
+        ),
         # when a term counts
         (
             {"terms": [{"name": "length", "after": 1.5}]},
@@ -486,7 +495,7 @@ def test_any_target_input_and_objective_go_together_or_are_refused_in_one_line_w
         else:
             checks.check_systems(run)
             suit += 1
-    assert suit == 2 * 33 + 18
+    assert suit == 2 * 44 + 24
 
 
 def test_natlab_check_refuses_a_canvas_that_the_objective_cannot_fill(project, monkeypatch, capsys):
@@ -504,7 +513,7 @@ def test_natlab_check_refuses_a_canvas_that_the_objective_cannot_fill(project, m
 
 
 CHECKED = ["config/config.yaml", "config/systems.yaml", "config/sizes.yaml", "config/scales/demo.yaml"]
-OPEN = {("corpora",), ("decodings",), ("sizes",), ("systems",)}  # mappings from names of a person's choice
+OPEN = {("corpora",), ("decodings",), ("sizes",), ("stages",), ("systems",)}  # mappings from names of a person's choice
 
 
 def mappings(value, path=()):

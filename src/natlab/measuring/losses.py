@@ -77,8 +77,8 @@ def share(counted: Tensor, of: Tensor) -> dict:
 
 
 def mean_distance(sums: Tensor, counts: Tensor) -> dict:
-    """A squared distance, of sentences' sums [N] over positions [N]; ``by_sentence``: each one's [sum, positions], which
-    can be resampled."""
+    """A squared distance, of sentences' sums [N] over positions [N]; ``by_sentence``: each one's [sum, positions],
+    which can be resampled."""
     pairs = [[round(value, 6), number] for value, number in zip(sums.tolist(), counts.tolist(), strict=True)]
     return {"value": float(sums.sum()) / max(1, int(counts.sum())), "unit": "squared distance", "by_sentence": pairs}
 

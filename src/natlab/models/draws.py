@@ -14,7 +14,8 @@ def smallest(chance: Tensor, inside: Tensor, count: Tensor) -> Tensor:
 
 def of_sentences(tokens: Tensor, lengths: Tensor, width: int, seed: int) -> Tensor:
     """Random numbers [B, width] from 0 to 1, float64, of each sentence: the first ``lengths`` [B] of ``tokens`` [B, S].
-    They follow from these and ``seed`` alone, by SplitMix64 (Steele et al. 2014), on the device where the tokens are."""
+    They follow from these and ``seed`` alone, by SplitMix64 (Steele et al. 2014), on the device where the tokens
+    are."""
     places = torch.arange(max(tokens.shape[1], width), device=tokens.device)
     inside = places[: tokens.shape[1]] < lengths[:, None]
     words = _mixed(tokens + (places[: tokens.shape[1]] + 1) * GOLDEN) * inside

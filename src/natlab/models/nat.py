@@ -80,8 +80,8 @@ class NonAutoregressiveTransformer(Seq2Seq):
         revealed: [B, T] bool, positions that see their token of ``target`` [B, T] as proxy input; none without it.
         memories: the source's keys and values where the caller has them already.
         noise: [B, T, d], added to what the canvas holds.
-        kept, order: of a canvas of codes (`natlab.models.fills.codes`), which positions keep theirs, bool [B, T], and which
-        position's code comes where [B, T].
+        kept, order: of a canvas of codes (`natlab.models.fills.codes`), which positions keep theirs, bool [B, T], and
+        which position's code comes where [B, T].
         """
         width = int(lengths.max())
         padding = torch.arange(width, device=lengths.device) >= lengths[:, None]  # [B, T]
@@ -108,8 +108,9 @@ class NonAutoregressiveTransformer(Seq2Seq):
         position's code [B, T] comes to each position of canvases of ``lengths`` [B], by how near it is to the token of
         ``target`` [B, T] there. Where that is padding, the position keeps its code.
 
-        how: "argmax", the nearest of all, as printed, by which a code can come to several positions and another to none;
-        "permutation", each of the codes of positions with a token to one of these, so that they are nearest in all.
+        how: "argmax", the nearest of all, as printed, by which a code can come to several positions and another to
+        none; "permutation", each of the codes of positions with a token to one of these, so that they are nearest in
+        all.
         """
         codes = self.codebook(self.fill.copied(source, lengths)).states
         scores = (self.embedding.scaled(target) @ codes.to(self.embedding.weight.dtype).transpose(1, 2)).double()

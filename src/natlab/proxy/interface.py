@@ -142,8 +142,8 @@ class Prediction:
         return Positions(self.model, states, tokens, normaliser, lengths)
 
     def under(self, lengths: Tensor, kept: Tensor) -> Positions:
-        """The prediction on canvases of ``lengths`` [B] whose positions ``kept`` (bool [B, L]), and no others, hold their
-        code."""
+        """The prediction on canvases of ``lengths`` [B] whose positions ``kept`` (bool [B, L]), and no others, hold
+        their code."""
         with torch.inference_mode():
             states = self.model.decode(self.source, lengths, memories=self.memories, kept=kept)
         return Positions.of(self.model, states, lengths)

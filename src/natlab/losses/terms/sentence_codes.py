@@ -11,8 +11,8 @@ from natlab.models.transformer import Source
 
 @dataclass
 class SentenceCodes:
-    """‖mean z_q(H_x) - sg(mean z_q(H_y))‖² over dimensions, each sentence's times its target's tokens. Both means are of
-    words, eos left out.
+    """‖mean z_q(H_x) - sg(mean z_q(H_y))‖² over dimensions, each sentence's times its target's tokens. Both means are
+    of words, eos left out.
 
     Codes are constants and their choice has no gradient, so as printed this has none either: the states' stands for it
     (straight-through). H_y is what the encoder makes of the target by the decoder's embeddings.

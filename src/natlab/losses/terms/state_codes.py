@@ -10,8 +10,8 @@ from natlab.losses.interface import DISTANCE, Added, Decoded, Value
 
 @dataclass
 class StateCodes:
-    """‖Ĥ_y - sg(z_q(H_y))‖² of the decoder's last states at the positions where the objective has tokens of T stand: the
-    mean over dimensions, summed over these. H_y is what the encoder makes of T by the decoder's embeddings.
+    """‖Ĥ_y - sg(z_q(H_y))‖² of the decoder's last states at the positions where the objective has tokens of T stand:
+    the mean over dimensions, summed over these. H_y is what the encoder makes of T by the decoder's embeddings.
 
     weight: the paper's ε, 0.25, of all of L_SQA (section 3).
     """

@@ -13,8 +13,8 @@ from natlab.models.transformer import Config
 class Quantised(NamedTuple):
     """States [..., d] said in codes.
 
-    states: [..., d], each state's nearest code; its gradient is the state's (straight-through), and the codes' own where
-    these are parameters.
+    states: [..., d], each state's nearest code; its gradient is the state's (straight-through), and the codes' own
+    where these are parameters.
     index: [...], which code it is.
     """
 
@@ -86,8 +86,8 @@ class Averages(nn.Module):
 
     with w_k the batch's sum of states whose nearest code is k and c_k their number. Counts are smoothed by ``epsilon``
     (Laplace), as in the released code of VQ-VAE. The first batch gives the codes their places, states drawn from it; a
-    code whose n_k falls below ``restart`` times the codes' mean takes the place of a state of the batch. Codes, sums and
-    counts are in the model's state; all processes' states are added up.
+    code whose n_k falls below ``restart`` times the codes' mean takes the place of a state of the batch. Codes, sums
+    and counts are in the model's state; all processes' states are added up.
     """
 
     def __init__(self, size: int, dim: int, decay: float, restart: float, epsilon: float = 1e-5):

@@ -58,8 +58,8 @@ class CodedCanvas(nn.Module):
         return soft_copy(source.encoded, source.lengths, lengths, self.options.tau, self.options.scaled)
 
     def drawn(self, source: Source, lengths: Tensor, share: float) -> Tensor:
-        """Bool [B, T]: the ``share`` of the positions of canvases of ``lengths`` [B] that keep their code, drawn by each
-        sentence's own chance."""
+        """Bool [B, T]: the ``share`` of the positions of canvases of ``lengths`` [B] that keep their code, drawn by
+        each sentence's own chance."""
         chance = of_sentences(source.tokens, source.lengths, int(lengths.max()), self.options.seed)
         return smallest(chance, self.inside(lengths), (share * lengths + 1e-6).floor())  # 0.6 · 5 is 3
 

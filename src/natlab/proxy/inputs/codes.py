@@ -15,8 +15,8 @@ class Codes:
     """A canvas of codes keeps ⌊λ d⌋ of them (equation 11), drawn evenly, and the loss is of all positions (equation
     12). λ falls linearly from ``start`` to ``end`` over the first share ``over`` of training.
 
-    number: d is, "adaptive", the number of positions whose token the first pass gets wrong, as GLAT's (footnote 3), on a
-    graph those of the best path, times its positions a token; or, "uniform", that of all positions. What is adaptive
+    number: d is, "adaptive", the number of positions whose token the first pass gets wrong, as GLAT's (footnote 3), on
+    a graph those of the best path, times its positions a token; or, "uniform", that of all positions. What is adaptive
     tells the model in training, by how many codes it sees, how wrong it is, which in inference nothing does.
     first: which codes the first pass sees, which the paper does not say: those of inference ("shown"), all or none.
     shuffled: each sentence gets another's share of errors in the batch, a control for what their number tells.

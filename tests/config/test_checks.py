@@ -334,7 +334,8 @@ def refusal(run):
         ({"objective": {"name": "ce"}}, "objective: unknown name 'ce'; allowed: axe, ctc, dag, oaxe, xe"),
         (
             {"terms": ["lenght"]},
-            "terms: unknown name 'lenght'; allowed: commitment, contrastive, length, masking, reward, sentence_codes, state_codes",
+            "terms: unknown name 'lenght'; allowed: commitment, contrastive, length, masking, reward, sentence_codes, "
+            "state_codes",
         ),
         (
             {"architecture": nat(lengths="diff")},

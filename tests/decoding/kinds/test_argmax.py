@@ -125,3 +125,40 @@ def test_noisy_parallel_decoding_keeps_what_the_teacher_finds_likeliest(blank, d
         assert target.tolist() == candidates[scores.index(max(scores))]
         chosen.append(scores.index(max(scores)))
     assert len(set(chosen)) > 1  # not always the likeliest length
+
+
+def coded(seed, **options):
+    return model_of(plain.nat, seed, 12, fill={"name": "codes", **options}, codebook={"name": "random", "size": 9})
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_another_share_of_codes_can_be_shown_than_the_fill_has(share):
+    """As a model whose fill has that share, with the same parameters."""
+    model, other = coded(0, shown=0.3), coded(0, shown=share)
+    other.load_state_dict(model.state_dict())
+    sources = random_sources(8, 9, 12, seed=3)
+    own = decode_corpus(other, sources, {"kind": "argmax", "length_candidates": 3})
+    asked = decode_corpus(model, sources, {"kind": "argmax", "length_candidates": 3, "shown": share})
+    assert all(map(torch.equal, own, asked))
+
+
+@pytest.mark.parametrize("how", ["argmax", "permutation"])
+def test_a_second_pass_sees_the_codes_in_the_order_of_the_first_ones_tokens(how):
+    model = coded(1)
+    for source in random_sources(5, 7, 12, seed=4):
+        with torch.no_grad():
+            encoded = model.encoder(source[None])
+            (first,) = Argmax()(model, source[None])
+            length = torch.tensor([len(first)])
+            order = model.reordering(encoded, first[None], length, how)
+            logits = model.logits(model.decode(encoded, length, order=order))[0]
+        logits[:, [0, 1, 2]] = -torch.inf
+        assert Argmax(reorder=how)(model, source[None])[0].tolist() == logits.argmax(1).tolist()
+
+
+@pytest.mark.parametrize("options", [{}, {"reorder": "permutation"}, {"length_candidates": 4}])
+def test_a_translation_from_codes_does_not_depend_on_its_batch(options):
+    model, sources = coded(2), random_sources(12, 11, 12, seed=5)
+    together = decode_corpus(model, sources, {"kind": "argmax", **options})
+    alone = [decode_corpus(model, [source], {"kind": "argmax", **options})[0] for source in sources]
+    assert all(map(torch.equal, together, alone))

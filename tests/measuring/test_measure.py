@@ -30,6 +30,7 @@ LOSSES = {
 }
 LOSSES["loss"]["by_sentence"] = [[20.1, 6], [30.2, 7], [0.5, 1]]
 MODES = {"synonyms": 1, "fronting": 1, "separable": 0.5, "pairs": 0}
+NGRAMS = [f"ngram_repetition/{n}" for n in (1, 2, 3, 4)]
 IDENTITY = {"dataset": "small", "scale": "demo", "system": "vanilla_raw", "seed": 2}
 
 
@@ -72,8 +73,11 @@ def test_one_file_a_translation_and_one_of_losses(args, folders):
     found = read_json(out / "argmax.test.json")
     assert {key: found[key] for key in IDENTITY} == IDENTITY
     assert (found["decoding"], found["split"], found["sentences"]) == ("argmax", "test", 2)
-    assert set(found["values"]) == {"bleu", "bleu_tok", "chrf", "repetition"}
+    assert set(found["values"]) == {"bleu", "bleu_tok", "chrf", "repetition", *NGRAMS}
     assert found["values"]["repetition"]["value"] == pytest.approx(100 / 13)
+    # "kauft" of "kauft kauft", of 13 words; none of 11 pairs
+    assert [found["values"][name]["value"] for name in NGRAMS[:2]] == pytest.approx([100 / 13, 0])
+    assert found["sentence_statistics"][NGRAMS[0]] == [[100, 7], [0, 6]]
     assert "case:lc" in found["values"]["bleu"]["signature"]
     # n-grams in the hypotheses 13, 11, 9, 7; in the reference too 12, 10, 7, 4; the longer side is the hypothesis.
     expected = 100 * (12 / 13 * 10 / 11 * 7 / 9 * 4 / 7) ** 0.25
@@ -92,7 +96,7 @@ def test_a_dataset_says_by_what_it_is_scored(args, folders, tmp_path):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(DATASET | {"scores": ["chrf", {"name": "rouge"}]}))
     measure.run(args)
     found = read_json(folders[2] / "argmax.test.json")
-    assert set(found["values"]) == {"chrf", "rouge_1", "rouge_2", "rouge_l", "repetition"}
+    assert set(found["values"]) == {"chrf", "rouge_1", "rouge_2", "rouge_l", "repetition", *NGRAMS}
     # the first sentence has "kauft" once too often: 5 of 6 and 5 of 5 words are right
     assert found["sentence_statistics"]["rouge_1"] == pytest.approx([100 * 10 / 11, 100])
     assert found["values"]["rouge_1"]["value"] == pytest.approx(50 * (10 / 11 + 1))
@@ -106,11 +110,11 @@ def test_bleu_by_length_is_that_of_the_sentences_whose_reference_is_so_long(args
     measure.run(args)
     found = read_json(folders[2] / "argmax.test.json")
     of = {name: value for name, value in found["values"].items() if name.startswith("bleu_tok/")}
-    assert set(of) == {"bleu_tok/1-9", "bleu_tok/10-19"}
+    assert set(of) == {f"bleu_tok/{bucket}" for bucket in ("1-9", "10-19", "9-10")}
     assert of["bleu_tok/1-9"]["value"] == pytest.approx(100) and of["bleu_tok/1-9"]["unit"] == "BLEU"
     # the first sentence has 9, 8, 7, 6 n-grams, all right, the third 12, 11, 10, 9, one of them right; 21 words for 20
     assert of["bleu_tok/10-19"]["value"] == pytest.approx(100 * (10 / 21 * 8 / 19 * 7 / 17 * 6 / 15) ** 0.25)
-    assert [of[name]["sentences"] for name in of] == [10, 20]
+    assert [of[name]["sentences"] for name in of] == [10, 20, 30]
     all_of_them = found["sentence_statistics"]["bleu_tok"]
     assert found["sentence_statistics"]["bleu_tok/1-9"] == [all_of_them[1]] * 10
     assert found["sentence_statistics"]["bleu_tok/10-19"] == [all_of_them[0], all_of_them[2]] * 10
@@ -141,6 +145,25 @@ def test_further_references_are_used_in_bleu_multi(args, folders):
     values = read_json(folders[2] / "argmax.test.json")["values"]
     assert values["bleu_multi"]["value"] == pytest.approx(100)
     assert values["bleu"]["value"] < 90
+
+
+def test_sentences_with_further_references_are_compared_with_all_and_with_the_target_alone(args, folders):
+    """Ott et al. (2018) have further references of some sentences of a test set."""
+    write(folders[1] / "text/test.ref1", "Der Mann kauft kauft ein Auto.", "")
+    measure.run(args)
+    found = read_json(folders[2] / "argmax.test.json")
+    single, multi = (found["values"][f"bleu_tok_{which}"] for which in ("single", "multi"))
+    # of the first sentence alone: 6 of 7, 5 of 6, 3 of 5 and 1 of 4 n-grams are the target's
+    assert single["value"] == pytest.approx(100 * (6 / 7 * 5 / 6 * 3 / 5 * 1 / 4) ** 0.25)
+    assert multi["value"] == pytest.approx(100) and single["sentences"] == multi["sentences"] == 1
+    assert found["sentence_statistics"]["bleu_tok_single"] == [[6, 5, 3, 1, 7, 6, 5, 4, 7, 6]]
+    assert found["sentence_statistics"]["bleu_tok_multi"] == [[7, 6, 5, 4, 7, 6, 5, 4, 7, 7]]
+
+
+def test_where_no_sentence_has_a_further_reference_there_is_nothing_to_compare(args, folders):
+    write(folders[1] / "text/test.ref1", "", "")
+    measure.run(args)
+    assert "bleu_tok_multi" not in read_json(folders[2] / "argmax.test.json")["values"]
 
 
 def test_untokenised_corpora_are_not_detokenised(args, tmp_path):

@@ -389,16 +389,31 @@ def test_a_scatter_plot_has_a_point_a_row_and_a_line_a_group():
     assert [(-1, 20), (-2, 22)] in joined and [(-3, 9)] in joined
     assert [[(-1.5, 20), (-0.5, 20)], [(-1, 18), (-1, 22)]] == [w for w in whiskers(axes) if w[0] != w[1]]
     named = {text.get_text(): text for text in axes.texts}
-    assert named.keys() == {"CMLM, Default", "CMLM, Sample", "alone, alone"}
+    assert named.keys() == {"CMLM, Default", "CMLM, Sample", "alone"}
     assert named["CMLM, Default"].xy == (-1, 20) and named["CMLM, Sample"].xy == (-2, 22)
     # on the side where the other of its group is not
     assert named["CMLM, Default"].get_ha() == "left" and named["CMLM, Default"].xyann[0] > 0
     assert named["CMLM, Sample"].get_ha() == "right" and named["CMLM, Sample"].xyann[0] < 0
-    assert named["alone, alone"].get_ha() == "left"
+    assert named["alone"].get_ha() == "left"
     assert to_hex(named["CMLM, Sample"].get_color()) == colours[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("I (bits/token)", "BLEU")
     assert axes.get_xlim()[0] < -3.9 and axes.get_xlim()[1] > 0  # room for the labels
     assert axes.xaxis.get_gridlines()[0].get_visible() and axes.yaxis.get_gridlines()[0].get_visible()
+
+
+def test_what_was_published_of_a_scattered_row_is_hollow_and_named_where_nothing_was_measured():
+    """Speed against quality (AEQA-NAT, Figure 7): of quoted rows only what a paper prints is known."""
+    columns = [{"key": "i", "label": "Speedup", "unit": "x"}, {"key": "b", "label": "BLEU", "unit": "BLEU"}]
+    rows = [{"label": "GLAT"}, {"label": "CMLM", "quoted": True}, {"label": "DePA", "quoted": True}]
+    values = {(0, "i"): 9.0, (0, "b"): 20.0}
+    published = {(0, "i"): 14.2, (0, "b"): 18.9, (1, "i"): 1.7, (1, "b"): 24.6, (2, "i"): "–", (2, "b"): 26.4}
+    figure = figures.draw(made({**SCATTER, "columns": columns, "rows": rows}, values, published=published))
+    points = [line for line in figure.axes[0].lines if line.get_marker() in set("os^v<>")]
+    at = {(line.get_xdata()[0], line.get_ydata()[0]): to_hex(line.get_markerfacecolor()) for line in points}
+    white = "#ffffff"
+    assert at == {(14.2, 18.9): white, (9, 20): to_hex(figures.COLOURS[0]), (1.7, 24.6): white}
+    assert {text.get_text(): text.xy for text in figure.axes[0].texts} == {"GLAT": (9, 20), "CMLM": (1.7, 24.6)}
+    assert legend(figure) == ["published"]
 
 
 def test_the_surfaces_are_maps_of_their_values_with_labels_inside():

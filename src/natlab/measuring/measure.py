@@ -26,12 +26,13 @@ from natlab.corpus.exact import Distribution
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import lines, read_json, write_json
+from natlab.measuring import translated
 from natlab.metrics import bleu, modes, samples, target_bleu
 from natlab.metrics.allowed import allowed
 from natlab.metrics.by_length import by_length
 from natlab.metrics.curve import at_shares
 from natlab.metrics.interface import Translations
-from natlab.metrics.repetition import repeated_token_rate, repeated_tokens
+from natlab.metrics.repetition import repeated_ngrams, repeated_token_rate, repeated_tokens
 
 SHOWN = 10  # sentences of which single hypotheses are kept
 
@@ -108,31 +109,35 @@ def translation_values(path: Path, split: str, corpus: Path, dataset: dict, trut
 
     The dataset's scores (`natlab.metrics.scores`) compare detokenised text with the raw references, or tokens with
     tokens; ``bleu_tok/<bucket>`` is that of the sentences whose reference is so long (`natlab.metrics.by_length`);
-    ``bleu_multi`` is sacreBLEU against all references, where a split has further ones; ``allowed``: the share that
-    P(Y|X) of a generated corpus allows; ``expected_bleu``: the mean of the sentence BLEU that this P expects, and
-    ``expected_ceiling``, that of P's likeliest targets.
+    ``ngram_repetition/<n>``: the share of n-grams that repeat earlier ones (`natlab.metrics.repetition`); where a split
+    has further references, ``bleu_multi`` is sacreBLEU against all of them, and ``bleu_tok_multi`` and
+    ``bleu_tok_single`` are of the sentences that have some: against all, and against the target alone; ``allowed``: the
+    share that P(Y|X) of a generated corpus allows; ``expected_bleu``: the mean of the sentence BLEU that this P
+    expects, and ``expected_ceiling``, that of P's likeliest targets.
     """
-    hypotheses = list(lines(path))
+    of = translated.read(path, split, corpus, dataset)
+    hypotheses = of.tokens
     numbered = sorted((corpus / "text").glob(f"{split}.ref*"), key=lambda p: int(p.suffix[len(".ref") :]))
-    given = [corpus / "text" / f"{split}.tgt", corpus / "tok" / f"{split}.tgt", *numbered]
-    words = joined if datasets.in_bpe(dataset) else str
-    raw, tokenised, *further = [[words(line) for line in _fitting(file, path, len(hypotheses))] for file in given]
-    language, lowercase = dataset["languages"]["tgt"], dataset["lowercase"]
-    text = hypotheses if dataset["tokenise"] == "none" else bleu.detokenised(hypotheses, language)
-    of = Translations(hypotheses, tokenised, text, raw, language, lowercase)
+    further = [translated.plain(file, path, len(hypotheses), dataset) for file in numbered]
     repeated = [[100 * count, tokens] for count, tokens in repeated_tokens(hypotheses)]
     values = {}
     for score in datasets.scores(dataset):
         values |= families.load("score", **score)(of)
     if "bleu_tok" in values:
         statistics = values["bleu_tok"]["by_sentence"]
-        for bucket, numbers in by_length(len(line.split()) for line in tokenised).items():
+        for bucket, numbers in by_length(len(line.split()) for line in of.references).items():
             chosen = [statistics[number] for number in numbers]
             of_bucket = {"unit": "BLEU", "sentences": len(chosen), "by_sentence": chosen}
             values[f"bleu_tok/{bucket}"] = {"value": bleu.pooled(chosen), **of_bucket}
     values["repetition"] = {"value": repeated_token_rate(hypotheses), "unit": "%", "by_sentence": repeated}
+    for n in range(1, 5):
+        of_sentences = [[100 * count, ngrams] for count, ngrams in repeated_ngrams(hypotheses, n)]
+        count, ngrams = map(sum, zip(*of_sentences, strict=True))
+        of_n = {"unit": "%", "by_sentence": of_sentences}
+        values[f"ngram_repetition/{n}"] = {"value": count / ngrams if ngrams else 0.0, **of_n}
     if further:
-        values["bleu_multi"] = bleu.sacrebleu(text, [raw, *further], language, lowercase)
+        values |= _against_all(of, references.tokenised(corpus / "text", split, dataset))
+        values["bleu_multi"] = bleu.sacrebleu(of.text, [of.text_references, *further], of.language, of.lowercase)
     if truth is not None:
         possible = [100 * whether for whether in allowed(hypotheses, truth.distributions(split))]
         values["allowed"] = {"value": sum(possible) / len(possible), "unit": "%", "by_sentence": possible}
@@ -146,6 +151,19 @@ def translation_values(path: Path, split: str, corpus: Path, dataset: dict, trut
     return len(hypotheses), values
 
 
+def _against_all(of: Translations, further: list[list[str]]) -> dict[str, dict]:
+    """Tokenised BLEU of the sentences with further references: against these and the target, and the target alone."""
+    chosen = [number for number, lines_of in enumerate(zip(*further, strict=True)) if any(lines_of)]
+    if not chosen:
+        return {}
+    hypotheses, *streams = ([stream[number] for number in chosen] for stream in (of.tokens, of.references, *further))
+    values = {}
+    for name, against in (("bleu_tok_single", streams[:1]), ("bleu_tok_multi", streams)):
+        score, of_sentences = bleu.tokenised_bleu(hypotheses, against), bleu.statistics(hypotheses, *against)
+        values[name] = {**score, "sentences": len(chosen), "by_sentence": of_sentences}
+    return values
+
+
 def sample_values(
     path: Path, split: str, corpus: Path, dataset: dict, truth: Truth | None
 ) -> tuple[dict[str, dict], dict[str, dict]]:
@@ -156,7 +174,7 @@ def sample_values(
     found = [json.loads(line) for line in lines(path)]
     hypotheses = [each["hypotheses"] for each in found]
     words = joined if datasets.in_bpe(dataset) else str
-    references = list(map(words, _fitting(corpus / "tok" / f"{split}.tgt", path, len(found))))
+    references = list(map(words, translated.fitting(corpus / "tok" / f"{split}.tgt", path, len(found))))
     values = {"oracle_bleu": samples.oracle_bleu(hypotheses, references), "distinct": samples.distinct(hypotheses)}
     known = None if truth is None else truth.distributions(split)
     if known is not None:
@@ -164,7 +182,9 @@ def sample_values(
         values |= modes.reached(hypotheses, known)
     texts = {}
     for name, side in (("source", "src"), ("reference", "tgt")):
-        for number, line in enumerate(_fitting(corpus / "text" / f"{split}.{side}", path, len(found))[:SHOWN], 1):
+        for number, line in enumerate(
+            translated.fitting(corpus / "text" / f"{split}.{side}", path, len(found))[:SHOWN], 1
+        ):
             texts[f"{name}/{number}"] = words(line)
     for number, each in enumerate(found[:SHOWN], 1):
         first = list(zip(each["hypotheses"], each["scores"], strict=True))[: samples.BEST]
@@ -187,7 +207,7 @@ def target_values(path: Path, corpus: Path, dataset: dict, truth: Truth | None) 
     """
     targets = list(lines(path))
     columns = [
-        _as_many(column, f"{corpus / 'text' / 'test.ref'}{number}", path, len(targets))
+        translated.as_many(column, f"{corpus / 'text' / 'test.ref'}{number}", path, len(targets))
         for number, column in enumerate(references.tokenised(corpus / "text", "test", dataset), 1)
     ]
     numbers: dict[str, int] = {}
@@ -214,22 +234,6 @@ def target_values(path: Path, corpus: Path, dataset: dict, truth: Truth | None) 
 def _by_sentence(values: dict[str, dict]) -> dict[str, list]:
     """Each sentence's part of those values that have them, which it takes out of ``values``."""
     return {name: value.pop("by_sentence") for name, value in values.items() if "by_sentence" in value}
-
-
-def _fitting(path: Path, translations: Path, count: int) -> list[str]:
-    """The lines of a reference file, as many as there are translations."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file, but {translations} needs it as reference; make the corpus first")
-    return _as_many(list(lines(path)), path, translations, count)
-
-
-def _as_many(found: list[str], path: str | Path, translations: Path, count: int) -> list[str]:
-    """``found``, the lines of ``path``, if there are as many as translations."""
-    if len(found) != count:
-        raise UserError(
-            f"{translations}: {count} lines, but {path} has {len(found)}; translate the same split of the same corpus"
-        )
-    return found
 
 
 def _required_json(path: Path) -> dict:

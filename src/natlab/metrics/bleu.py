@@ -32,11 +32,11 @@ def tokenised_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]
     return _scored(metric, hypotheses, references, "BLEU")
 
 
-def statistics(hypotheses: Sequence[str], references: Sequence[str]) -> list[list[int]]:
-    """What the tokenised BLEU of any choice of sentences is worked out from, for each sentence with its one reference:
-    matching n-grams and all n-grams of the hypothesis, n = 1 to 4, then the lengths of hypothesis and reference. BLEU
-    of a choice is that of the sums (`pooled`), so that it can be resampled (Koehn 2004)."""
-    return _statistics(BLEU(tokenize="none", force=True), hypotheses, [references])
+def statistics(hypotheses: Sequence[str], *references: Sequence[str]) -> list[list[int]]:
+    """What the tokenised BLEU of any choice of sentences is worked out from, for each sentence with its references:
+    matching n-grams and all n-grams of the hypothesis, n = 1 to 4, then the lengths of hypothesis and (nearest)
+    reference. BLEU of a choice is that of the sums (`pooled`), so that it can be resampled (Koehn 2004)."""
+    return _statistics(BLEU(tokenize="none", force=True), hypotheses, references)
 
 
 def pooled(statistics: Sequence[Sequence[int]]) -> float:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from math import inf
 
-# The buckets of the paper's Table 8, by name: from so many tokens on, and fewer than so many.
-BUCKETS = {
+# The buckets of the paper's Table 8, by name: from so many tokens on, and fewer than so many; and finer ones for
+# corpora of short sentences.
+TENS = {
     "1-9": (1, 10),
     "10-19": (10, 20),
     "20-29": (20, 30),
@@ -12,6 +13,8 @@ BUCKETS = {
     "40-49": (40, 50),
     "50-": (50, inf),
 }
+PAIRS = {f"{first}-{first + 1}": (first, first + 2) for first in range(1, 20, 2)}
+BUCKETS = TENS | PAIRS
 # Fewer sentences say nothing of their length, nor would resampling them say so: one sentence drawn again is itself.
 LEAST = 10
 

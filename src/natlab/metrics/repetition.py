@@ -1,4 +1,4 @@
-"""Repeated tokens, the most visible sign of a NAT mixing modes."""
+"""Repeated tokens and n-grams, the most visible sign of a NAT mixing modes."""
 
 from collections.abc import Iterable
 
@@ -19,3 +19,17 @@ def repeated_token_rate(hypotheses: Iterable[str]) -> float:
     counts = repeated_tokens(hypotheses)
     tokens = sum(count for _, count in counts)
     return 100 * sum(repeated for repeated, _ in counts) / tokens if tokens else 0.0
+
+
+def repeated_ngrams(hypotheses: Iterable[str], n: int) -> list[tuple[int, int]]:
+    """Of each sentence, the number of its n-grams that stand in it before, wherever, and of all its n-grams.
+
+    Their share is seq-rep-n of Welleck et al. (2020, section 6.1). Qu et al. (2025, Figure 6, "n-gram repetition
+    count") give neither formula nor, in the text we have, the figure's axes.
+    """
+    found = []
+    for line in hypotheses:
+        words = line.split()
+        ngrams = [tuple(words[first : first + n]) for first in range(len(words) - n + 1)]
+        found.append((len(ngrams) - len(set(ngrams)), len(ngrams)))
+    return found

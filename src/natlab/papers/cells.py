@@ -17,6 +17,8 @@ from natlab.errors import UserError
 
 # Of the sentences whose reference is so long (`natlab.metrics.by_length`).
 BLEU_BY_LENGTH = tuple(f"bleu_tok/{bucket}" for bucket in ("1-9", "10-19", "20-29", "30-39", "40-49", "50-"))
+BLEU_BY_LENGTH += tuple(f"bleu_tok/{first}-{first + 1}" for first in range(1, 20, 2))
+NGRAM_REPETITION = tuple(f"ngram_repetition/{n}" for n in (1, 2, 3, 4))  # (`natlab.metrics.repetition`)
 # At so many positions after a token's own, of short and of long sentences (`natlab.metrics.positions`).
 TOKEN_PROBABILITY = tuple(
     f"token_probability/{group}/{distance}"
@@ -27,7 +29,8 @@ TOKEN_PROBABILITY = tuple(
 SCORES = {value: name for name in families.names("score") for value in families.trait("score", name, "values")}
 EXPECTED = ("expected_bleu", "expected_ceiling")  # under P(Y|X) of a generated corpus (`natlab.metrics.target_bleu`)
 TRANSLATION_METRICS = (*SCORES, *EXPECTED, "bleu_multi", "repetition", "allowed", "confidence")
-TRANSLATION_METRICS += BLEU_BY_LENGTH + TOKEN_PROBABILITY
+TRANSLATION_METRICS += ("bleu_tok_single", "bleu_tok_multi")
+TRANSLATION_METRICS += NGRAM_REPETITION + BLEU_BY_LENGTH + TOKEN_PROBABILITY
 LIKELIHOOD = ("ncm", "ncm_outputs")  # of references and of the model's own outputs (`natlab.measuring.likelihood`)
 # Of several hypotheses of a sentence (`natlab.metrics.samples`); of one of them; texts, which are of one sentence.
 SAMPLES = ("oracle_bleu", "allowed_best3", "distinct", "modes", "modes_mass")

@@ -198,38 +198,50 @@ def _line(axes: Axes, entries: list[tuple[float, Entry]], colour: str, marker: s
 
 
 def _scatter(table: Table, drawing: dict) -> Figure:
-    """A point a row, its deviations over seeds around it; the points of a group of rows joined by a line."""
+    """A point a row with its name, its deviations over seeds around it, and hollow, what was published of it; the
+    measured points of a group of rows joined by a line."""
     figure, axes = pyplot.subplots(figsize=(5.2, 3.6), layout="constrained")
     rows = table.spec["rows"]
     groups = list(dict.fromkeys(row.get("group", row["label"]) for row in rows))
     labels = list(dict.fromkeys(row["label"] for row in rows))
     colours = _colours(len(groups))
+    hollow = False
     for g, group in enumerate(groups):
         points = {}
         for n, row in enumerate(rows):
+            if row.get("group", row["label"]) != group:
+                continue
             x, y = (table.entries[n, drawing[axis]] for axis in ("x", "y"))
-            if row.get("group", row["label"]) != group or x.measured is None or y.measured is None:
+            marker = MARKERS[labels.index(row["label"]) % 6]
+            if isinstance(x.published, int | float) and isinstance(y.published, int | float):
+                hollow = True
+                axes.plot(x.published, y.published, marker, ms=6, mfc="white", color=colours[g])
+                if x.measured is None or y.measured is None:
+                    _named(axes, row["label"], (x.published, y.published), colours[g])
+            if x.measured is None or y.measured is None:
                 continue
             points[row["label"]] = x.measured, y.measured
             axes.errorbar(x.measured, y.measured, xerr=x.std, yerr=y.std, color=colours[g], elinewidth=1, capsize=2)
-            axes.plot(x.measured, y.measured, MARKERS[labels.index(row["label"]) % 6], ms=7, color=colours[g])
+            axes.plot(x.measured, y.measured, marker, ms=7, color=colours[g])
         for label, point in points.items():
-            left = point < max(points.values())  # away from the group's others
-            axes.annotate(
-                f"{group}, {label}",
-                point,
-                (-7 if left else 7, 5),
-                textcoords="offset points",
-                ha="right" if left else "left",
-                color=colours[g],
-            )
+            # away from the group's others
+            name = label if group == label else f"{group}, {label}"
+            _named(axes, name, point, colours[g], left=point < max(points.values()))
         if points:
             axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=colours[g], alpha=0.6)
     axes.margins(x=0.5, y=0.15)
     axes.set_xlabel(tables.head(_column(table, drawing["x"])))
     axes.set_ylabel(tables.head(_column(table, drawing["y"])))
     axes.grid()
+    if hollow:
+        figure.legend(handles=[_point_handle("published", "o")], loc="outside upper right")
     return figure
+
+
+def _named(axes: Axes, name: str, point: tuple[float, float], colour: str, left: bool = False) -> None:
+    """Write a point's name beside it."""
+    offset, side = ((-7, 5), "right") if left else ((7, 5), "left")
+    axes.annotate(name, point, offset, textcoords="offset points", ha=side, color=colour)
 
 
 def _surface(table: Table, surface: Sequence[dict]) -> Figure:
@@ -306,8 +318,8 @@ def _line_handle(style: str, text: str) -> Line2D:
     return Line2D([], [], color=INK, ls=style, lw=1.2, label=text)
 
 
-def _point_handle(text: str) -> Line2D:
-    return Line2D([], [], ls="", marker="D", ms=5, mfc="white", mec=INK, mew=1, label=text)
+def _point_handle(text: str, marker: str = "D") -> Line2D:
+    return Line2D([], [], ls="", marker=marker, ms=5, mfc="white", mec=INK, mew=1, label=text)
 
 
 def markdown(table: Table, name: str) -> str:

@@ -472,7 +472,7 @@ def test_terms_that_stand_in_a_row_change_those_that_its_parts_bring(predicted):
 
 
 def test_every_need_has_words_and_something_that_offers_it():
-    needs, offers = set(), {"autoregressive", "parallel", "masking head", "links"}  # of architectures
+    needs, offers = set(), {"autoregressive", "parallel", "masking head", "links", "start"}  # of architectures
     for family in families.FOLDERS:
         for name in families.names(family):
             needs |= {*families.trait(family, name, "needs", ())}

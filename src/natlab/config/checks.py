@@ -24,6 +24,7 @@ NEEDS = {
     "masking head": "a head that predicts what the input masks",
     "links": "a head that predicts which position follows which",
     "blanks and repeats": "predictions in which blanks and repeats are no tokens",
+    "start": "a model to start from",
     "codebook": "codes to say the source in",
     "codes": "a canvas of codes",
     "graph": "predictions that are a graph",
@@ -35,6 +36,7 @@ OF_ARCHITECTURE = {
     "parallel": "architecture nat",
     "masking head": "the key predictor",
     "links": "architecture.links",
+    "start": "the key start",
 }
 # The keys of a row that name members which offer something, with their families.
 OFFERING = (
@@ -331,11 +333,8 @@ def check_cells(run: Run) -> None:
 def _decodes(run: Run, decoding: str, system: str, several: bool) -> bool:
     """Whether a decoding has all it needs of a system, and finds ``several`` hypotheses if it must."""
     given = run.decodings[decoding]
-    needs = set(families.trait("decoding", given["kind"], "needs"))
-    for option, of_option in families.trait("decoding", given["kind"], "option_needs", {}).items():
-        needs.update(of_option if given.get(option) is not None else ())
     enough = not several or families.trait("decoding", given["kind"], "n_best", False)
-    return enough and rows.offers(run.systems[system]).issuperset(needs)
+    return enough and rows.offers(run.systems[system]).issuperset(rows.needs("decoding", given["kind"], given))
 
 
 def _autoregressive(run: Run) -> list[str]:

@@ -75,6 +75,7 @@ def offers(row: Mapping[str, Any]) -> set[str]:
     else:
         heads = {"masking": "masking head", "links": "links"}
         made = {"parallel"} | {offered for key, offered in heads.items() if architecture(row)[key]}
+        made |= {"start"} if "start" in row else set()
     return made.union(*(families.trait(family, part["name"], "offers", ()) for _, family, part in members(row)))
 
 
@@ -82,9 +83,17 @@ def unmet(row: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """(key of the row, family, member, need) of all that a part of a system needs and nothing of it offers."""
     offered = offers(row)
     for key, family, part in members(row):
-        for need in families.trait(family, part["name"], "needs", ()):
+        for need in needs(family, part["name"], part):
             if need not in offered:
                 yield key, family, part["name"], need
+
+
+def needs(family: str, name: str, given: Mapping[str, Any]) -> list[str]:
+    """What a member needs with the options that it is ``given``: some bring needs of their own, if they are set."""
+    found = list(families.trait(family, name, "needs", ()))
+    for option, of_option in families.trait(family, name, "option_needs", {}).items():
+        found += of_option if given.get(option) not in (None, False) else ()
+    return found
 
 
 def chooses(row: Mapping[str, Any]) -> bool:

@@ -237,7 +237,8 @@ class ProxyInput(Protocol):
 
     needs: ClassVar[tuple[str, ...]]
     offers: ClassVar[tuple[str, ...]]  # "revealed tokens" where it may reveal any, "shown codes" where it shows those
-    # and may have `kernels`, whether it runs an op of `natlab.kernels`
+    # It may have `kernels`, whether it runs an op of `natlab.kernels`; and an attribute ``started_from``, which a
+    # training that starts from a model sets to that.
 
     def __call__(self, target: Tensor, prediction: Prediction) -> Tensor | None:
         """Which positions of a canvas are revealed, bool [B, L], never padding; None for none at all.

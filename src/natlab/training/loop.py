@@ -4,6 +4,7 @@ fairseq's own loop dies of the first loss that is not finite, forgets its early-
 checkpoint in place. Here all state lies in the checkpoint: resumed anywhere, a training takes the same steps.
 """
 
+import copy
 import dataclasses
 import json
 import logging
@@ -141,7 +142,10 @@ class Training:
             self.curve.cut(self.updates, self.validated)
 
     def learn_of_start(self, task: Any) -> None:
-        """Give terms what they ask of the model that this training starts from (`natlab.losses.interface.Term`)."""
+        """Give terms what they ask of the model that this training starts from (`natlab.losses.interface.Term`), and an
+        input that asks for it that model."""
+        if task.method and hasattr(task.method.input, "started_from"):
+            task.method.input.started_from = copy.deepcopy(self.trainer.model.net).eval()
         asked = [timed.term for timed in task.method.terms if hasattr(timed.term, "of_start")] if task.method else []
         asked = [term for term in asked if getattr(term, term.of_start) is None]
         if not asked:

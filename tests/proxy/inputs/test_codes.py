@@ -124,3 +124,16 @@ def test_the_loss_is_of_all_positions_and_nothing_of_the_target_is_seen(nat):
     assert torch.equal(*found)
     assert families.trait("input", "codes", "offers") == ("shown codes",)
     assert isinstance(method, Method)
+
+
+def test_errors_can_be_those_of_the_model_that_training_started_from(nat):
+    torch.manual_seed(5)
+    other = plain.nat(CONFIG, fill="codes", codebook={"name": "moving", "size": 7}).eval()
+    method = plain.method(input={"name": "codes", "frozen": True, "start": 1.0, "end": 1.0})
+    method.input.started_from = other
+    source, lengths = nat.encoder(SOURCES), torch.tensor([5, 2])
+    with torch.inference_mode():
+        shown = method.input(TARGETS, Prediction(nat, source, source.memories(nat.layers), 0.0, method.objective))
+    tokens = other.logits(other.decode(other.encoder(SOURCES), lengths)).argmax(2)
+    wrong = (tokens.ne(TARGETS) & (torch.arange(5) < lengths[:, None])).sum(1)
+    assert shown.kept.sum(1).tolist() == wrong.tolist()

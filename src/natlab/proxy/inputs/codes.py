@@ -1,13 +1,16 @@
 """Glancing at codes of the source (AEQA-NAT, Qu et al. 2025, section 2.4)."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from natlab.proxy import subsets
 from natlab.proxy.interface import Positions, Prediction, ShownCodes
+
+if TYPE_CHECKING:
+    from natlab.models.nat import NonAutoregressiveTransformer
 
 
 @dataclass
@@ -19,13 +22,16 @@ class Codes:
     a graph those of the best path, times its positions a token; or, "uniform", that of all positions. What is adaptive
     tells the model in training, by how many codes it sees, how wrong it is, which in inference nothing does.
     first: which codes the first pass sees, which the paper does not say: those of inference ("shown"), all or none.
-    shuffled: each sentence gets another's share of errors in the batch, a control for what their number tells.
+    shuffled: each sentence gets another's share of errors in the batch, a control for what their number tells; frozen:
+    it gets those of the model that training started from, as it was, another. (Where that is unknown, in measurement,
+    its own.)
     reorder: "argmax" or "permutation", aligned reordering (`NonAutoregressiveTransformer.reordering`) by the token of T
     at each position or, with ``order_by`` prediction, the first pass' there; none unless said.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("parallel", "codes")
     offers: ClassVar[tuple[str, ...]] = ("shown codes",)
+    option_needs: ClassVar[dict[str, tuple[str, ...]]] = {"frozen": ("start",)}
     kernels: ClassVar[bool] = True
 
     number: Literal["adaptive", "uniform"] = "adaptive"
@@ -34,8 +40,12 @@ class Codes:
     over: Annotated[float, "> 0", "<= 1"] = 1.0
     first: Literal["shown", "all", "none"] = "shown"
     shuffled: bool = False
+    frozen: bool = False
     reorder: Literal["argmax", "permutation"] | None = None
     order_by: Literal["target", "prediction"] = "target"
+
+    def __post_init__(self):
+        self.started_from: NonAutoregressiveTransformer | None = None  # which training sets
 
     def __call__(self, target: Tensor, prediction: Prediction) -> ShownCodes:
         model, source = prediction.model, prediction.source
@@ -46,7 +56,7 @@ class Codes:
             aligned = prediction.objective.align(target, prediction).tokens  # [B, L]
             first = self._first_pass(prediction, target, lengths, inside)
         share = self.start + (self.end - self.start) * min(1.0, prediction.progress / self.over)
-        wrong = self._wrong(aligned, first) if self.number == "adaptive" else 1.0
+        wrong = self._wrong(aligned, self._judged(first, target, prediction)) if self.number == "adaptive" else 1.0
         # 0.4 · 5 / 5 · 5 is 2, whatever the last binary digit
         number = (share * wrong * lengths + 1e-4).floor()
         order = None
@@ -61,6 +71,15 @@ class Codes:
         if self.first == "shown":
             return prediction.of(target)
         return prediction.under(lengths, inside if self.first == "all" else torch.zeros_like(inside))
+
+    def _judged(self, first: Positions, target: Tensor, prediction: Prediction) -> Positions:
+        """The prediction whose errors count."""
+        if not self.frozen or self.started_from is None:
+            return first
+        model, tokens = self.started_from, prediction.source.tokens
+        source = model.encoder(tokens)
+        objective, progress = prediction.objective, prediction.progress
+        return Prediction(model, source, source.memories(model.layers), progress, objective).of(target)
 
     def _wrong(self, aligned: Tensor, first: Positions) -> Tensor:
         """The share [B] of the tokens of ``aligned`` [B, L] that the first pass gets wrong."""

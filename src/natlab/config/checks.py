@@ -154,7 +154,7 @@ def _check_members(file: str, run: Run, name: str) -> None:
                 )
     else:
         for key in made.keys() - {"name"}:
-            known(file, f"{at}.architecture", key, [*rows.PARTS, *rows.OPTIONAL, "links"])
+            known(file, f"{at}.architecture", key, [*rows.PARTS, *rows.OPTIONAL, *rows.HEADS])
         for key, (family, default) in rows.PARTS.items():  # before what follows from them is asked
             known(file, f"{at}.architecture.{key}", rows.member(made.get(key, default))["name"], families.names(family))
         for key, family in rows.OPTIONAL.items():

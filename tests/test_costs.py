@@ -59,6 +59,7 @@ LENGTHS += [{"name": "source", "factor": 2}]
         {"name": "transformer"},
         *(plain.architecture(lengths=lengths) for lengths in LENGTHS),
         plain.architecture(lengths=LENGTHS[-1], links=True),
+        plain.architecture(deep_supervision=True),
         *(plain.architecture(fill=fill, masking=True) for fill in families.names("fill")),
     ],
 )

@@ -100,7 +100,12 @@ class Work:
         if architecture["name"] != "transformer":
             parameters += _of_parts(architecture, d, size["heads"])
         positions = _positions(architecture)
-        products = size["decoder_layers"] * decoder + (4 * d * d if architecture.get("links") else 0), vocabulary[1] * d
+        joins = (
+            size["decoder_layers"] - 1 if architecture.get("deep_supervision") else 0
+        )  # and as many more predictions
+        parameters += joins * (2 * d + 1) * d
+        products = size["decoder_layers"] * decoder + (4 * d * d if architecture.get("links") else 0)
+        products = products + joins * 2 * d * d, (1 + joins) * vocabulary[1] * d
         return cls(size["encoder_layers"] * encoder, *(round(positions * each) for each in products), parameters)
 
     @property

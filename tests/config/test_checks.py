@@ -565,8 +565,16 @@ def test_another_mapping_as_an_option_is_refused(project):
     refused(project, "config/systems.yaml", lambda s: s["decodings"].update(wrong), *mentions)
 
 
-def test_a_decoding_that_finds_one_hypothesis_has_no_oracle(project):
-    cells = {"a": {"system": "transformer", "decoding": "beam5", "metric": "oracle_bleu"}}
-    with pytest.raises(UserError, match="decoding of transformer: unknown name 'beam5'"):
+@pytest.mark.parametrize(
+    ("system", "decoding", "metric"),
+    [
+        ("transformer", "beam5", "oracle_bleu"),  # one hypothesis has no oracle
+        ("transformer", "beam5", "revealed/bleu/50"),  # it reads what it has written
+        ("glat_kd", "sample", "revealed/accuracy/0"),  # what it shows it has drawn
+    ],
+)
+def test_a_decoding_of_which_a_metric_is_not_known_is_refused(project, system, decoding, metric):
+    cells = {"a": {"system": system, "decoding": decoding, "metric": metric}}
+    with pytest.raises(UserError, match=f"decoding of {system}: unknown name '{decoding}'"):
         edit(project, "config/papers/mple/table1.yaml", lambda t: only(t, cells))
         load(project)

@@ -13,6 +13,7 @@ from natlab.kernels import use
 from natlab.losses.batch import Method, Timed, autoregressive_loss, batch_loss, proxied, references_of
 from natlab.losses.interface import SHARE, Added, Value
 from natlab.models.transformer import Config, Transformer
+from natlab.proxy.interface import Positions
 
 CONFIG = Config(16, 32, 1, 1, 2, 0.0, 12, 12, True)
 SOURCE = torch.tensor([[4, 5, 6, 2], [7, 8, 2, 1]])
@@ -268,3 +269,57 @@ def test_any_target_works_with_any_input_and_any_objective_that_suit_and_trainin
         optimizer.step()
         seen.append(float(sums(loss).sum()) / max(1, int(loss.predicted.sum())))
     assert seen[-1] < 0.8 * seen[0]
+
+
+# ---- deep supervision
+
+DEEP = replace(CONFIG, decoder_layers=3)
+OBJECTIVES = [row for row in SUIT if row["target"]["name"] == "raw" and row["input"]["name"] == "glat"]
+
+
+def deep(row):
+    """A model of three layers of deep supervision, and how it learns."""
+    torch.manual_seed(0)
+    learned = {"target": row["target"], "architecture": rows.architecture(row), **rows.parallel(row)}
+    parts = {key: part for key, part in learned["architecture"].items() if key != "name"}
+    blank = families.trait("objective", learned["objective"]["name"], "blank")
+    return plain.nat(DEEP, **parts, blank=blank, deep_supervision=True), Method.of(learned)
+
+
+def test_deep_supervision_is_the_mean_of_all_layers_cross_entropy():
+    torch.manual_seed(0)
+    model, method = plain.nat(DEEP, deep_supervision=True), plain.method(terms=())
+    loss = batch_loss(model, SOURCE, TARGET, method, 0.0)
+    nll = torch.zeros(3)
+    for source, target in ((SOURCE[:1], [9, 10]), (SOURCE[1:, :3], [4, 5, 6, 7])):
+        _, *layers = model.decode_layers(model.encoder(source), torch.tensor([len(target)]))
+        for number, states in enumerate(layers):
+            logp = model.logits(states).log_softmax(2)[0]
+            nll[number] -= sum(logp[i, word] for i, word in enumerate(target)).detach()
+    torch.testing.assert_close(loss.loss.detach(), nll.mean(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(sums(loss).sum(), nll[-1], rtol=1e-4, atol=1e-4)  # what is measured is the last one's
+    loss.loss.backward()
+    assert all(join.weight.grad.any() for join in model.joins)
+
+
+@pytest.mark.parametrize("row", OBJECTIVES, ids=lambda row: row["objective"]["name"])
+def test_under_any_objective_deep_supervision_trains_every_layer(row):
+    model, method = deep(row)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+
+    def by_layer():
+        """The objective of each layer's states, with nothing shown."""
+        with torch.no_grad(), use("reference"):
+            made = proxied(model, SOURCE, references_of(model, TARGET, {}), method, 0.0)
+            _, *layers = model.decode_layers(made.encoded, made.canvas)
+            positions = [Positions.of(model, states, made.canvas) for states in layers]
+            return [float(method.objective.nll(of_layer, made.target).sum()) for of_layer in positions]
+
+    before = by_layer()
+    for _ in range(25):
+        with use("reference"):
+            loss = batch_loss(model, SOURCE, TARGET, method, 0.0)
+        optimizer.zero_grad()
+        (loss.loss / loss.predicted.sum()).backward()
+        optimizer.step()
+    assert all(after < 0.8 * first for first, after in zip(before, by_layer(), strict=True))

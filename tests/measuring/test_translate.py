@@ -25,6 +25,7 @@ from natlab.measuring.likelihood import nats_per_token
 from natlab.metrics.bleu import tokenised_bleu
 from natlab.models import validation
 from natlab.models.load import build, load, publish
+from natlab.papers.cells import REVEALED
 
 SENTENCES = ["a b c", "c b", "a", "b b a c"]
 
@@ -162,6 +163,17 @@ def test_positions_are_measured_of_the_decodings_asked_for(arguments, tmp_path):
     assert tokens["longer"] == 2 * tokens["lpd"] > 0
 
 
+def test_what_is_said_with_a_share_shown_is_measured_of_the_decodings_asked_for(arguments, tmp_path):
+    both = {name: DECODINGS[name] for name in ("argmax", "lpd")}
+    translate.run(arguments(both, "out", "--revealed", "lpd"))
+    decoded = read_json(tmp_path / "out/decoded.json")
+    assert decoded.keys() == {"lpd.test", "lpd.valid"} and decoded["lpd.test"].keys() == set(REVEALED)
+    # half of three tokens are two, of one it is one
+    of = {at: [n for _, n in decoded["lpd.test"][f"revealed/accuracy/{at}"]["by_sentence"]] for at in (0, 50)}
+    assert of == {0: [3, 2, 1, 4], 50: [1, 1, 0, 2]}
+    assert decoded["lpd.test"]["revealed/bleu/90"]["by_sentence"][3][-1] == 4
+
+
 def test_the_proxy_targets_of_a_distilled_corpus_are_the_teachers(arguments, tmp_path):
     data, index = tmp_path / "bin", symbol_index(read_symbols(tmp_path / "bin/dict.tgt.txt"))
     distilled = tmp_path / "distilled"
@@ -296,7 +308,7 @@ def test_the_arguments():
     fewest = {
         "model": "m", "data": "d", "decodings": {"a": {"kind": "argmax"}}, "splits": ["test", "valid"], "out": "o",
         "proxy_data": None, "auxiliary": [], "predictor": None, "grammar": None, "truth": None, "proxy_targets": None,
-        "positions": [], "samples": [], "likelihood": [],
+        "positions": [], "samples": [], "likelihood": [], "revealed": [],
     }  # fmt: skip
     assert vars(parser.parse_args(given)) == fewest
     more = "--proxy-data p --auxiliary a=b c=d --predictor a --grammar g --proxy-targets test".split()

@@ -4,7 +4,8 @@ import pytest
 import torch
 from tests import plain
 
-from natlab.models.layers import sinusoidal_positions
+from natlab.models.layers import attention_mask, sinusoidal_positions
+from natlab.models.load import build
 from natlab.models.transformer import Config
 
 SOURCE = torch.tensor([[4, 5, 6, 2], [7, 2, 1, 1], [2, 1, 1, 1]])  # of 3, 1 and 0 tokens
@@ -74,3 +75,52 @@ def test_a_description_says_all_that_makes_a_model():
         "joint_vocabulary": True, "learned_positions": None,
         "activation": "relu", "scale_embeddings": True, "precision": "fp32", "bos": 0, "pad": 1, "eos": 2,
     }  # fmt: skip
+
+
+def test_what_a_layer_predicts_is_joined_to_its_states_before_the_next_one():
+    """Two layers, worked by hand: the second reads W [h; e(argmax h E)] + b at each position."""
+    model = nat(2, deep_supervision=True)
+    source, lengths = model.encoder(SOURCE), torch.tensor([3, 2, 1])
+    _, first, second = model.decode_layers(source, lengths)
+    assert torch.equal(model.decode(source, lengths), second)
+    plainly = nat(2)
+    plainly.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("joins.")})
+    torch.testing.assert_close(plainly.decode_layers(source, lengths)[1], first)  # nothing is joined before it
+    (join,) = model.joins
+    words = (first @ model.embedding.weight.T).argmax(2)
+    assert len(words.unique()) > 1
+    joined = first @ join.weight[:, :16].T + 4 * model.embedding.weight[words] @ join.weight[:, 16:].T + join.bias
+    memory = model.layers[1].cross.memory(source.encoded)
+    mask = attention_mask(torch.arange(3) >= lengths[:, None], torch.float32)
+    torch.testing.assert_close(model.layers[1](joined, memory, source.mask, mask), second)
+    join.weight.data[:, :16], join.weight.data[:, 16:] = torch.eye(16), 0
+    torch.testing.assert_close(model.decode(source, lengths), plainly.decode(source, lengths))
+
+
+def test_a_layers_prediction_has_no_gradient_but_its_embedding_has():
+    model = nat(2, deep_supervision=True)
+    model.joins[0].weight.data[:, :16] = 0  # only the embedding goes on
+    source, lengths = model.encoder(SOURCE), torch.tensor([3, 2, 1])
+    _, first, second = model.decode_layers(source, lengths)
+    first.retain_grad()
+    second[0].square().sum().backward()
+    assert first.grad is None or not first.grad.any()
+    words = (first[0] @ model.embedding.weight.T).argmax(1)
+    assert model.embedding.weight.grad[words].any(1).all()
+
+
+@pytest.mark.parametrize("deep_supervision", [False, True])
+def test_states_do_not_depend_on_the_batch(deep_supervision):
+    model = nat(3, deep_supervision=deep_supervision)
+    lengths = torch.tensor([3, 2, 1])
+    together = model.decode(model.encoder(SOURCE), lengths)
+    for row, length in enumerate(lengths.tolist()):
+        source = SOURCE[row][SOURCE[row].ne(1)]
+        alone = model.decode(model.encoder(source[None]), lengths[row : row + 1])
+        torch.testing.assert_close(together[row, :length], alone[0])
+
+
+def test_a_model_of_deep_supervision_is_built_again():
+    model = nat(2, deep_supervision=True)
+    assert build(model.description()).state_dict().keys() == model.state_dict().keys()
+    assert "deep_supervision" not in nat(2).description()["architecture"] and nat(2).joins is None

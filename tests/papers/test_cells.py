@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from natlab.errors import UserError
+from natlab.measuring import revealed
 from natlab.metrics import by_length, positions
 from natlab.papers import cells as metrics
 from natlab.papers import spec
@@ -276,6 +277,11 @@ def test_groups_of_lengths_are_asked_for_by_the_names_they_are_measured_under():
     bands = torch.ones(2, 2 * positions.REACH + 1, 2)
     measured = positions.token_probability(bands, torch.tensor([5, 35]))
     assert [f"token_probability/{name}" for name in measured] == list(metrics.TOKEN_PROBABILITY)
+
+
+def test_shares_that_are_shown_are_asked_for_by_the_names_they_are_measured_under():
+    names = [f"revealed/{value}/{percent}" for percent in revealed.PERCENTS for value in ("bleu", "accuracy")]
+    assert names == list(metrics.REVEALED)
 
 
 def test_a_reading_says_which_sentences_it_is_about():

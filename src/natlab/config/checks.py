@@ -156,7 +156,7 @@ def _check_members(file: str, run: Run, name: str) -> None:
                 )
     else:
         for key in made.keys() - {"name"}:
-            known(file, f"{at}.architecture", key, [*rows.PARTS, *rows.OPTIONAL, "links"])
+            known(file, f"{at}.architecture", key, [*rows.PARTS, *rows.OPTIONAL, *rows.HEADS])
         for key, (family, default) in rows.PARTS.items():  # before what follows from them is asked
             known(file, f"{at}.architecture.{key}", rows.member(made.get(key, default))["name"], families.names(family))
         for key, family in rows.OPTIONAL.items():
@@ -314,8 +314,8 @@ def check_cells(run: Run) -> None:
                             f"add {cells.SCORES[reading.metric]} to scores in {DATASETS}/{cell.dataset}.yaml"
                         )
                 if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
-                    several = reading.metric in cells.EXTRAS["samples"]
-                    suitable = [name for name in run.decodings if _decodes(run, name, reading.system, several)]
+                    traits = [trait for of, trait in cells.NEEDED.items() if reading.metric in cells.EXTRAS[of]]
+                    suitable = [name for name in run.decodings if _decodes(run, name, reading.system, traits)]
                     known(file, f"{cell.where}: decoding of {reading.system}", reading.decoding, suitable)
     for kind in ("tables", "figures"):
         for name, table in getattr(run, kind).items():
@@ -330,10 +330,10 @@ def check_cells(run: Run) -> None:
             known(f"config/papers/{name}.yaml", "draw.systems", system, run.systems)
 
 
-def _decodes(run: Run, decoding: str, system: str, several: bool) -> bool:
-    """Whether a decoding has all it needs of a system, and finds ``several`` hypotheses if it must."""
+def _decodes(run: Run, decoding: str, system: str, traits: Iterable[str]) -> bool:
+    """Whether a decoding has all it needs of a system, and its kind these ``traits``."""
     given = run.decodings[decoding]
-    enough = not several or families.trait("decoding", given["kind"], "n_best", False)
+    enough = all(families.trait("decoding", given["kind"], trait, False) for trait in traits)
     return enough and rows.offers(run.systems[system]).issuperset(rows.needs("decoding", given["kind"], given))
 
 

@@ -11,6 +11,7 @@ ROLES = ("teacher", "student")  # the stages that stand alone; others say what d
 # The parts of the non-autoregressive architecture, by the key of the row that names them: family and default.
 PARTS = {"lengths": ("length", "difference"), "fill": ("fill", "copy")}
 OPTIONAL = {"codebook": "codebook"}  # those that it need not have
+HEADS = ("links", "deep_supervision")  # what else it may have, true or false
 OBJECTIVE = "xe"
 SHARES = {"updates": "share", "warmup": "warmup_share"}  # the keys of a training that say a part of another's number
 LAYERS = ("learned_positions", "activation", "scale_embeddings")  # what a size may say of the layers
@@ -27,6 +28,15 @@ def architecture(row: Mapping[str, Any]) -> dict[str, Any]:
     parts |= {key: member(given[key]) for key in OPTIONAL if key in given}
     # which system predicts the tokens makes no difference to the training
     return {**given, **parts, "masking": "predictor" in row, "links": given.get("links", False)}
+
+
+def scaled(architecture: Mapping[str, Any], scale: Mapping[str, Any]) -> dict[str, Any]:
+    """An architecture at a scale, which may say how many codes stand for those of its codebook."""
+    codebook = architecture.get("codebook")
+    if codebook is None:
+        return dict(architecture)
+    named = (families.defaults("codebook", codebook["name"]) | codebook)["size"]
+    return {**architecture, "codebook": codebook | {"size": scale.get("codes", {}).get(str(named), named)}}
 
 
 def is_autoregressive(row: Mapping[str, Any]) -> bool:

@@ -68,7 +68,7 @@ class Run:
             "scale": self.settings["scale"],
             "system": system,
             "seed": seed,
-            "architecture": rows.architecture(row),
+            "architecture": rows.scaled(rows.architecture(row), self.scale),
             "target": target,
             **({} if self.is_autoregressive(system) else rows.parallel(row)),
             "size": {

@@ -6,7 +6,7 @@ P)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -157,12 +157,13 @@ def non_autoregressive_loss(
     smoothing: float = 0.0,
 ) -> Loss:
     """The objective of T given Z, and the terms that count at this ``progress``, times the share of T's tokens that are
-    predicted."""
+    predicted. A model of deep supervision is trained by the mean of the objectives of all its layers (DSLP, Huang et
+    al. 2022); values and terms are of the last one, which translates."""
     made = proxied(model, source, references, method, progress)
     shown = None if made.revealed is None else made.aligned.shown
     seen = None if shown is None else made.revealed & shown.ne(model.config.pad)
     codes = {} if made.codes is None else vars(made.codes)
-    states = model.decode(made.encoded, made.canvas, seen, shown, made.memories, **codes)  # [B, L, d]
+    layers = model.decode_layers(made.encoded, made.canvas, seen, shown, made.memories, **codes)  # each [B, L, d]
     batch = Decoded(
         model,
         made.encoded,
@@ -171,12 +172,15 @@ def non_autoregressive_loss(
         made.canvas,
         made.aligned,
         made.revealed,
-        states,
+        layers[-1],
         made.prediction,
     )
     cost = method.objective(batch, smoothing)
     counted = made.lengths if cost.possible is None else made.lengths * cost.possible
     loss, values = cost.loss, {NLL: Value(cost.nll, counted), **cost.values}
+    if model.joins is not None:
+        before = [method.objective(replace(batch, states=states), smoothing).loss for states in layers[1:-1]]
+        loss = torch.stack([loss, *before]).mean()
     share = cost.predicted.sum() / made.lengths.sum()
     for timed in method.terms:
         if timed.counts(progress):

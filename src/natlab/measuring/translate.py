@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DECODING",
         help="measure how likely the model finds what it says",
     )
+    parser.add_argument(
+        "--revealed", nargs="*", default=[], metavar="DECODING", help="measure what is said with a part of it shown"
+    )
     parser.add_argument("--decodings", required=True, type=json.loads, help="JSON: {name: decoding}")
     parser.add_argument("--splits", required=True, nargs="+")
     parser.add_argument(
@@ -89,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
     kept = Path(f"{args.out}.parts")
     found = Found(model, data, models, kept / fingerprint(args))
     decodings, tuned = chosen(args.decodings, found, spec.get("select_by", BLEU))
-    decoded = as_decoded(args, decodings, found, raw, predictor)
+    decoded = as_decoded(args, decodings, found, raw, method, predictor)
     values = all_losses(args, spec, model, data, raw, method, predictor)
     with folder_aside(args.out) as out:
         for split in args.splits:
@@ -175,11 +178,11 @@ def chosen(decodings: Mapping[str, Mapping], found: Found, select_by: Mapping) -
 
 
 def as_decoded(
-    args: argparse.Namespace, decodings: Mapping[str, Mapping], found: Found, raw: Any, predictor: Any
+    args: argparse.Namespace, decodings: Mapping[str, Mapping], found: Found, raw: Any, method: Any, predictor: Any
 ) -> dict[str, dict]:
     """What is measured of the model as it decodes, by decoding and split. ``raw``: how losses on raw targets are
-    taken."""
-    from natlab.measuring import likelihood, losses, positions
+    taken; ``method``: how the model learned."""
+    from natlab.measuring import likelihood, losses, positions, revealed
 
     model, made = found.model, defaultdict(dict)
     for split in args.splits:
@@ -195,6 +198,9 @@ def as_decoded(
             if name in args.positions and decoding["kind"] == "argmax":
                 around = positions.token_probability(model, sources, targets, decoding)
                 made[of] |= {f"token_probability/{at}": value for at, value in around.items()}
+            if name in args.revealed:
+                shown = revealed.revealed(model, sources, targets, method.objective, decoding, found.data.text)
+                made[of] |= {f"revealed/{value}": of_value for value, of_value in shown.items()}
     return made
 
 

@@ -24,6 +24,9 @@ class NonAutoregressiveTransformer(Seq2Seq):
     codebook: of the family `codebook`, the codes that a fill says the source in.
     masking: it has a head that says which positions a proxy input masks (MPLE, appendix E.6).
     links: it has a head that says which position follows which, so that the canvas is a graph (`natlab.models.links`).
+    deep_supervision: every decoder layer is trained to predict (`natlab.losses.batch`), and what each but the last
+    predicts, the embedding of its likeliest token, is joined to its states by a linear layer, in training as in
+    decoding (DSLP, Huang et al. 2022, "Non-autoregressive translation with layer-wise prediction and deep supervision").
     """
 
     name = "nat"
@@ -37,6 +40,7 @@ class NonAutoregressiveTransformer(Seq2Seq):
         masking: bool = False,
         links: bool = False,
         codebook: Mapping | None = None,
+        deep_supervision: bool = False,
     ):
         super().__init__(config)
         self.options = {"lengths": dict(lengths), "fill": dict(fill)} | {
@@ -46,6 +50,8 @@ class NonAutoregressiveTransformer(Seq2Seq):
         }
         if codebook is not None:
             self.options["codebook"] = dict(codebook)
+        if deep_supervision:
+            self.options["deep_supervision"] = True
         self.blank = blank
         self.fill = families.load("fill", **fill).build(config)
         length = families.load("length", **lengths)
@@ -57,13 +63,19 @@ class NonAutoregressiveTransformer(Seq2Seq):
         self.masking = Linear(config.d_model, 1) if masking else None
         self.links = Links(config) if links else None
         self.codebook = None if codebook is None else families.load("codebook", **codebook).build(config)
+        d, joined = config.d_model, config.decoder_layers - 1
+        self.joins = nn.ModuleList(Linear(2 * d, d) for _ in range(joined)) if deep_supervision else None
 
     def canvas(self, source_lengths: Tensor, lengths: Tensor) -> Tensor:
         """How many positions [P] stand for targets of ``lengths`` [P]: as many, or for a free length what follows from
         the sources' tokens [P], eos counted."""
         return self.lengths.of(source_lengths) if self.free else lengths
 
-    def decode(
+    def decode(self, source: Source, lengths: Tensor, *given: Tensor | None, **more: Tensor | None) -> Tensor:
+        """Decoder states [B, T, d] for canvases of ``lengths`` [B] (T the longest); arguments as `decode_layers`'s."""
+        return self.decode_layers(source, lengths, *given, **more)[-1]
+
+    def decode_layers(
         self,
         source: Source,
         lengths: Tensor,
@@ -73,8 +85,9 @@ class NonAutoregressiveTransformer(Seq2Seq):
         noise: Tensor | None = None,
         kept: Tensor | None = None,
         order: Tensor | None = None,
-    ) -> Tensor:
-        """Decoder states [B, T, d] for canvases of ``lengths`` [B] (T the longest).
+    ) -> list[Tensor]:
+        """Canvases of ``lengths`` [B] (T the longest) and the states that each decoder layer makes of them, all
+        [B, T, d].
 
         The states at a position do not depend on how far the batch is padded.
         revealed: [B, T] bool, positions that see their token of ``target`` [B, T] as proxy input; none without it.
@@ -92,9 +105,18 @@ class NonAutoregressiveTransformer(Seq2Seq):
             x = x + noise
         x = self.dropout(x + self.positions(0, width)).to(source.encoded.dtype)
         mask = attention_mask(padding, x.dtype)  # [B, 1, 1, T]
+        states = [x]
         for layer, memory in zip(self.layers, memories or source.memories(self.layers), strict=True):
+            if self.joins is not None and len(states) > 1:
+                x = self.joins[len(states) - 2](torch.cat([x, self._predicted(x)], 2))
             x = layer(x, memory, source.mask, mask)
-        return x
+            states.append(x)
+        return states
+
+    def _predicted(self, states: Tensor) -> Tensor:
+        """The embedding [B, T, d] of the likeliest token of decoder states [B, T, d], whose choice has no gradient."""
+        tokens, _ = self.likeliest(states.flatten(0, 1))
+        return self.embedding.scaled(tokens.view(states.shape[:2])).to(states.dtype)
 
     def filled(self, source: Source, lengths: Tensor, kept: Tensor | None, order: Tensor | None) -> Tensor:
         """What canvases of ``lengths`` [B] hold before anything of a target is revealed [B, T, d]."""

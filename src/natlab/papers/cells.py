@@ -25,6 +25,8 @@ TOKEN_PROBABILITY = tuple(
     for group in ("short", "long")
     for distance in ("-3", "-2", "-1", "0", "+1", "+2", "+3")
 )
+# With so many per cent of the reference's tokens shown (`natlab.measuring.revealed`).
+REVEALED = tuple(f"revealed/{value}/{percent}" for percent in range(0, 100, 10) for value in ("bleu", "accuracy"))
 # The values that scores give, with the score (`natlab.metrics.scores`) of each.
 SCORES = {value: name for name in families.names("score") for value in families.trait("score", name, "values")}
 EXPECTED = ("expected_bleu", "expected_ceiling")  # under P(Y|X) of a generated corpus (`natlab.metrics.target_bleu`)
@@ -37,9 +39,16 @@ SAMPLES = ("oracle_bleu", "allowed_best3", "distinct", "modes", "modes_mass")
 SAMPLE = ("sample", "sample_allowed", "sample_score")
 TEXTS = (*SAMPLE, "source", "reference")
 PLACE = {metric: ("sentence", "sample") if metric in SAMPLE else ("sentence",) for metric in TEXTS}
-TRANSLATION_METRICS += LIKELIHOOD + SAMPLES + TEXTS
+TRANSLATION_METRICS += LIKELIHOOD + SAMPLES + TEXTS + REVEALED
 # What cells ask of decodings more than translations: the metrics, by the option of `natlab translate`.
-EXTRAS = {"positions": TOKEN_PROBABILITY, "samples": SAMPLES + TEXTS, "likelihood": LIKELIHOOD}
+EXTRAS = {
+    "positions": TOKEN_PROBABILITY,
+    "samples": SAMPLES + TEXTS,
+    "likelihood": LIKELIHOOD,
+    "revealed": REVEALED,
+}
+# The trait that a kind of decoding must have for some of them, by the same option.
+NEEDED = {"samples": "n_best", "revealed": "reads"}
 SKIPPED = ("skipped_targets", "skipped_predictions")  # in per cent of targets and of predictions (AXE, Table 6)
 LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "token_loss", "l_input", "parameters", *SKIPPED)
 IDEAL_METRICS = ("ideal_loss", "ideal_token_loss", "ideal_l_input")

@@ -7,6 +7,8 @@ import torch
 from tests.losses.objectives import canvas
 
 from natlab.decoding import decode, decode_corpus
+from natlab.decoding.kinds.graph import OnePath
+from natlab.kernels import dag_decode
 from natlab.models.graph import Graph
 
 STRATEGIES = ["greedy", "lookahead", "viterbi", "joint_viterbi"]
@@ -77,3 +79,20 @@ def test_a_source_of_one_token_may_have_a_single_path_and_one_of_a_thousand_a_la
     assert len(nothing) == 0  # two vertices, bos and eos
     (something,) = decode(net, torch.tensor([[*[4] * 1000, 2]]), {"kind": "graph"})
     assert 0 < len(something) <= 999
+
+
+def test_tokens_that_are_known_are_certain_at_their_vertices():
+    net = canvas.model("dag", factor=2, seed=1)
+    graph, lengths = graph_of(net, canvas.SOURCE), torch.tensor([8, 4])
+    states = net.decode(net.encoder(canvas.SOURCE), lengths)
+    known = torch.full((2, 8), net.config.pad)
+    known[0, 3], known[1, 1] = 6, 5
+    for strategy in STRATEGIES:
+        kind = OnePath(strategy)
+        for read, given in ((kind.read(net, states, lengths), None), (kind.read(net, states, lengths, known), known)):
+            tokens, scores = graph.tokens.clone(), graph.scores.clone()
+            if given is not None:
+                tokens[0, 3], tokens[1, 1], scores[0, 3], scores[1, 1] = 6, 5, 0, 0
+            changed = Graph(graph.links, tokens, scores, lengths)
+            _, vertices = dag_decode(changed.links, scores, lengths, strategy, length_penalty=1.0, frame=2)
+            assert [row.tolist() for row in read] == [row.tolist() for row in changed.said(vertices)]

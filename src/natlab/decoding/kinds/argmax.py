@@ -9,7 +9,7 @@ from torch import Tensor
 from natlab.decoding.rerank import mean_log_probability
 from natlab.models.cross_entropy import argmax
 from natlab.models.nat import NonAutoregressiveTransformer
-from natlab.models.transformer import Source, Transformer
+from natlab.models.transformer import Config, Source, Transformer
 
 
 def remove_repeats(tokens: Tensor) -> Tensor:
@@ -30,6 +30,11 @@ def likeliest(model: NonAutoregressiveTransformer, states: Tensor) -> tuple[Tens
     never = [model.config.pad, model.config.eos] + [model.config.bos] * (not model.blank)
     logits[:, :, never] = -torch.inf
     return argmax(logits), torch.softmax(logits, dim=2).amax(2).log()
+
+
+def given(tokens: Tensor, known: Tensor | None) -> Tensor:
+    """Tokens [B, T], but those ``known`` [B, T] where that is no padding."""
+    return tokens if known is None else known.where(known.ne(Config.pad), tokens)
 
 
 def finished(
@@ -63,6 +68,7 @@ class Argmax:
     option_needs: ClassVar[dict[str, tuple[str, ...]]] = {"shown": ("codes",), "reorder": ("codes",)}
     of_dataset: ClassVar[tuple[str, ...]] = ("length_factor",)
     models: ClassVar[tuple[str, ...]] = ("reranker",)
+    reads: ClassVar[bool] = True
 
     length_candidates: Annotated[int, ">= 1"] = 1
     length_factor: Annotated[float, "> 0"] = 1.0
@@ -82,8 +88,7 @@ class Argmax:
     ) -> list[Tensor]:
         source = model.encoder(source_tokens)
         if self.reference_length:
-            tokens, _ = likeliest(model, self._states(model, source, reference_lengths))  # [B, T]
-            return finished(model, tokens, reference_lengths, self.deduplicate)
+            return self.read(model, self._states(model, source, reference_lengths), reference_lengths)
         lengths = likely_lengths(model, source, self.length_candidates, self.length_factor)  # [B, K]
         flat = lengths.flatten()
         states = self._states(model, source.repeated(self.length_candidates), flat)  # [B K, T, d]
@@ -108,3 +113,10 @@ class Argmax:
         tokens, _ = likeliest(model, states)
         said = tokens.where(model.fill.inside(lengths), model.config.pad)
         return model.decode(source, lengths, kept=kept, order=model.reordering(source, said, lengths, self.reorder))
+
+    def read(
+        self, model: NonAutoregressiveTransformer, states: Tensor, lengths: Tensor, known: Tensor | None = None
+    ) -> list[Tensor]:
+        """The targets of decoder states [B, T, d] of ``lengths`` [B]; ``known`` [B, T]: tokens that stand where they
+        are no padding, whatever the states say."""
+        return finished(model, given(likeliest(model, states)[0], known), lengths, self.deduplicate)

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
+from natlab.decoding.kinds.argmax import given
 from natlab.kernels import dag_decode
 from natlab.models.graph import Graph
 from natlab.models.nat import NonAutoregressiveTransformer
@@ -21,13 +22,28 @@ class OnePath:
     token, as in the released code."""
 
     needs: ClassVar[tuple[str, ...]] = ("graph",)
+    reads: ClassVar[bool] = True
 
     strategy: Literal["greedy", "lookahead", "viterbi", "joint_viterbi"] = "lookahead"
     length_penalty: float = 1.0
 
     @torch.inference_mode()
     def __call__(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> list[Tensor]:
-        graph = Graph.of(model, model.encoder(source_tokens))
+        return self._through(Graph.of(model, model.encoder(source_tokens)))
+
+    @torch.inference_mode()
+    def read(
+        self, model: NonAutoregressiveTransformer, states: Tensor, lengths: Tensor, known: Tensor | None = None
+    ) -> list[Tensor]:
+        """The targets of decoder states [B, L, d] of graphs of ``lengths`` [B]; ``known`` [B, L]: tokens that their
+        vertices say for certain where they are no padding, whatever the states say."""
+        graph = Graph.of_states(model, states, lengths, model.links(states, lengths))
+        graph.tokens = given(graph.tokens, known)
+        if known is not None:
+            graph.scores = graph.scores.masked_fill(known.ne(model.config.pad), 0)
+        return self._through(graph)
+
+    def _through(self, graph: Graph) -> list[Tensor]:
         parts = graph.links, graph.scores, graph.lengths
         _, vertices = dag_decode(*parts, self.strategy, length_penalty=self.length_penalty, frame=FRAME)
         return graph.said(vertices)

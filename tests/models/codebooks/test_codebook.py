@@ -185,3 +185,31 @@ def test_codes_random_stay():
     book(torch.randn(9, 6, dtype=torch.double))
     book.learn()
     assert torch.equal(book.vectors, before)
+
+
+def _process(rank, folder, states, restart):
+    torch.distributed.init_process_group("gloo", f"file://{folder}/meeting", rank=rank, world_size=2)
+    book, found = codebook(restart=restart, decay=0.5), []
+    for step, batch in enumerate(states):
+        torch.manual_seed(10 * step + rank)  # what else each process draws differs
+        book(batch[rank])
+        book.learn()
+        found.append({name: value.clone() for name, value in book.state_dict().items()})
+    torch.save(found, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("restart", [0.0, 0.5])
+def test_several_processes_learn_the_same_codes_from_all_their_states(tmp_path, restart):
+    """Restarts included; without these, step by step the codes of one process that sees both batches."""
+    states = torch.randn(3, 2, 12, 6, dtype=torch.double)
+    torch.multiprocessing.spawn(_process, (str(tmp_path), states, restart), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    assert all(torch.equal(one[name], other[name]) for one, other in zip(first, second, strict=True) for name in one)
+    for before, after, batch in zip(first, first[1:], states[1:], strict=False) if restart == 0 else ():
+        book = codebook(restart=0.0, decay=0.5)
+        book.load_state_dict(before)
+        book(batch.flatten(0, 1))
+        book.learn()
+        for name, value in book.state_dict().items():
+            torch.testing.assert_close(value, after[name])

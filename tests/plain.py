@@ -35,6 +35,19 @@ def method(**parts):
     return Method.of(spec(**parts))
 
 
+L_AL = ({"name": "sentence_codes", "weight": 1.0}, {"name": "commitment", "weight": 0.5})  # AEQA-NAT, equation 16
+
+
+def multilingual(codebook=None, terms=(), **denoising):
+    """How a multilingual encoder learns, with a ``codebook`` or without."""
+    return {
+        "architecture": {"name": "multilingual"} | ({} if codebook is None else {"codebook": member(codebook)}),
+        "target": {"name": "raw"},
+        "objective": {"name": "denoising", **denoising},
+        "terms": list(map(member, terms)),
+    }
+
+
 def needed(family, name):
     """A member, with a number for each option that must be given."""
     options = families.options(family, name)

@@ -38,21 +38,21 @@ MAY = {
     "training": "compat decoding devices errors families files losses metrics models processes sources tracking",
     # what is asked for, where it stands, and what is shown
     "papers": "errors families schema",
-    "config": "corpus errors families papers proxy schema tracking",
+    "config": "corpus errors families models papers proxy schema tracking",
     "provenance": "config files",
     "measuring": "compat corpus decoding errors families files losses metrics models provenance proxy sources tracking "
     "training",
     "jobs": "errors files processes",
     "status": "errors files jobs processes schema",
     "costs": "config corpus errors families files jobs models schema",
-    "preflight": "config corpus costs devices errors jobs status",
+    "preflight": "config corpus costs devices errors families jobs status",
     "report": "errors files papers",
     "cli": "devices errors",
 }
 
 # What reads the configuration, draws tables or says where a run stands takes seconds: without torch and fairseq.
 LIGHT = "cli config corpus costs devices errors files jobs papers preflight processes provenance proxy.published "
-LIGHT += "families models.precision models.validation report schema sources status tracking"
+LIGHT += "families models.architectures models.precision models.validation report schema sources status tracking"
 # Tested and used without fairseq.
 WITHOUT_FAIRSEQ = "decoding kernels losses measuring metrics models proxy select"
 # The only files that name fairseq, beside those of training: its own place, and the reader of its data folders.

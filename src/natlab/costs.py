@@ -29,6 +29,7 @@ from natlab.corpus.text import read
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.jobs import Job
+from natlab.models import architectures
 from natlab.models.precision import arithmetic
 from natlab.schema import read_yaml, validate
 
@@ -89,6 +90,8 @@ class Work:
     @classmethod
     def of(cls, spec: Mapping[str, Any], vocabulary: tuple[int, int]) -> "Work":
         """Of the model of a training spec."""
+        if "both sides" in architectures.of(spec["architecture"]).offers:
+            return cls._of_both_sides(spec, vocabulary)
         size = spec["size"]
         d, f = size["d_model"], size["d_hidden"]
         encoder, decoder = 4 * d * d + 2 * d * f, 8 * d * d + 2 * d * f
@@ -97,7 +100,7 @@ class Work:
         parameters += (vocabulary[1] if spec["joint_vocabulary"] else sum(vocabulary)) * d
         parameters += 2 * size.get("learned_positions", 0) * d
         architecture = spec["architecture"]
-        if architecture["name"] != "transformer":
+        if "lengths" in architecture:
             parameters += _of_parts(architecture, d, size["heads"])
         positions = _positions(architecture)
         joins = (
@@ -107,6 +110,20 @@ class Work:
         products = size["decoder_layers"] * decoder + (4 * d * d if architecture.get("links") else 0)
         products = products + joins * 2 * d * d, (1 + joins) * vocabulary[1] * d
         return cls(size["encoder_layers"] * encoder, *(round(positions * each) for each in products), parameters)
+
+    @classmethod
+    def _of_both_sides(cls, spec: Mapping[str, Any], vocabulary: tuple[int, int]) -> "Work":
+        """Of an encoder of both sides, each of which it encodes as it is and noised."""
+        size = {**spec["size"], "layers": spec["size"]["encoder_layers"]}
+        words = vocabulary[1] if spec["joint_vocabulary"] else sum(vocabulary)
+        if "encoder" in spec["architecture"]:
+            size = families.trait("encoder", spec["architecture"]["encoder"]["name"], "size")
+            words, vocabulary = size["vocabulary"], (size["vocabulary"], size["vocabulary"])
+        d, f = size["d_model"], size["d_hidden"]
+        layer = 4 * d * d + 2 * d * f
+        options = {"masked": families.defaults("objective", spec["objective"]["name"])["masked"]} | spec["objective"]
+        parameters = size["layers"] * (layer + 9 * d + f) + (words + 1) * d
+        return cls(4 * size["layers"] * layer, 0, round(options["masked"] * sum(vocabulary) * d), parameters)
 
     @property
     def forward(self) -> int:

@@ -30,6 +30,7 @@ FOLDERS = {
     "length": "models/lengths",
     "fill": "models/fills",
     "codebook": "models/codebooks",
+    "encoder": "models/encoders",
     "decoding": "decoding/kinds",
     "score": "metrics/scores",
 }

@@ -17,8 +17,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from natlab import config, devices
-from natlab.config import Run
+from natlab import config, devices, families
+from natlab.config import Run, rows
 from natlab.corpus import dataset as dataset_files
 from natlab.corpus.fetch import UNVERIFIED
 from natlab.costs import DOWNLOADS, Cost, Costs, simulate
@@ -219,6 +219,7 @@ def needs(planned: list[Job], priced: dict[int, Cost | None], costs: Costs, memo
     yield from _data([job.wildcards["address"] for job in planned if job.rule == "fetch"], costs)
     found = next((path for name in (os.environ.get("CXX"), *COMPILERS) if name and (path := shutil.which(name))), None)
     yield _need("compiler", bool(found), found or "no C++ compiler; install g++ or clang++")
+    yield from _encoders(planned, costs.run)
     yield _gpu(planned, known, about)
     yield _room("memory", memory, available_memory(), about, "give fewer --cores, or a scale of smaller batches")
     yield _room("disk", sum(cost.disk for cost in known.values()), shutil.disk_usage(".").free, about, "free some")
@@ -247,6 +248,20 @@ def _data(addresses: list[str], costs: Costs) -> Iterator[str]:
     unknown = [address for address in unverified if not (DOWNLOADS / f"{address}.sha256").exists()]
     trust = f"{counted(len(unknown), 'file')} unverified: what comes first is trusted; its checksum is kept and binds"
     yield _need("checksums", not unknown, trust if unknown else "known for every file to fetch")
+
+
+def _encoders(planned: list[Job], run: Run) -> Iterator[str]:
+    """The files of encoders that others have trained, where a system that is to be trained has one."""
+    systems = {job.wildcards["system"] for job in planned if job.rule == "train"}
+    made = [rows.architecture(run.systems[system]) for system in sorted(systems)]
+    for name in dict.fromkeys(architecture["encoder"]["name"] for architecture in made if "encoder" in architecture):
+        variable, files = (families.trait("encoder", name, trait) for trait in ("folder", "wants"))
+        folder = os.environ.get(variable)
+        missing = [file for file in files if not folder or not (Path(folder) / file).is_file()]
+        lacks = (
+            f"{folder} lacks {', '.join(missing)}" if folder else f"set {variable} to a folder with {', '.join(files)}"
+        )
+        yield _need(name, not missing, lacks if missing else folder)
 
 
 def _gpu(planned: list[Job], priced: dict[int, Cost], about: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from natlab import families
-from natlab.models import validation
+from natlab.models import architectures, validation
 from natlab.models.validation import BLEU, PLAIN
 
 # Where following ends: modules, and packages with all in them, that change no number, each with the reason.
@@ -105,12 +105,12 @@ def _members(spec: Mapping) -> list[str]:
     """The modules that a specification names: its architecture's and, of a NAT, those of the parts it is composed
     of."""
     architecture = spec["architecture"]
+    of = architectures.of(architecture)
     found = [f"natlab.models.{architecture['name']}"]
-    if architecture["name"] == "transformer":
+    if of.objective is None:
         return found
-    parts = [(family, spec[family]) for family in ("target", "input", "objective")]
-    parts += [("length", architecture["lengths"]), ("fill", architecture["fill"])]
-    parts += [("codebook", architecture["codebook"])] if "codebook" in architecture else []
+    parts = [(family, spec[family]) for family in ("target", "input", "objective") if family in spec]
+    parts += [(family, architecture[key]) for key, (family, _) in of.parts.items() if architecture.get(key)]
     parts += [("term", term) for term in spec["terms"]]
     return found + [families.module(family, part["name"]) for family, part in parts]
 
@@ -120,9 +120,9 @@ def _score(spec: Mapping) -> list[str]:
     return [families.module("score", spec["select_by"]["name"])] if "select_by" in spec else []
 
 
-def _kinds(decodings: Iterable[Mapping]) -> list[str]:
-    """The modules of the kinds of some decodings."""
-    return sorted({families.module("decoding", decoding["kind"]) for decoding in decodings})
+def _kinds(decodings: Iterable[Mapping | None]) -> list[str]:
+    """The modules of the kinds of some decodings; None stands for none."""
+    return sorted({families.module("decoding", decoding["kind"]) for decoding in decodings if decoding is not None})
 
 
 def _with_packages(module: str) -> list[str]:

@@ -308,7 +308,9 @@ def shipped():
 def spoilt(system="made", decodings=(), **row):
     """The shipped run with a row of a system beside those that others rest on, and with more decodings."""
     run = shipped()
-    kept = [name for name in run.systems if run.is_autoregressive(name) or name in ("vanilla_raw", "vanilla_kd")]
+    kept = [
+        name for name in run.systems if name in run.offering("autoregressive") or name in ("vanilla_raw", "vanilla_kd")
+    ]
     systems = {name: run.systems[name] for name in kept} | {system: row}
     return replace(run, systems=systems, decodings={**run.decodings, **dict(decodings)})
 

@@ -32,7 +32,7 @@ from natlab.training.model import description
 run = config.load_file()
 spec = run.spec("grammar_ende", "toy", 1)
 torch.manual_seed(0)
-model, method = build(description(spec, 12, 12)), Method.of(spec)
+model, method = build(description(spec, range(12), range(12))), Method.of(spec)
 source, target = torch.tensor([[4, 5, 6, 2], [7, 8, 2, 1]]), torch.tensor([[9, 10, 11, 2], [4, 5, 6, 2]])
 optimizer, seen = torch.optim.Adam(model.parameters(), lr=0.01), []
 for progress in (0.0, 0.25, 0.75):

@@ -9,15 +9,16 @@ from natlab.config.files import DATASETS, stems
 from natlab.config.run import RAW, Run
 from natlab.corpus import dataset as dataset_files
 from natlab.errors import UserError
+from natlab.models.architectures import ARCHITECTURES
 from natlab.papers import cells
 from natlab.proxy.published import GAMMA
 from natlab.schema import known
 
-ARCHITECTURES = ("nat", "transformer")
 # What a member may need, for a person; `families` that offer it are found.
 NEEDS = {
     "autoregressive": "a decoder that reads what it has written",
     "parallel": "a decoder that predicts all tokens at once",
+    "both sides": "an encoder of both languages",
     "target length": "a canvas as long as the target",
     "free length": "a canvas of another length than the target's",
     "plain target": "a target that is what somebody wrote, and not yet placed by what the model predicts",
@@ -34,6 +35,7 @@ NEEDS = {
 OF_ARCHITECTURE = {
     "autoregressive": "architecture transformer",
     "parallel": "architecture nat",
+    "both sides": "architecture multilingual",
     "masking head": "the key predictor",
     "links": "architecture.links",
     "start": "the key start",
@@ -111,7 +113,16 @@ def check_systems(run: Run) -> None:
     check_distinct(file, run.decodings)
     if RAW in run.systems:
         raise UserError(f"{file}: systems.{RAW}: {RAW} is what candidates call the raw target; name it otherwise")
-    known(file, "reference", run.reference, _autoregressive(run))
+    for name, row in run.systems.items():
+        at = f"systems.{name}"
+        if "size" in row:
+            known(file, f"{at}.size", row["size"], run.sizes)
+        if "size" in row.get("training", {}):
+            raise UserError(f"{file}: {at}.training.size: a system's size stands beside its training; write {at}.size")
+    # each for all rows: what follows looks at what several rows are
+    for name in run.systems:
+        _check_members(file, run, name)
+    known(file, "reference", run.reference, run.offering("autoregressive"))
     for name, decoding in run.decodings.items():
         at, kind = f"decodings.{name}", decoding["kind"]
         known(file, at, kind, families.names("decoding"))
@@ -125,18 +136,10 @@ def check_systems(run: Run) -> None:
             if key in families.tuned(decoding):
                 raise UserError(f"{file}: {at}.{key}: a {key} is a system and cannot be tuned; name one")
             if decoding.get(key) is not None:
-                known(file, f"{at}.{key}", decoding[key], _autoregressive(run))
+                known(file, f"{at}.{key}", decoding[key], run.offering("autoregressive"))
     for name in run.candidates:
-        known(file, "candidates", name, _autoregressive(run))
-    for name, row in run.systems.items():
-        at = f"systems.{name}"
-        if "size" in row:
-            known(file, f"{at}.size", row["size"], run.sizes)
-        if "size" in row.get("training", {}):
-            raise UserError(f"{file}: {at}.training.size: a system's size stands beside its training; write {at}.size")
-    # each for all rows: some follow what a row rests on, whose own row must hold by then
-    first = (_check_members, _check_gamma, _check_teacher, _check_predictor, _check_start)
-    for check in (*first, _check_circle, _check_alike):
+        known(file, "candidates", name, run.offering("autoregressive"))
+    for check in (_check_gamma, _check_teacher, _check_predictor, _check_start, _check_circle, _check_alike):
         for name in run.systems:
             check(file, run, name)
 
@@ -146,24 +149,21 @@ def _check_members(file: str, run: Run, name: str) -> None:
     at, row = f"systems.{name}", run.systems[name]
     made = rows.member(row["architecture"])
     known(file, f"{at}.architecture", made["name"], ARCHITECTURES)
-    if run.is_autoregressive(name):
-        known(file, f"{at}.architecture", next(iter(made.keys() - {"name"}), "name"), ["name"])
-        for key in ("input", "objective", "terms", "start", "predictor"):
-            if key in row:
-                raise UserError(
-                    f"{file}: {at}.{key}: a {made['name']} reads what it has written; "
-                    "remove the key (allowed with architecture nat)"
-                )
-    else:
-        for key in made.keys() - {"name"}:
-            known(file, f"{at}.architecture", key, [*rows.PARTS, *rows.OPTIONAL, *rows.HEADS])
-        for key, (family, default) in rows.PARTS.items():  # before what follows from them is asked
+    of = rows.kind(row)
+    for key in row:
+        having = [name for name, other in ARCHITECTURES.items() if key in other.keys]
+        if having and key not in of.keys:
+            raise UserError(
+                f"{file}: {at}.{key}: a {made['name']} {of.description}; "
+                f"remove the key (allowed with architecture {', '.join(having)})"
+            )
+    for key in made.keys() - {"name"}:
+        known(file, f"{at}.architecture", key, [*of.parts, *of.options] or ["name"])
+    for key, (family, default) in of.parts.items():  # before what follows from them is asked
+        if key in made or default:
             known(file, f"{at}.architecture.{key}", rows.member(made.get(key, default))["name"], families.names(family))
-        for key, family in rows.OPTIONAL.items():
-            if key in made:
-                known(file, f"{at}.architecture.{key}", rows.member(made[key])["name"], families.names(family))
-        if "input" not in row:
-            raise UserError(f"{file}: {at}: key input is missing; allowed: {', '.join(families.names('input'))}")
+    if "input" in of.keys and "input" not in row:
+        raise UserError(f"{file}: {at}: key input is missing; allowed: {', '.join(families.names('input'))}")
     named = [rows.member(term)["name"] for term in row.get("terms", ())]
     for term in named:
         if named.count(term) > 1:
@@ -235,7 +235,7 @@ def _check_teacher(file: str, run: Run, name: str) -> None:
     at, teacher = f"systems.{name}", run.teacher(name)
     target = run.target(name)
     references = families.trait("target", target, "references")
-    teachers = ", ".join(system for system in _autoregressive(run) if run.teacher(system) is None)
+    teachers = ", ".join(system for system in run.offering("autoregressive") if run.teacher(system) is None)
     if references == "distilled" and teacher is None:
         raise UserError(f"{file}: {at}: key teacher is missing, target {target} is distilled; allowed: {teachers}")
     if references in ("raw", "candidates") and teacher is not None:
@@ -246,10 +246,28 @@ def _check_teacher(file: str, run: Run, name: str) -> None:
 
 
 def _check_start(file: str, run: Run, name: str) -> None:
+    """A system starts from one whose model has what it takes; of another architecture's that is said."""
     start = run.start(name)
-    if start is not None:
-        others = [system for system in run.systems if not run.is_autoregressive(system) and system != name]
-        known(file, f"systems.{name}.start", start, others)
+    if start is None:
+        return
+    at, row = f"systems.{name}", run.systems[name]
+    allowed = rows.kind(row).starts
+    others = [system for system, of in run.systems.items() if rows.member(of["architecture"])["name"] in allowed]
+    known(file, f"{at}.start", start, [system for system in others if system != name])
+    if rows.kind(row) is rows.kind(run.systems[start]):
+        if rows.member(row["start"]).get("encoder") is not None:
+            raise UserError(
+                f"{file}: {at}.start.encoder: {start} is of its own architecture: it takes all; drop the key"
+            )
+        return
+    for key, family, part in rows.members(row):
+        if "start" in rows.needs(family, part["name"], part):
+            raise UserError(
+                f"{file}: {at}.{key}: {family} {part['name']} needs a model of its own architecture to start from, "
+                f"which {start} is not; start from another system"
+            )
+    if "stage" not in row:  # the default is made for what has been trained before
+        raise UserError(f"{file}: {at}: key stage is missing: most of it starts afresh; say its stage, such as student")
 
 
 def _check_circle(file: str, run: Run, name: str) -> None:
@@ -260,20 +278,59 @@ def _check_circle(file: str, run: Run, name: str) -> None:
 
 
 def _check_alike(file: str, run: Run, name: str) -> None:
-    """A system is of the size and architecture of the model that it starts from."""
+    """What a system takes of the model that it starts from is as its own: all of it, of its own architecture; of another
+    one the codebook and, where it asks for that, the encoder."""
     start = run.start(name)
     if start is None:
         return
+    row, other = run.systems[name], run.systems[start]
+    if rows.kind(row) is not rows.kind(other):
+        _check_taken(file, run, name, start)
+        return
 
-    def parts(system: str) -> dict[str, Any]:  # a masking head may be new
-        return {key: part for key, part in rows.architecture(run.systems[system]).items() if key != "masking"}
+    def parts(of: dict[str, Any]) -> dict[str, Any]:  # a masking head and a codebook may be new
+        new = {"masking"} if "codebook" in rows.architecture(other) else {"masking", "codebook"}
+        return {key: part for key, part in rows.architecture(of).items() if key not in new}
 
-    for what, of in (("size", run.size), ("architecture", parts)):
-        if of(name) != of(start):
+    for what, own, theirs in (
+        ("size", run.size(name), run.size(start)),
+        ("architecture", parts(row), parts(other)),
+    ):
+        if own != theirs:
             raise UserError(
-                f"{file}: systems.{name}.start: {start!r} has {what} {of(start)}, {name} has {of(name)}; a model "
+                f"{file}: systems.{name}.start: {start!r} has {what} {theirs}, {name} has {own}; a model "
                 f"starts from one of the same {what}: change one of them"
             )
+
+
+def _check_taken(file: str, run: Run, name: str, start: str) -> None:
+    """The codebook and the encoder that a system takes from another architecture's are of its own shape."""
+    at = f"{file}: systems.{name}.start"
+    own, theirs = (rows.architecture(run.systems[system]) for system in (name, start))
+    for system, made in ((name, own), (start, theirs)):
+        if "codebook" not in made:
+            raise UserError(
+                f"{at}: {system} has no codebook, which is what {name} takes of {start}; add it to systems.{system}."
+                "architecture, or start from another system"
+            )
+    if "encoder" not in theirs:  # whose width is its own
+        shapes = [_codes(run, system, made["codebook"]) for system, made in ((name, own), (start, theirs))]
+        if shapes[0] != shapes[1]:
+            raise UserError(
+                f"{at}: {start!r} has {shapes[1][0]} codes of {shapes[1][1]} dimensions, {name} {shapes[0][0]} of "
+                f"{shapes[0][1]}; give both codebooks the same size and dim"
+            )
+    if rows.member(run.systems[name]["start"]).get("encoder"):
+        sizes = [run.size(system) for system in (name, start)]
+        if "encoder" in theirs or sizes[0] != sizes[1]:
+            has = f"the encoder {theirs['encoder']['name']}" if "encoder" in theirs else f"size {sizes[1]}"
+            raise UserError(f"{at}.encoder: {start!r} has {has}, {name} size {sizes[0]}; drop encoder, or change one")
+
+
+def _codes(run: Run, system: str, codebook: dict[str, Any]) -> tuple[int, int]:
+    """How many codes a system's codebook has, and of how many dimensions."""
+    made = families.defaults("codebook", codebook["name"]) | codebook
+    return made["size"], made["dim"] or run.sizes[run.size(system)]["d_model"]
 
 
 def _check_predictor(file: str, run: Run, name: str) -> None:
@@ -316,6 +373,11 @@ def check_cells(run: Run) -> None:
                 if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
                     traits = [trait for of, trait in cells.NEEDED.items() if reading.metric in cells.EXTRAS[of]]
                     suitable = [name for name in run.decodings if _decodes(run, name, reading.system, traits)]
+                    if not suitable:
+                        raise UserError(
+                            f"{file}: {cell.where}: {reading.metric} is of translations, and {reading.system} "
+                            f"{rows.kind(run.systems[reading.system]).description}; ask for another metric"
+                        )
                     known(file, f"{cell.where}: decoding of {reading.system}", reading.decoding, suitable)
     for kind in ("tables", "figures"):
         for name, table in getattr(run, kind).items():
@@ -335,7 +397,3 @@ def _decodes(run: Run, decoding: str, system: str, traits: Iterable[str]) -> boo
     given = run.decodings[decoding]
     enough = all(families.trait("decoding", given["kind"], trait, False) for trait in traits)
     return enough and rows.offers(run.systems[system]).issuperset(rows.needs("decoding", given["kind"], given))
-
-
-def _autoregressive(run: Run) -> list[str]:
-    return [name for name in run.systems if run.is_autoregressive(name)]

@@ -5,29 +5,28 @@ from typing import Any
 
 from natlab import families
 from natlab.families import member
+from natlab.models.architectures import ARCHITECTURES, Architecture
 
-AUTOREGRESSIVE = "transformer"
 ROLES = ("teacher", "student")  # the stages that stand alone; others say what differs from these
-# The parts of the non-autoregressive architecture, by the key of the row that names them: family and default.
-PARTS = {"lengths": ("length", "difference"), "fill": ("fill", "copy")}
-OPTIONAL = {"codebook": "codebook"}  # those that it need not have
-HEADS = ("links", "deep_supervision")  # what else it may have, true or false
-OBJECTIVE = "xe"
 SHARES = {"updates": "share", "warmup": "warmup_share"}  # the keys of a training that say a part of another's number
 LAYERS = ("learned_positions", "activation", "scale_embeddings")  # what a size may say of the layers
 BROUGHT = {"length": "architecture.lengths", "masking": "predictor"}  # the key that brings a term, by the term
 
 
+def kind(row: Mapping[str, Any]) -> Architecture:
+    """What its architecture is, offers and takes."""
+    return ARCHITECTURES[member(row["architecture"])["name"]]
+
+
 def architecture(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Its architecture: name and, of a non-autoregressive one, each part's name and options, whether it has a head
-    that predicts what the input masks, and whether it has links."""
-    given = member(row["architecture"])
-    if given["name"] == AUTOREGRESSIVE:
-        return given
-    parts = {key: member(given.get(key, default)) for key, (_, default) in PARTS.items()}
-    parts |= {key: member(given[key]) for key in OPTIONAL if key in given}
+    """Its architecture: name, each part's name and options, further options and, where a row may name a predictor,
+    whether it has a head that predicts what the input masks."""
+    given, of = member(row["architecture"]), kind(row)
+    parts = {key: member(given.get(key, default)) for key, (_, default) in of.parts.items() if key in given or default}
     # which system predicts the tokens makes no difference to the training
-    return {**given, **parts, "masking": "predictor" in row, "links": given.get("links", False)}
+    head = {"masking": "predictor" in row} if "predictor" in of.keys else {}
+    options = {key: default for key, default in of.options.items() if default is not None}
+    return {**options, **given, **parts, **head}
 
 
 def scaled(architecture: Mapping[str, Any], scale: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,25 +38,25 @@ def scaled(architecture: Mapping[str, Any], scale: Mapping[str, Any]) -> dict[st
     return {**architecture, "codebook": codebook | {"size": scale.get("codes", {}).get(str(named), named)}}
 
 
-def is_autoregressive(row: Mapping[str, Any]) -> bool:
-    return member(row["architecture"])["name"] == AUTOREGRESSIVE
-
-
 def target(row: Mapping[str, Any]) -> str:
     """The name of its proxy target."""
     return member(row["target"])["name"]
 
 
-def objective(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Its objective's name and options."""
-    return member(row.get("objective", OBJECTIVE))
+def objective(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Its objective's name and options; None of an architecture that takes none."""
+    default = kind(row).objective
+    return None if default is None else member(row.get("objective", default))
 
 
 def terms(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The terms added to its objective: those its architecture brings, with the row's options, then the row's
     others."""
     made = architecture(row)
-    here = {"length": families.trait("length", made["lengths"]["name"], "predicted"), "masking": made["masking"]}
+    here = {
+        "length": "lengths" in made and families.trait("length", made["lengths"]["name"], "predicted"),
+        "masking": made.get("masking", False),
+    }
     brought = [name for name in BROUGHT if here[name]]
     own = {term["name"]: term for term in map(member, row.get("terms", ()))}
     return list({**{name: {"name": name} for name in brought}, **own}.values())
@@ -65,27 +64,22 @@ def terms(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def members(row: Mapping[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     """(key of the row, family, name and options) of all parts that a system is composed of."""
+    made, loss = architecture(row), objective(row)
     found = [("target", "target", member(row["target"]))]
-    if is_autoregressive(row):
-        return found
-    made = architecture(row)
-    families_of = {key: family for key, (family, _) in PARTS.items()} | OPTIONAL
-    found += [(f"architecture.{key}", family, made[key]) for key, family in families_of.items() if key in made]
+    found += [(f"architecture.{key}", family, made[key]) for key, (family, _) in kind(row).parts.items() if key in made]
     if "input" in row:
         found.append(("input", "input", member(row["input"])))
-    found.append(("objective", "objective", objective(row)))
+    if loss is not None:
+        found.append(("objective", "objective", loss))
     own = {member(term)["name"] for term in row.get("terms", ())}
     return found + [("terms" if term["name"] in own else BROUGHT[term["name"]], "term", term) for term in terms(row)]
 
 
 def offers(row: Mapping[str, Any]) -> set[str]:
     """What its architecture and its parts offer to the others."""
-    if is_autoregressive(row):
-        made = {"autoregressive"}
-    else:
-        heads = {"masking": "masking head", "links": "links"}
-        made = {"parallel"} | {offered for key, offered in heads.items() if architecture(row)[key]}
-        made |= {"start"} if "start" in row else set()
+    heads = {"masking": "masking head", "links": "links"}
+    made = {offered for key, offered in heads.items() if architecture(row).get(key)}.union(kind(row).offers)
+    made |= {"start"} if "start" in row else set()
     return made.union(*(families.trait(family, part["name"], "offers", ()) for _, family, part in members(row)))
 
 
@@ -113,17 +107,16 @@ def chooses(row: Mapping[str, Any]) -> bool:
 
 def runs_kernels(row: Mapping[str, Any]) -> bool:
     """Whether choosing its targets or inputs, its objective or a term runs `natlab.kernels`."""
-    if is_autoregressive(row):
-        return False
-    of = [("target", target(row)), ("input", member(row["input"])["name"]), ("objective", objective(row)["name"])]
-    of += [("term", term["name"]) for term in terms(row)]
-    return any(families.trait(family, name, "kernels", False) for family, name in of)
+    return any(families.trait(family, part["name"], "kernels", False) for _, family, part in members(row))
 
 
-def parallel(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What only a non-autoregressive system has."""
-    own = {"input": member(row["input"]), "objective": objective(row), "terms": terms(row)}
-    return own | {key: row[key] for key in ("start",) if key in row}
+def learning(row: Mapping[str, Any]) -> dict[str, Any]:
+    """How it learns, of what its architecture takes of a row."""
+    takes, loss = kind(row).keys, objective(row)
+    given = {key: member(row[key]) for key in ("input",) if key in row}
+    given |= {} if loss is None else {"objective": loss}
+    given |= {"terms": terms(row)} if "terms" in takes else {}
+    return given | {key: row[key] for key in ("start",) if key in row}
 
 
 def stages(scale: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -133,14 +126,13 @@ def stages(scale: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def stage(row: Mapping[str, Any]) -> str:
     """The name of the stage that it is trained in."""
-    default = "teacher" if is_autoregressive(row) else "finetune" if "start" in row else "student"
-    return row.get("stage", default)
+    return row.get("stage", "finetune" if "start" in row else _role(row))
 
 
 def training(row: Mapping[str, Any], scale: Mapping[str, Any], dataset: str | None = None) -> dict[str, Any]:
     """How it is trained: as the scale says for its stage, or for this dataset, and as it says itself otherwise. A stage
     that the scale has not got, which it need not have for systems that it does not train, says nothing."""
-    named, role = stage(row), ROLES[not is_autoregressive(row)]
+    named, role = stage(row), _role(row)
     own = scale.get("datasets", {}).get(dataset, {})
     blocks = [stages(scale), own]
     said = [block.get(name, {}) for name in ([named] if named in ROLES else [role, named]) for block in blocks]
@@ -153,6 +145,10 @@ def training(row: Mapping[str, Any], scale: Mapping[str, Any], dataset: str | No
     if "warmup_share" in found:
         found["warmup"] = round(found["updates"] * found.pop("warmup_share"))
     return found
+
+
+def _role(row: Mapping[str, Any]) -> str:
+    return ROLES[not kind(row).teaches]
 
 
 def size(row: Mapping[str, Any], scale: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ class Run:
             "seed": seed,
             "architecture": rows.scaled(rows.architecture(row), self.scale),
             "target": target,
-            **({} if self.is_autoregressive(system) else rows.parallel(row)),
+            **rows.learning(row),
             "size": {
                 "d_model": size["d_model"],
                 "d_hidden": size["d_hidden"],
@@ -81,8 +81,12 @@ class Run:
             },
             "joint_vocabulary": self.dataset(dataset)["bpe"]["joint"],
             "training": training,
+            **({"languages": self._languages(dataset)} if "encoder" in rows.architecture(row) else {}),
             **self._select_by(dataset),
         }
+
+    def _languages(self, dataset: str) -> list[str]:
+        return [self.dataset(dataset)["languages"][side] for side in dataset_files.SIDES]
 
     def _select_by(self, dataset: str) -> dict[str, Any]:
         """By which mean over sentences checkpoints are chosen, as a specification says it; nothing where it is BLEU."""
@@ -110,8 +114,9 @@ class Run:
         """The content of a dataset's file: the run's own are in memory, any other is read."""
         return self.datasets.get(name) or read_dataset(self.root, name)
 
-    def is_autoregressive(self, system: str) -> bool:
-        return rows.is_autoregressive(self.systems[system])
+    def offering(self, what: str) -> list[str]:
+        """The systems that offer it (`rows.offers`)."""
+        return [name for name, row in self.systems.items() if what in rows.offers(row)]
 
     def teacher(self, system: str) -> str | None:
         """The system that distils this one's training targets, if any."""
@@ -119,7 +124,8 @@ class Run:
 
     def start(self, system: str) -> str | None:
         """The system whose model this one's training starts from, if any."""
-        return self.systems[system].get("start")
+        start = self.systems[system].get("start")
+        return None if start is None else rows.member(start)["name"]
 
     def predictor(self, system: str) -> str | None:
         """The system that predicts the tokens this one's proxy input reveals, if its input is predicted."""
@@ -219,7 +225,8 @@ class Run:
 
     def measures_distortion(self, dataset: str, system: str) -> bool:
         """Whether a system's proxy targets of test are compared with further references (L_target of MPLE)."""
-        return not self.is_autoregressive(system) and "test" in dataset_files.referenced(self.dataset(dataset))
+        of_nat = "parallel" in rows.offers(self.systems[system])
+        return of_nat and "test" in dataset_files.referenced(self.dataset(dataset))
 
     def knows_ideal(self, dataset: str, system: str) -> bool:
         """Whether what an ideal NAT would lose is known: on raw targets of a generated corpus, on a canvas as long."""
@@ -233,7 +240,8 @@ class Run:
             of == dataset and reading.system == system and reading.metric in cells.TRUTH_METRICS
             for of, reading in self._readings()
         )
-        return asked and self.dataset(dataset)["source"]["kind"] == "grammar"
+        says = "likelihood" in rows.offers(self.systems[system])
+        return asked and says and self.dataset(dataset)["source"]["kind"] == "grammar"
 
     def length_penalty(self, dataset: str) -> float:
         """The exponent of the length in a dataset's beam searches, distillation's too."""

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from natlab import families
-from natlab.losses.interface import Aligned, Decoded, Objective, Term, Value
-from natlab.models.transformer import Seq2Seq, Source, Transformer
+from natlab.losses.interface import Aligned, Cost, Decoded, Encoded, Objective, Term, Value
+from natlab.models import architectures
+from natlab.models.transformer import Source, Transformer, TwoSided
 from natlab.proxy.interface import Prediction, ProxyInput, ProxyTarget, References, ShownCodes
 
 if TYPE_CHECKING:
+    from natlab.models.multilingual import MultilingualEncoder
     from natlab.models.nat import NonAutoregressiveTransformer
 
 NLL = "nll"  # the name of the objective's own value
@@ -56,26 +58,28 @@ class Timed:
 
 @dataclass
 class Method:
-    """How a NAT learns: its proxy target and input, its objective, and the terms added to that."""
+    """How a NAT learns: its proxy target and input, its objective, and the terms added to that; a multilingual encoder
+    likewise, but without an input."""
 
     target: ProxyTarget
-    input: ProxyInput
+    input: ProxyInput | None
     objective: Objective
     terms: list[Timed] = field(default_factory=list)
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> "Method | None":
         """What a training spec says; None for an autoregressive model."""
-        if spec["architecture"]["name"] == "transformer":
+        if architectures.of(spec["architecture"]).objective is None:
             return None
         target = {key: value for key, value in spec["target"].items() if key not in ("teacher", "candidates")}
-        parts = {"target": target, "input": spec["input"], "objective": spec["objective"]}
+        parts = {"target": target, "input": spec.get("input"), "objective": spec["objective"]}
         terms = []
         for given in spec["terms"]:
             options = dict(given)
             when = {key: options.pop(key) for key in ("after", "until") if key in options}
             terms.append(Timed(families.load("term", **options), **when))
-        return cls(**{family: families.load(family, **options) for family, options in parts.items()}, terms=terms)
+        loaded = {family: options and families.load(family, **options) for family, options in parts.items()}
+        return cls(**loaded, terms=terms)
 
 
 @dataclass
@@ -177,19 +181,52 @@ def non_autoregressive_loss(
     )
     cost = method.objective(batch, smoothing)
     counted = made.lengths if cost.possible is None else made.lengths * cost.possible
-    loss, values = cost.loss, {NLL: Value(cost.nll, counted), **cost.values}
     if model.joins is not None:
         before = [method.objective(replace(batch, states=states), smoothing).loss for states in layers[1:-1]]
-        loss = torch.stack([loss, *before]).mean()
-    share = cost.predicted.sum() / made.lengths.sum()
+        cost = replace(cost, loss=torch.stack([cost.loss, *before]).mean())
+    loss, values = _with_terms(cost, counted, batch, method, progress)
+    if model.codebook is not None and model.training and torch.is_grad_enabled():
+        model.codebook.learn()
+    return Loss(loss, values, made.lengths, cost.predicted, made)
+
+
+def denoising_loss(
+    model: "MultilingualEncoder",
+    source: Tensor,
+    target: Tensor,
+    method: Method,
+    progress: float,
+    smoothing: float = 0.0,
+) -> Loss:
+    """What an encoder of both sides restores of each, and the terms that count at this ``progress``, times the share of
+    T's tokens that words to be restored are. The codes learn from the states of both sides (AEQA-NAT, Qu et al. 2025,
+    appendix A.2)."""
+    # no target that asks for a prediction: it needs a decoder
+    chosen = method.target(references_of(model, target, {}), None)
+    lengths = chosen.ne(model.config.pad).sum(1)
+    batch = Encoded(model, model.encode_source(source), chosen, lengths, model.encode_target(chosen))
+    cost = method.objective(batch, smoothing)
+    loss, values = _with_terms(cost, cost.predicted, batch, method, progress)
+    if model.codebook is not None and model.training and torch.is_grad_enabled():
+        for side in (batch.source, batch.encoded_target):
+            model.codebook(side.encoded, side.words)
+        model.codebook.learn()
+    return Loss(loss, values, lengths, cost.predicted)
+
+
+def _with_terms(
+    cost: Cost, counted: Tensor, batch: Decoded | Encoded, method: Method, progress: float
+) -> tuple[Tensor, dict[str, Value]]:
+    """The loss of an objective's cost and the terms that count at this ``progress``, and the values of all; ``counted``
+    [B]: what the cost is of."""
+    loss, values = cost.loss, {NLL: Value(cost.nll, counted), **cost.values}
+    share = cost.predicted.sum() / batch.lengths.sum()
     for timed in method.terms:
         if timed.counts(progress):
             added = timed.term(batch)
             loss = loss + timed.term.weight * share * added.loss
             values |= added.values
-    if model.training and model.codebook is not None:
-        model.codebook.learn()
-    return Loss(loss, values, made.lengths, cost.predicted, made)
+    return loss, values
 
 
 @torch.inference_mode()
@@ -209,7 +246,7 @@ def unaided(
 
 
 def batch_loss(
-    model: Seq2Seq,
+    model: TwoSided,
     source: Tensor,
     target: Tensor,
     method: Method | None,
@@ -217,9 +254,11 @@ def batch_loss(
     smoothing: float = 0.0,
     candidates: dict[str, Tensor] | None = None,
 ) -> Loss:
-    """The loss of a batch for either architecture. ``method`` is a NAT's; ``candidates``, the fields of `References`
-    beside the tokens, are dynamic KD's."""
+    """The loss of a batch for any architecture. ``method``: None of an autoregressive one; ``candidates``, the fields
+    of `References` beside the tokens, are dynamic KD's."""
     if method is None:
         return autoregressive_loss(model, source, target, smoothing)
+    if method.input is None:
+        return denoising_loss(model, source, target, method, progress, smoothing)
     references = references_of(model, target, candidates or {})
     return non_autoregressive_loss(model, source, references, method, progress, smoothing)

@@ -12,6 +12,7 @@ from natlab.models.transformer import Source
 from natlab.proxy.interface import Likelihood, Prediction
 
 if TYPE_CHECKING:
+    from natlab.models.multilingual import MultilingualEncoder
     from natlab.models.nat import NonAutoregressiveTransformer
 
 BITS, SHARE, DISTANCE = "bits/token", "share", "distance"  # the units that values have
@@ -48,6 +49,24 @@ def in_place(target: Tensor, prediction: Prediction) -> Aligned:
     """Token t of ``target`` [B, T] at position t (AXE, section 3.3), whatever is predicted."""
     steps = torch.arange(target.shape[1], device=target.device)
     return Aligned(target, target, steps.where(target.ne(prediction.model.config.pad), -1))
+
+
+@dataclass
+class Encoded:
+    """A batch of B sentences of which both sides have been encoded, and nothing else.
+
+    model: in training, or measured.
+    source: the encoded source.
+    target: T [B, T], padded on the right, without eos.
+    lengths: [B], its tokens.
+    encoded_target: T through the same encoder, eos at its end.
+    """
+
+    model: "MultilingualEncoder"
+    source: Source
+    target: Tensor
+    lengths: Tensor
+    encoded_target: Source
 
 
 @dataclass
@@ -112,7 +131,8 @@ class Objective(Likelihood, Protocol):
     needs: ClassVar[tuple[str, ...]]
     blank: ClassVar[bool]  # whether predictions may be ε, for which stands the symbol bos
     kernels: ClassVar[bool]  # whether it runs an op of `natlab.kernels`
-    decoding: ClassVar[str]  # the kind that translates the validation set in training, with its own defaults
+    # the kind that translates the validation set in training, with its own defaults; none has no such variable
+    decoding: ClassVar[str]
 
     def align(self, target: Tensor, prediction: Prediction) -> Aligned:
         """Where an input may show the tokens of T [B, T]: for the objectives of a canvas as long as T `in_place`, which
@@ -142,4 +162,6 @@ class Term(Protocol):
     needs: ClassVar[tuple[str, ...]]
     weight: float
 
-    def __call__(self, batch: Decoded) -> Added: ...
+    def __call__(self, batch: Decoded | Encoded) -> Added:
+        """What a batch adds; of one that is only encoded for a term that needs nothing of a decoder."""
+        ...

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from natlab.decoding import batches, pad_right
 from natlab.decoding.kinds import sample
+from natlab.decoding.retrieval import retrieval
 from natlab.losses.batch import NLL, Method, Proxied, batch_loss, proxied, references_of
 from natlab.losses.interface import BITS, DISTANCE, SHARE, Value
+from natlab.models.multilingual import MultilingualEncoder
 from natlab.models.nat import NonAutoregressiveTransformer
-from natlab.models.transformer import Seq2Seq
+from natlab.models.transformer import TwoSided
 from natlab.proxy.interface import Prediction
 
 # the fields of `natlab.proxy.interface.References` beside its tokens, of sentences by number
@@ -22,7 +24,7 @@ Candidates = Callable[[Sequence[int]], dict[str, Tensor]]
 
 @torch.inference_mode()
 def losses(
-    model: Seq2Seq,
+    model: TwoSided,
     sources: Sequence[Tensor],
     targets: Sequence[Tensor],
     method: Method | None,
@@ -153,7 +155,31 @@ def confidence(
     return per_token(nats, tokens)
 
 
-def parameters(model: Seq2Seq) -> dict[str, dict]:
+@torch.inference_mode()
+def of_codes(
+    model: TwoSided, sources: Sequence[Tensor], targets: Sequence[Tensor], max_tokens: int = 6000
+) -> dict[str, dict]:
+    """Of a model with a codebook ``code_perplexity``, 2 to the entropy, in bits, of how often each code is taken: of an
+    encoder of both sides for the words of ``sources``, of a NAT on their canvases. Of an encoder of both sides also
+    what `natlab.decoding.retrieval` finds, in per cent of the sources. All sentences are [L] and end in eos."""
+    found = {}
+    if isinstance(model, MultilingualEncoder):
+        hits = retrieval(model, sources, targets, max_tokens)
+        found = {
+            name: {**share(of, torch.ones_like(of, dtype=torch.long)), "sentences": len(of)}
+            for name, of in hits.items()
+        }
+    if getattr(model, "codebook", None) is not None:
+        counts = torch.zeros(len(model.codebook.vectors), dtype=torch.double)
+        for batch in batches([len(source) for source in sources], max_tokens):
+            source = pad_right([sources[i].long() for i in batch], model.config.pad).to(model.device)
+            counts += torch.bincount(model.coded(source), minlength=len(counts)).cpu()
+        perplexity = float(torch.special.entr(counts / counts.sum()).sum().exp())
+        found["code_perplexity"] = {"value": perplexity, "unit": "codes", "sentences": len(sources)}
+    return found
+
+
+def parameters(model: TwoSided) -> dict[str, dict]:
     """The number of a model's trained parameters, with embeddings, which the output layer shares, and without."""
     everything = sum(parameter.numel() for parameter in model.parameters())
     embeddings = {id(table.weight): table.weight.numel() for table in (model.encoder.embedding, model.embedding)}
@@ -163,7 +189,7 @@ def parameters(model: Seq2Seq) -> dict[str, dict]:
 
 
 def _batches(
-    model: Seq2Seq, sources: Sequence[Tensor], targets: Sequence[Tensor], max_tokens: int
+    model: TwoSided, sources: Sequence[Tensor], targets: Sequence[Tensor], max_tokens: int
 ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
     """(numbers, sources [B, S], targets [B, T]) of pairs of similar length, on the model's device."""
     for batch in batches([max(len(s), len(t)) for s, t in zip(sources, targets, strict=True)], max_tokens):

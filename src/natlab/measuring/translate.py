@@ -219,7 +219,8 @@ def all_losses(
     values = losses.losses(model, *pairs, method, candidates=candidates, predictor=predictor)
     if args.grammar:
         values |= ideal_losses(args.grammar, data, method)
-    return values | {f"{key}_raw": value for key, value in on_raw.items()} | losses.parameters(model)
+    of_codes = losses.of_codes(model, data.sources("valid"), data.targets("valid"))
+    return values | {f"{key}_raw": value for key, value in on_raw.items()} | of_codes | losses.parameters(model)
 
 
 def _sample(data: Any, hypotheses: list) -> str:

@@ -7,22 +7,20 @@ import torch
 
 from natlab.errors import UserError
 from natlab.files import written_aside
-from natlab.models.transformer import Config, Seq2Seq
-
-# the class of each architecture, in the file of its name, which only such a model imports
-CLASSES = {"nat": "NonAutoregressiveTransformer", "transformer": "Transformer"}
+from natlab.models import architectures
+from natlab.models.transformer import Config, TwoSided
 
 
-def build(description: dict) -> Seq2Seq:
+def build(description: dict) -> TwoSided:
     """A model with fresh parameters from its ``architecture`` (name and options) and the fields of `Config`."""
     config = dict(description)
     options = dict(config.pop("architecture"))
-    name = options.pop("name")
-    architecture = importlib.import_module(f"natlab.models.{name}")
-    return getattr(architecture, CLASSES[name])(Config(**config), **options)
+    made = architectures.of(options).model
+    architecture = importlib.import_module(f"natlab.models.{options.pop('name')}")  # which only such a model imports
+    return getattr(architecture, made)(Config(**config), **options)
 
 
-def publish(path: str | Path, model: Seq2Seq, provenance: dict) -> None:
+def publish(path: str | Path, model: TwoSided, provenance: dict) -> None:
     """Write a model's parameters, description and provenance; the file appears only when it is whole."""
     with written_aside(path, "wb") as file:
         torch.save(
@@ -30,7 +28,7 @@ def publish(path: str | Path, model: Seq2Seq, provenance: dict) -> None:
         )
 
 
-def load(path: str | Path, device: str | torch.device = "cpu", precision: str = "fp32") -> tuple[Seq2Seq, dict]:
+def load(path: str | Path, device: str | torch.device = "cpu", precision: str = "fp32") -> tuple[TwoSided, dict]:
     """A published model, ready to decode in ``precision``, and its provenance. UserError where the file is not one."""
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)

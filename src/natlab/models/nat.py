@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from natlab import families
@@ -148,11 +147,11 @@ class NonAutoregressiveTransformer(Seq2Seq):
         found = assign(-scores, lengths)
         return found.where(inside, own)
 
-    def encode_target(self, target: Tensor) -> Source:
-        """The target [B, T] through the encoder, by its own embeddings, eos put at its end."""
-        ended = F.pad(target, (0, 1), value=self.config.pad)
-        ended.scatter_(1, target.ne(self.config.pad).sum(1, keepdim=True), self.config.eos)
-        return self.encoder(ended, self.embedding)
+    def coded(self, source: Tensor) -> Tensor:
+        """The codes [N] at the positions of the canvases of the likeliest length of sources [B, S]."""
+        encoded = self.encoder(source)
+        lengths = self.lengths.likely(encoded, 1)[:, 0]  # [B]
+        return self.codebook(self.fill.copied(encoded, lengths)).index[self.fill.inside(lengths)]
 
     def masked_logits(self, states: Tensor) -> Tensor:
         """The logit [B, T] of "z_i is masked" from decoder states [B, T, d] under Z* (MPLE, appendix E.6).

@@ -59,6 +59,12 @@ class Source:
     lengths: Tensor
     summary: Tensor | None = None
 
+    @property
+    def mean(self) -> Tensor:
+        """The mean state [B, d] of the words."""
+        weights = self.words / self.words.sum(1, keepdim=True).clamp(min=1)  # [B, S]
+        return (self.encoded * weights[:, :, None].to(self.encoded.dtype)).sum(1)
+
     def repeated(self, times: int) -> "Source":
         """The batch with each sentence ``times`` times in a row."""
         if times == 1:
@@ -100,8 +106,11 @@ class Encoder(nn.Module):
     def forward(self, tokens: Tensor, embedding: Embedding | None = None) -> Source:
         """Encode tokens [B, S], padded on the right, each sentence ending in eos; the source's, unless another side's
         ``embedding`` is given."""
+        return self.encode(tokens, (embedding or self.embedding).scaled(tokens))
+
+    def encode(self, tokens: Tensor, embedded: Tensor) -> Source:
+        """The same of tokens whose embeddings are ``embedded`` [B, S, d]."""
         padding = tokens.eq(self.config.pad)
-        embedded = (embedding or self.embedding).scaled(tokens)
         x = self.dropout(embedded + self.positions(0, tokens.shape[1]))
         if self.precision == "bf16":
             x = x.bfloat16()
@@ -119,14 +128,18 @@ class Encoder(nn.Module):
         return x
 
 
-class Seq2Seq(nn.Module):
-    """What both architectures share: embeddings, encoder, decoder layers, an output layer tied to the embeddings."""
+class TwoSided(nn.Module):
+    """What all architectures share: embeddings of both sides and an encoder; one ``encoder`` that is given has one
+    table for both."""
 
     name: str  # of the architecture
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, encoder: nn.Module | None = None):
         super().__init__()
         self.config = config
+        if encoder is not None:
+            self.encoder, self.embedding = encoder, encoder.embedding
+            return
 
         def embedding(vocabulary: int) -> Embedding:
             return Embedding(vocabulary, config.d_model, config.pad, config.scale_embeddings)
@@ -134,16 +147,36 @@ class Seq2Seq(nn.Module):
         source = embedding(config.source_vocabulary)
         self.encoder = Encoder(config, source)
         self.embedding = source if config.joint_vocabulary else embedding(config.target_vocabulary)
+
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.weight.device
+
+    def encode_target(self, target: Tensor) -> Source:
+        """The target [B, T] through the encoder, by its own embeddings, eos put at its end."""
+        return self.encoder(self.ended(target), self.embedding)
+
+    def ended(self, target: Tensor) -> Tensor:
+        """Targets [B, T] without eos, padded on the right, with it: [B, T + 1]."""
+        ended = F.pad(target, (0, 1), value=self.config.pad)
+        return ended.scatter_(1, target.ne(self.config.pad).sum(1, keepdim=True), self.config.eos)
+
+    def description(self) -> dict:
+        """What `natlab.models.load` needs to build this model again."""
+        return {"architecture": {"name": self.name}, **asdict(self.config)}
+
+
+class Seq2Seq(TwoSided):
+    """What both translate with: decoder layers, and an output layer tied to the target's embeddings."""
+
+    def __init__(self, config: Config):
+        super().__init__(config)
         self.positions = position_embeddings(config.d_model, config.learned_positions)
         self.dropout = Dropout(config.dropout)
         self.layers = nn.ModuleList(
             DecoderLayer(config.d_model, config.d_hidden, config.heads, config.dropout, config.activation)
             for _ in range(config.decoder_layers)
         )
-
-    @property
-    def device(self) -> torch.device:
-        return self.embedding.weight.device
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores over the target vocabulary, [..., V], in float32, of decoder states [..., d]."""
@@ -168,10 +201,6 @@ class Seq2Seq(nn.Module):
             return likeliest(hidden, self.embedding.weight)
         which, normaliser = likeliest(hidden, self.embedding.weight[among])
         return among[which], normaliser
-
-    def description(self) -> dict:
-        """What `natlab.models.load` needs to build this model again."""
-        return {"architecture": {"name": self.name}, **asdict(self.config)}
 
 
 class Transformer(Seq2Seq):

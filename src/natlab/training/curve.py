@@ -9,7 +9,7 @@ from natlab.files import lines, room_for, written_aside
 from natlab.tracking import Tracker
 
 KEYS = ("loss", "bleu", "score", "lr", "wps", "train_wall", "wall")
-NAMED = ("_loss", "_share")  # how a loss' or a term's own values end, whatever they are called
+NAMED = ("_loss", "_share", "_distance")  # how a loss' or a term's own values end, whatever they are called
 
 
 class Curve:

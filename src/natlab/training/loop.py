@@ -127,7 +127,7 @@ class Training:
         self.validations: list[tuple[int, float]] = []
         self.skipped = 0
         self.position = {"epoch": 1, "iterations_in_epoch": 0, "version": 2, "shuffle": True}
-        if config.task.start:  # whose parameters the model has until a checkpoint replaces them
+        if model.continues:  # it has the other model's parameters until a checkpoint replaces them
             self.learn_of_start(task)
         if resume:
             extra = self.trainer.load_checkpoint(str(resume))
@@ -259,9 +259,10 @@ class Training:
         self.save()
 
     def validate(self) -> dict[str, float]:
-        """Loss and BLEU on the validation set and, where checkpoints are chosen by it, the loss of its distilled
-        targets."""
+        """Loss and BLEU on the validation set, or what the task finds instead, and, where checkpoints are chosen by it,
+        the loss of its distilled targets."""
         values = self.validate_on("valid")
+        values |= self.trainer.task.found(self.trainer.model.net, "valid")
         if self.by_teacher:
             values["kd_loss"] = self.validate_on("valid_kd")["loss"]
         return values

@@ -22,10 +22,10 @@ Validations = Sequence[tuple[int, float]]  # (update, merit) of every validation
 
 
 def merit(values: Mapping[str, float], select: str) -> float:
-    """How good a validation is, the higher the better: its score (BLEU, unless the dataset says another) or its
-    negative loss, of distilled targets where there are any."""
+    """How good a validation is, the higher the better: its score (BLEU, unless the dataset says another; of a system
+    that translates nothing retrieval) or its negative loss, of distilled targets where there are any."""
     if select == "score":
-        return values.get("score", values["bleu"])
+        return values["score"] if "score" in values else values["bleu"]
     loss = values.get("kd_loss", values["loss"])
     return -loss if math.isfinite(loss) else -math.inf
 

@@ -13,11 +13,13 @@ from fairseq.tasks.translation import load_langpair_dataset
 
 from natlab import families
 from natlab.decoding import decode
+from natlab.decoding.retrieval import retrieval
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.losses.batch import Method
 from natlab.metrics.interface import Translations
 from natlab.models import validation
+from natlab.models.transformer import TwoSided
 from natlab.training.candidates import Candidates, WithCandidates
 
 LONGEST = 1022  # tokens a sentence may have in training
@@ -110,7 +112,7 @@ class NatlabTask(FairseqTask):
         """Besides the loss, count what BLEU needs, and what checkpoints are chosen by if that is another score: greedy
         or argmax translations against the validation targets."""
         loss, sample_size, logging = super().valid_step(sample, model, criterion)
-        if self.validating != "valid":
+        if self.validating != "valid" or self.decoding is None:
             return loss, sample_size, logging
         decoded = decode(model.net, sample["net_input"]["src_tokens"], self.decoding)
         translations, references = (
@@ -126,6 +128,17 @@ class NatlabTask(FairseqTask):
             each = scored[self.select_by["value"]]["by_sentence"]
             logging |= {"score_sum": sum(each), "score_count": len(each)}
         return loss, sample_size, logging
+
+    def found(self, net: TwoSided, split: str) -> dict[str, float]:
+        """What is found of all of a split at once, of a system that translates nothing: the share of sources whose
+        nearest target is their own, by words' states and codes (`natlab.decoding.retrieval`). Its ``score``, by which
+        checkpoints are chosen, is that by codes where there are any: they are what other systems take."""
+        if self.decoding is not None:
+            return {}
+        pairs = [self.datasets[split][number] for number in range(len(self.datasets[split]))]
+        sides = ([pair[side] for pair in pairs] for side in ("source", "target"))
+        shares = {f"{name}_share": float(hits.double().mean()) for name, hits in retrieval(net, *sides).items()}
+        return {**shares, "score": list(shares.values())[-1]}
 
     def reduce_metrics(self, logging_outputs, criterion):
         super().reduce_metrics(logging_outputs, criterion)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from natlab import compat, sources, tracking
+from natlab import compat, families, sources, tracking
 from natlab.errors import UserError
 from natlab.files import sha256, write_json, written_aside
 from natlab.training.curve import Curve
@@ -67,6 +67,9 @@ def fingerprint(spec: dict, data: str | Path, start: str | None = None) -> str:
     }
     if start:
         parts["start"] = sha256(start)
+    if "encoder" in spec["architecture"]:
+        files = families.load("encoder", **spec["architecture"]["encoder"]).files()
+        parts["encoder"] = {file.name: sha256(file) for file in files}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -203,7 +206,7 @@ def publish_average(args: argparse.Namespace, spec: dict, folder: Path, best: li
     from natlab.training.task import dictionaries
 
     source, target = dictionaries(args.data)
-    model = build(description(spec, len(source), len(target)))
+    model = build(description(spec, source.symbols, target.symbols))
     model.load_state_dict({name.removeprefix("net."): value for name, value in average(best).items()})
     out = Path(args.out)
     with written_aside(out.parent / "curve.jsonl") as file:

@@ -1,9 +1,10 @@
-"""The source's states kept near their codes (AEQA-NAT, Qu et al. 2025, equation 8)."""
+"""The source's states kept near their codes (AEQA-NAT, Qu et al. 2025, equation 8; its appendix A.2, equation
+18, with weight 0.5)."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from natlab.losses.interface import DISTANCE, Added, Decoded, Value
+from natlab.losses.interface import DISTANCE, Added, Decoded, Encoded, Value
 
 
 @dataclass
@@ -18,7 +19,7 @@ class Commitment:
 
     weight: Annotated[float, ">= 0"] = 0.25
 
-    def __call__(self, batch: Decoded) -> Added:
+    def __call__(self, batch: Decoded | Encoded) -> Added:
         codebook, words = batch.model.codebook, batch.source.words  # [B, S]
         points = codebook.points(batch.source.encoded)  # [B, S, D]
         codes = codebook.vectors[codebook.nearest(points)].detach()

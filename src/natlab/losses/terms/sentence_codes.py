@@ -1,12 +1,10 @@
-"""A source's mean code moved to its target's (AEQA-NAT, Qu et al. 2025, equation 9)."""
+"""A source's mean code moved to its target's (AEQA-NAT, Qu et al. 2025, equation 9; its appendix A.2, equation 17,
+with weight 1)."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from torch import Tensor
-
-from natlab.losses.interface import DISTANCE, Added, Decoded, Value
-from natlab.models.transformer import Source
+from natlab.losses.interface import DISTANCE, Added, Decoded, Encoded, Value
 
 
 @dataclass
@@ -24,15 +22,8 @@ class SentenceCodes:
 
     weight: Annotated[float, ">= 0"] = 0.25
 
-    def __call__(self, batch: Decoded) -> Added:
-        source, target = self._mean(batch, batch.source), self._mean(batch, batch.encoded_target).detach()  # [B, D]
-        distances = batch.lengths * (source - target).square().mean(1)  # [B]
+    def __call__(self, batch: Decoded | Encoded) -> Added:
+        sides = batch.source, batch.encoded_target
+        source, target = (batch.model.codebook.mean(side.encoded, side.words) for side in sides)  # [B, D]
+        distances = batch.lengths * (source - target.detach()).square().mean(1)  # [B]
         return Added(distances.sum(), {"sentence_codes": Value(distances.detach(), batch.lengths, DISTANCE)})
-
-    def _mean(self, batch: Decoded, of: Source) -> Tensor:
-        """The mean code [B, D] of a side's words."""
-        codebook = batch.model.codebook
-        points = codebook.points(of.encoded)  # [B, S, D]
-        codes = codebook.vectors[codebook.nearest(points)].detach() + (points - points.detach())
-        weights = of.words / of.words.sum(1, keepdim=True).clamp(min=1)  # [B, S]
-        return (codes * weights[:, :, None]).sum(1)

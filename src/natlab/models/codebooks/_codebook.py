@@ -61,6 +61,14 @@ class Codebook(nn.Module):
         states = states.to(torch.promote_types(states.dtype, self.vectors.dtype))
         return states if self.inward is None else self.inward(states)
 
+    def mean(self, states: Tensor, inside: Tensor) -> Tensor:
+        """The mean code [B, D] of the states [B, S, d] that are ``inside`` [B, S]; its gradient is the states' alone
+        (straight-through): codes are chosen, so that without it equations 9 and 17 have none. No code learns of it."""
+        points = self.points(states)  # [B, S, D]
+        codes = self.vectors[self.nearest(points)].detach() + (points - points.detach())
+        weights = inside / inside.sum(1, keepdim=True).clamp(min=1)  # [B, S]
+        return (codes * weights[:, :, None]).sum(1)
+
     @torch.no_grad()
     def nearest(self, points: Tensor) -> Tensor:
         """The index [...] of the code nearest to each point [..., D], the first of equally near ones."""

@@ -25,8 +25,8 @@ def side(states, lengths):
 
 @pytest.fixture
 def batch():
-    """A source of the words (0, 1) and (3, 0), a target of the word (4, 2), each with eos, which is far off; the codes are
-    (0, 0) and (4, 0)."""
+    """A source of the words (0, 1) and (3, 0), a target of the word (4, 2), each with eos, which is far off; the codes
+    are (0, 0) and (4, 0)."""
     model = MultilingualEncoder(CONFIG, {"name": "moving", "size": 2})
     model.codebook.vectors.copy_(torch.tensor([[0.0, 0], [4, 0]]))
     source = torch.tensor([[[0.0, 1], [3, 0], [99, 99]]], requires_grad=True)
@@ -35,8 +35,8 @@ def batch():
 
 
 def test_by_hand(batch):
-    """Mean codes are (2, 0) of the source and (4, 0) of the target: the squares over dimensions have the mean 2. The words
-    are (0, 1) and (-1, 0) off their codes: 1/2 each."""
+    """Mean codes are (2, 0) of the source and (4, 0) of the target: the squares over dimensions have the mean 2. The
+    words are (0, 1) and (-1, 0) off their codes: 1/2 each."""
     aligned, near = SentenceCodes()(batch), Commitment()(batch)
     assert aligned.loss == 2.0 and near.loss == 0.5
     [distance] = aligned.values.values()
@@ -55,8 +55,8 @@ def test_gradients_by_hand_and_none_to_the_target_or_the_codes(batch):
 
 
 def test_equation_17_as_printed_has_no_gradient(batch):
-    """z_q(h) is the code that is nearest to h: near h it is constant, so a small step of h leaves the printed loss as it
-    is, though what stands for its gradient (straight-through) is not 0."""
+    """z_q(h) is the code that is nearest to h: near h it is constant, so a small step of h leaves the printed loss as
+    it is, though what stands for its gradient (straight-through) is not 0."""
     codebook, source, target = batch.model.codebook, batch.source, batch.encoded_target
 
     def printed(states):
@@ -99,7 +99,6 @@ def test_codes_learn_from_the_words_of_both_sides_in_training_alone():
     assert not averages.counts.any()
     averages.counts += 1.0  # not the first batch, which places the codes
     sums, before = averages.sums.clone(), averages.counts.clone()
-    states = [of.encoded[of.words] for of in (model.encode_source(SOURCE), model.encode_target(TARGET[:, :4] * 1))]
     batch_loss(model, SOURCE, TARGET, method, 0.0)
     learned = (averages.counts - 0.99 * before).sum() / 0.01
     torch.testing.assert_close(learned, torch.tensor(5.0 + 6.0), rtol=1e-3, atol=1e-3)  # eos is no word

@@ -278,8 +278,8 @@ def _check_circle(file: str, run: Run, name: str) -> None:
 
 
 def _check_alike(file: str, run: Run, name: str) -> None:
-    """What a system takes of the model that it starts from is as its own: all of it, of its own architecture; of another
-    one the codebook and, where it asks for that, the encoder."""
+    """What a system takes of the model that it starts from is as its own: all of it, of its own architecture; of
+    another one the codebook and, where it asks for that, the encoder."""
     start = run.start(name)
     if start is None:
         return

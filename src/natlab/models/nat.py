@@ -25,7 +25,8 @@ class NonAutoregressiveTransformer(Seq2Seq):
     links: it has a head that says which position follows which, so that the canvas is a graph (`natlab.models.links`).
     deep_supervision: every decoder layer is trained to predict (`natlab.losses.batch`), and what each but the last
     predicts, the embedding of its likeliest token, is joined to its states by a linear layer, in training as in
-    decoding (DSLP, Huang et al. 2022, "Non-autoregressive translation with layer-wise prediction and deep supervision").
+    decoding (DSLP, Huang et al. 2022, "Non-autoregressive translation with layer-wise prediction and deep
+    supervision").
     """
 
     name = "nat"

@@ -66,8 +66,8 @@ class MBart:
         pieces = sum(1 for _ in open(_folder() / "dict.txt", encoding="utf-8"))
         if SPECIALS + pieces + len(known) + 1 != vocabulary:
             raise UserError(
-                f"{path}: has {vocabulary} embeddings, not one for each of {SPECIALS} special symbols, {pieces} pieces of "
-                f"dict.txt, {len(known)} languages and a mask; take all files from one model"
+                f"{path}: has {vocabulary} embeddings, not one for each of {SPECIALS} special symbols, {pieces} pieces
+                of " f"dict.txt, {len(known)} languages and a mask; take all files from one model"
             )
         symbols = []
         for language in languages:

@@ -58,16 +58,14 @@ class MBart:
         saved, weights = _checkpoint(path)
         heads, known = (getattr(saved.get("args"), key, None) for key in ("encoder_attention_heads", "langs"))
         if heads is None:
-            raise UserError(
-                f"{path}: does not say its encoder_attention_heads; take fairseq's mBART, as published"
-            )
+            raise UserError(f"{path}: does not say its encoder_attention_heads; take fairseq's mBART, as published")
         known = (known or LANGUAGES).split(",")
         vocabulary, d_model = weights["embed_tokens.weight"].shape
         pieces = sum(1 for _ in open(_folder() / "dict.txt", encoding="utf-8"))
         if SPECIALS + pieces + len(known) + 1 != vocabulary:
             raise UserError(
-                f"{path}: has {vocabulary} embeddings, not one for each of {SPECIALS} special symbols, {pieces} pieces
-                of " f"dict.txt, {len(known)} languages and a mask; take all files from one model"
+                f"{path}: has {vocabulary} embeddings, not one for each of {SPECIALS} special symbols, {pieces} pieces "
+                f"of dict.txt, {len(known)} languages and a mask; take all files from one model"
             )
         symbols = []
         for language in languages:

@@ -246,13 +246,13 @@ def test_what_is_trained_here_is_all_but_targets_placed_by_the_model_under_objec
     }
     suit = {(row["architecture"]["lengths"]["name"], row["objective"]["name"]) for row in SUIT}
     assert suit == {(length, objective) for length, objectives in LENGTHS.items() for objective in objectives}
-    assert {*itertools.product(["axe", "oaxe"], ["axe", "oaxe"])} <= placing and len(SUIT) == 45 - 12 + 18
+    assert {*itertools.product(["axe", "oaxe"], ["axe", "oaxe"])} <= placing and len(SUIT) == 60 - 16 + 24
 
 
 @pytest.mark.parametrize("row", SUIT, ids=lambda row: "-".join(row[of]["name"] for of in PARTS))
 def test_any_target_works_with_any_input_and_any_objective_that_suit_and_training_reduces_the_loss(row):
     torch.manual_seed(0)
-    learned = {"target": row["target"], "architecture": rows.architecture(row), **rows.parallel(row)}
+    learned = {"target": row["target"], "architecture": rows.architecture(row), **rows.learning(row)}
     blank = any(families.trait(of, learned[of]["name"], "blank") for of in ("target", "objective"))
     model = plain.nat(
         CONFIG, **{key: part for key, part in learned["architecture"].items() if key != "name"}, blank=blank
@@ -280,7 +280,7 @@ OBJECTIVES = [row for row in SUIT if row["target"]["name"] == "raw" and row["inp
 def deep(row):
     """A model of three layers of deep supervision, and how it learns."""
     torch.manual_seed(0)
-    learned = {"target": row["target"], "architecture": rows.architecture(row), **rows.parallel(row)}
+    learned = {"target": row["target"], "architecture": rows.architecture(row), **rows.learning(row)}
     parts = {key: part for key, part in learned["architecture"].items() if key != "name"}
     blank = families.trait("objective", learned["objective"]["name"], "blank")
     return plain.nat(DEEP, **parts, blank=blank, deep_supervision=True), Method.of(learned)

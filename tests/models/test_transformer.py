@@ -64,7 +64,9 @@ def test_a_cmlm_computes_what_fairseqs_computes(changed):
 
 
 LENGTHS = [{"name": "absolute"}, {"name": "difference"}, {"name": "source", "factor": 2}]
-NATS = [plain.architecture(fill=fill, lengths=lengths) for fill in families.names("fill") for lengths in LENGTHS]
+FILLS = [{"fill": fill} for fill in families.names("fill") if fill != "codes"]
+FILLS += [{"fill": "codes", "codebook": codebook} for codebook in ("learned", "moving")]
+NATS = [plain.architecture(lengths=lengths, **fill) for fill in FILLS for lengths in LENGTHS]
 
 
 @pytest.mark.parametrize("architecture", [{"name": "transformer"}, *NATS])
@@ -85,12 +87,10 @@ def test_all_ways_to_say_a_length_are_built():
     assert [lengths["name"] for lengths in LENGTHS] == families.names("length")
 
 
-@pytest.mark.parametrize(
-    "fill, lengths", [(fill, "difference") for fill in families.names("fill")] + [("copy", "absolute")]
-)
+@pytest.mark.parametrize("fill, lengths", [*((fill, "difference") for fill in FILLS), ({"fill": "copy"}, "absolute")])
 def test_nat_states_do_not_depend_on_padding_or_on_the_rest_of_the_batch(fill, lengths):
     torch.manual_seed(0)
-    model = plain.nat(SMALL, fill=fill, lengths=lengths).eval()
+    model = plain.nat(SMALL, lengths=lengths, **fill).eval()
     source = sentences(6, 9)
     at = torch.tensor([4, 9, 1, 12, 7, 3])
     with torch.no_grad():

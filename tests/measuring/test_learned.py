@@ -90,7 +90,7 @@ def test_scores_are_those_of_the_libraries_in_any_order(tmp_path):
         package = {"comet": "unbabel-comet:2", "bleurt": "bleurt-pytorch:0"}[metric]
         assert re.match(rf"model:tiny-{metric}\|sha256:[0-9a-f]{{12}}\|case:lc\|{package}\.", value["signature"])
         assert (found["decoding"], found["split"], found["sentences"]) == ("argmax", "test", 40)
-        assert found["provenance"]["fingerprint"] == "abc"
+        assert found["provenance"]["fingerprint"] == "abc" and found["provenance"]["device"] == "cpu"
     assert not (tmp_path / "lightning_logs").exists()
 
 

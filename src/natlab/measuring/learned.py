@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> None:
     folder, corpus, dataset = Path(args.translations), Path(args.corpus), datasets.load(args.dataset_config)
     model = Path(args.weights)
     signature = _signature(args.metric, model, dataset["lowercase"])
-    fingerprint = read_json(folder / "provenance.json").get("fingerprint")
+    decoded = read_json(folder / "provenance.json")
+    origin = provenance.record(fingerprint=decoded.get("fingerprint"), device=decoded.get("device"))
     written = []
     with folder_aside(args.out) as out:
         for name in args.translated:
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
                     "sentences": len(each),
                     "values": {args.metric: value},
                     "sentence_statistics": {args.metric: each},
-                    "provenance": provenance.record(fingerprint=fingerprint),
+                    "provenance": origin,
                 }
             )
             write_json(out / f"{name}.json", written[-1])

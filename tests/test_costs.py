@@ -115,6 +115,20 @@ def test_threads_and_precision_count(costs_of):
     assert 1.5 < costs.cost(model(costs.run, "vanilla_raw")).seconds / one < 2.5
 
 
+def test_scoring_by_a_model_is_its_work_on_all_sides_of_the_splits_asked_for(costs_of):
+    costs = costs_of("config/runs/multi30k_tiny.yaml")
+    costs.run.translated = lambda dataset, system, metric: ["argmax.test", "argmax.valid", "lpd3.test"]
+    of = {"rule": "score", "dataset": "multi30k_ende", "system": "vanilla_kd", "seed": "1"}
+    comet, bleurt = (costs.cost(job(**of, metric=metric)) for metric in ("comet", "bleurt"))
+    start, corpus = costs.table["devices"]["cpu"]["start_seconds"], costs.corpus("multi30k_ende")
+    sentences = 2 * corpus.test + corpus.valid
+    # XLM-R large: 24 layers of 12 d^2, d 1,024; three texts a sentence; 23 GFLOP/s
+    expected = 2 * 24 * 12 * 1024**2 * 3 * corpus.tokens * sentences / 23e9
+    assert comet.seconds - start == pytest.approx(expected, rel=0.01)
+    assert bleurt.seconds - start == pytest.approx(expected * (32 * 1152**2 * 2) / (24 * 1024**2 * 3), rel=0.01)
+    assert comet.memory > 1.2e9
+
+
 def test_a_distilled_shard_is_its_share(costs_of):
     costs = costs_of("config/runs/multi30k_tiny.yaml")
     of = {"rule": "distil", "dataset": "multi30k_ende", "teacher": "transformer", "seed": "1", "split": "train"}
@@ -140,7 +154,7 @@ def test_every_rule_of_the_workflow_has_a_cost(costs_of):
     text = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
     rules = {line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("rule ")}
     assert len(rules) > 10
-    assert rules - set(costs.table["rules"]) == {"train", "distil", "translate", "latency"}
+    assert rules - set(costs.table["rules"]) == {"train", "distil", "translate", "score", "latency"}
 
 
 def test_an_unknown_rule_costs_nothing_and_is_named(costs_of):

@@ -32,7 +32,7 @@ MAY = {
     "proxy": "kernels models",
     "losses": "families kernels models proxy",
     "decoding": "families kernels models",
-    "metrics": "corpus kernels",
+    "metrics": "corpus errors kernels",
     "select": "corpus errors files kernels metrics proxy",
     "sources": "families models",
     "training": "compat decoding devices errors families files losses metrics models processes sources tracking",

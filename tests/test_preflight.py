@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -214,3 +215,9 @@ def test_a_plan_is_in_the_streets_order_whatever_snakemakes():
 
 def test_a_long_list_is_cut():
     assert list(preflight._listed([str(number) for number in range(12)]))[-2:] == ["    9", "    and 2 more"]
+
+
+def test_scores_whose_models_the_run_does_not_name_are_said_to_stay_empty():
+    (line,) = preflight.unweighed(SimpleNamespace(weightless=["comet", "bleurt"]))
+    assert line.split()[:2] == ["weights", "MISSING"] and "comet, bleurt stay empty: the run names no weights" in line
+    assert list(preflight.unweighed(SimpleNamespace(weightless=[]))) == []

@@ -157,6 +157,14 @@ def test_the_lock_is_what_is_installed():
     assert {name: installed.get(name) for name in locked} == locked
 
 
+def test_the_lock_of_metrics_pins_what_natlabs_lacks_or_has_of_another_version():
+    """It is laid over natlab's environment, so that torch is installed once."""
+    over, below = pins("requirements-metrics.lock"), pins("requirements.lock")
+    assert not over.items() & below.items() and "torch" not in over
+    assert {name for name in over if name in below} == {"numpy", "pandas", "setuptools"}
+    assert Version(over["numpy"]) < Version("2")
+
+
 def test_the_lock_pins_all_that_natlab_and_its_packages_need():
     locked = pins("requirements.lock")
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]

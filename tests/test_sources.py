@@ -24,6 +24,7 @@ EVERYTHING = [
     sources.distillation(),
     sources.latency([]),
     sources.measurement([{"name": "bleu"}]),
+    sources.learned(),
     sources.surface(),
     sources.translation(TRANSFORMER, [{"kind": "beam"}]),
 ]

@@ -33,6 +33,8 @@ VERBS = {
     "candidates": ("natlab.select.candidates", "put a corpus and several teachers' targets together for dynamic KD"),
     "translate": ("natlab.measuring.translate", "translate with every decoding a model needs, and measure its losses"),
     "latency": ("natlab.measuring.latency", "time a model's decodings against a teacher's, one sentence at a time"),
+    "packages": ("natlab.measuring.packages", "install what COMET and BLEURT need beside natlab's own packages"),
+    "score": ("natlab.measuring.learned", "score a model's translations by COMET or BLEURT"),
     "measure": ("natlab.measuring.measure", "turn translations and losses into measurements"),
     "surface": ("natlab.measuring.surface", "evaluate one row of a grid over the plane through three models"),
     "provenance": ("natlab.provenance", "write what a run's numbers rest on: configuration, code, data, models"),

@@ -157,7 +157,13 @@ class Costs:
         """What a job costs; None where nothing is known of its corpus' size."""
         if "dataset" in job.wildcards and self.corpus(job.wildcards["dataset"]) is None:
             return None
-        of_rule = {"train": self._train, "distil": self._distil, "translate": self._translate, "latency": self._latency}
+        of_rule = {
+            "train": self._train,
+            "distil": self._distil,
+            "translate": self._translate,
+            "score": self._score,
+            "latency": self._latency,
+        }
         return of_rule[job.rule](job) if job.rule in of_rule else self._other(job)
 
     def corpus(self, dataset: str) -> Corpus | None:
@@ -218,6 +224,17 @@ class Costs:
         # the losses, on raw and on proxy targets
         seconds += 2 * self._decoding_seconds(job, work, corpus.valid, corpus.tokens, {"beam": 1})
         return Cost(self.device(job)["start_seconds"] + seconds, memory=PROCESS)
+
+    def _score(self, job: Job) -> Cost:
+        dataset, system, metric = (job.wildcards[key] for key in ("dataset", "system", "metric"))
+        corpus, device, figures = self.corpus(dataset), self.device(job), self.table["learned"][metric]
+        splits = [name.rpartition(".")[2] for name in self.run.translated(dataset, system, metric)]
+        # once a side for COMET, which reads three, once all for BLEURT, which reads two
+        tokens = figures["sides"] * corpus.tokens * sum(getattr(corpus, split) for split in splits)
+        rate = device["decode_gflops"] * 1e9 * (job.gpus or job.threads)
+        seconds = 2 * figures["parameters"] * tokens / rate
+        memory = PROCESS + 4 * figures["parameters"]
+        return Cost(device["start_seconds"] + seconds, 0, memory, memory if job.gpus else 0.0)
 
     def _latency(self, job: Job) -> Cost:
         corpus, device, timed = self.corpus(job.wildcards["dataset"]), self.device(job), self.run.scale["latency"]

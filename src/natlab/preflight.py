@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
     sections = (
         [*price_list(planned, priced, args.cores), f"\nTime on the clock, with {machine}: {time}"],
         basis(resolved, planned, costs),
-        needs(planned, priced, costs, memory),
+        [*needs(planned, priced, costs, memory), *unweighed(resolved)],
         made_again(planned),
     )
     for section in sections:
@@ -223,6 +223,13 @@ def needs(planned: list[Job], priced: dict[int, Cost | None], costs: Costs, memo
     yield _gpu(planned, known, about)
     yield _room("memory", memory, available_memory(), about, "give fewer --cores, or a scale of smaller batches")
     yield _room("disk", sum(cost.disk for cost in known.values()), shutil.disk_usage(".").free, about, "free some")
+
+
+def unweighed(run: Run) -> Iterator[str]:
+    """What the run's cells ask of models that it does not name."""
+    if run.weightless:
+        left = f"{', '.join(run.weightless)} stay empty: the run names no weights (config/README.md, Scores by models)"
+        yield _need("weights", False, left)
 
 
 def _need(what: str, there: bool, text: str) -> str:

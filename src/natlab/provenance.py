@@ -93,7 +93,9 @@ def _place(run: "Run", model: "Model") -> str:
 def _measurements(run: "Run", model: "Model", results: Path) -> Iterator[dict]:
     """The provenance of a model's measurements."""
     place = results / "measurements" / _place(run, model)
-    for path in sorted([*place.glob("*.json"), *place.parent.glob(f"{place.name}.latency.json")]):
+    # its latencies, and what models make of its translations
+    beside = [*place.parent.glob(f"{place.name}.latency.json"), *place.parent.glob(f"{place.name}.*/*.json")]
+    for path in sorted([*place.glob("*.json"), *beside]):
         yield read_json(path)["provenance"]
 
 

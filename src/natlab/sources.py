@@ -76,6 +76,11 @@ def measurement(scores: Iterable[Mapping]) -> list[str]:
     return ["natlab.measuring.measure", *(families.module("score", score["name"]) for score in scores)]
 
 
+def learned() -> list[str]:
+    """The modules that score translations by a model."""
+    return ["natlab.measuring.learned"]
+
+
 def files(modules: Iterable[str], room: Path) -> list[Path]:
     """The files under ``room``, natlab's folder, that run or may run when ``modules`` are used, sorted: theirs, and
     those of what they import, anywhere in them, and so on until `STOPS`. ValueError for a module that is not there."""

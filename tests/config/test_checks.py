@@ -113,6 +113,14 @@ def test_a_reranker_is_autoregressive(project, reranker):
         load(project)
 
 
+@pytest.mark.parametrize(
+    ("weights", "mentions"),
+    [({"comet": "nowhere"}, ["weights.comet: nowhere: no such folder"]), ({"meteor": "."}, ["meteor"]), ({}, [])],
+)
+def test_weights_are_folders_of_models_that_score(project, weights, mentions):
+    refused(project, "config/config.yaml", lambda run: run.update(weights=weights), "weights", *mentions)
+
+
 def test_datasets_are_told_apart_by_more_than_capitals(project):
     file = project / "config/datasets/grammar_ende.yaml"
     file.with_name("Grammar_ende.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from tests.config.project import REPOSITORY, load
+from tests.config.project import REPOSITORY, edit, load
 
 from natlab import config
 from natlab.config import loading
@@ -68,6 +68,18 @@ def test_yaml_that_is_none_is_refused(project):
     (project / "config/systems.yaml").write_text("systems: [", encoding="utf-8")
     with pytest.raises(UserError, match="config/systems.yaml: not YAML"):
         load(project)
+
+
+def test_check_says_once_which_scores_stay_empty_for_want_of_weights(project, capsys, monkeypatch):
+    columns = [{"key": key, "label": key, "cell": {"metric": key}} for key in ("bleu", "comet", "bleurt")]
+    edit(project, "config/papers/mple/table2.yaml", lambda table: table["columns"].extend(columns[1:]))
+    edit(project, "config/config.yaml", lambda run: run.update(weights={"bleurt": "here"}))
+    (project / "here").mkdir()
+    monkeypatch.chdir(project)
+    loading.run(argparse.Namespace(run="config/config.yaml"))
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "weights" in line]
+    assert line == "not measured: comet; the run names no weights for it"
 
 
 def test_check_says_what_a_run_builds(capsys, monkeypatch):

@@ -63,6 +63,14 @@ def test_a_corpus_that_the_run_does_not_map_stays_empty():
     assert cell.corpus == "wmt17_zhen" and cell.dataset is None and sources(cell, "demo", 1) == []
 
 
+def test_what_models_score_stays_empty_unless_the_run_names_theirs():
+    table = {**TABLE, "columns": [{"key": key, "label": key, "cell": {"metric": key}} for key in ("comet", "bleurt")]}
+    found = {cell.column: cell for cell in cells(table, RUN | {"weights": {"comet": "folder"}}) if cell.row == 0}
+    assert found["bleurt"].dataset is None and sources(found["bleurt"], "demo", 1) == []
+    assert sources(found["comet"], "demo", 1) == ["grammar_ende/demo/vanilla_raw/seed1.comet/argmax.test.json"]
+    assert found["comet"].readings[0].key == "comet"
+
+
 def test_a_system_that_the_run_does_not_build_stays_empty():
     found = resolved(RUN | {"systems": ["vanilla_raw", "transformer"]})
     assert found[2, "bleu"].dataset is None

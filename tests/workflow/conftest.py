@@ -25,6 +25,7 @@ case $verb in
     figure) touch "$out.csv" "$out.md" "$out.png" "$out.pdf" ;;
     claims) touch "$out.csv" "$out.md" ;;
     kernels) mkdir -p "$out" && touch "$out/built.json" ;;
+    score) mkdir -p "$out" ;;
     train) touch "$out" "$(dirname "$out")/curve.jsonl" ;;
     report) touch "$out" "$(dirname "$out")/measurements.csv" ;;
     *) case $(basename "$out") in
@@ -86,7 +87,8 @@ class Project:
 
 
 def copied(root: Path) -> Project:
-    shutil.copy(REPOSITORY / "Snakefile", root)
+    for file in ("Snakefile", "requirements-metrics.lock"):
+        shutil.copy(REPOSITORY / file, root)
     for folder in ("workflow", "config", "profiles"):
         shutil.copytree(REPOSITORY / folder, root / folder)
     shutil.copytree(REPOSITORY / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))

@@ -70,6 +70,50 @@ rule measure:
         " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
 
 
+# What COMET and BLEURT need that natlab's environment cannot have; it is laid over that.
+rule packages:
+    input:
+        requirements="requirements-metrics.lock",
+    output:
+        directory("results/packages/metrics"),
+    log:
+        "results/logs/packages.log",
+    shell:
+        "natlab packages --requirements {input.requirements} --out {output} &> {log}"
+
+
+rule score:
+    input:
+        packages="results/packages/metrics",
+        translations="results/translations/{dataset}/{scale}/{system}/seed{seed}",
+        text="results/corpora/{dataset}/text",
+        tokenised="results/corpora/{dataset}/tok",
+        dataset="config/datasets/{dataset}.yaml",
+        code=imported(natlab.sources.learned()),
+    output:
+        directory("results/measurements/{dataset}/{scale}/{system}/seed{seed}.{metric}"),
+    log:
+        "results/logs/score/{dataset}/{scale}/{system}/seed{seed}.{metric}.log",
+    threads: RUN.scale["threads"]
+    resources:
+        gpu=DECODING_GPUS,
+    params:
+        weights=lambda wildcards: RUN.settings["weights"][wildcards.metric],
+        translated=lambda wildcards: RUN.translated(wildcards.dataset, wildcards.system, wildcards.metric),
+        identity=lambda wildcards: compact(
+            {key: int(value) if key == "seed" else value for key, value in wildcards.items() if key != "metric"}
+        ),
+        corpus=lambda wildcards, input: Path(input.text).parent,
+        checkpoints=CHECKPOINTS,
+        tracking=TRACKING,
+    shell:
+        "PYTHONPATH={input.packages}${{PYTHONPATH:+:$PYTHONPATH}} OMP_NUM_THREADS={threads}"
+        " NATLAB_GPUS={resources.gpu} exec natlab score --metric {wildcards.metric} --weights {params.weights:q}"
+        " --translations {input.translations} --translated {params.translated} --corpus {params.corpus}"
+        " --dataset-config {input.dataset} --identity {params.identity:q} --out {output}"
+        " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
+
+
 rule latency:
     input:
         model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",

@@ -355,6 +355,15 @@ def check_scores(name: str, dataset: dict[str, Any]) -> None:
     known(file, "select_by", dataset.get("select_by", "bleu_tok"), ["bleu_tok", *means])
 
 
+def check_weights(run: Run) -> None:
+    """The folders of models that score translations are there."""
+    for metric, folder in run.settings.get("weights", {}).items():
+        if not (run.root / folder).is_dir():
+            raise UserError(
+                f"{run.source}: weights.{metric}: {folder}: no such folder; name the model's, or drop the key"
+            )
+
+
 def check_cells(run: Run) -> None:
     """Every cell's systems and decoding exist and suit each other, and its dataset has its score; every table and
     figure has something to fill."""

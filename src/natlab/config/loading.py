@@ -38,6 +38,7 @@ def load(settings: Mapping[str, Any], source: str, root: Path = Path()) -> Run:
     for name in settings.get("systems", []):
         known(source, "systems", name, run.systems)
     _load_datasets(run, _load_papers(run))
+    checks.check_weights(run)
     checks.check_cells(run)
     checks.check_trainings(run)
     return run
@@ -127,6 +128,8 @@ def run(args: argparse.Namespace) -> None:
             print(f"{kind}: {', '.join(names)}")
     print(f"datasets: {', '.join(checked.datasets)}")
     print(f"systems: {', '.join(sorted({model.system for model in checked.models}))}")
+    if checked.weightless:
+        print(f"not measured: {', '.join(checked.weightless)}; the run names no weights for it")
     print(f"measured models: {len(checked.models)}; distilled by: {_listed(distilled)}")
 
 

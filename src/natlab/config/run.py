@@ -199,6 +199,23 @@ class Run:
         """The decodings of which the cells ask a speedup."""
         return self.decodings_of(dataset, system, cells.LATENCY_METRICS)
 
+    def translated(self, dataset: str, system: str, metric: str) -> list[str]:
+        """The translations of which the cells ask a metric, each as ``decoding.split``."""
+        asked = {
+            f"{reading.decoding}.{reading.split}"
+            for of, reading in self._readings()
+            if of == dataset and reading.system == system and reading.metric == metric
+        }
+        return sorted(asked)
+
+    @property
+    def weightless(self) -> list[str]:
+        """The metrics that cells ask for and that stay empty because the run names no weights for them."""
+        asked = {reading.metric for found in self.all_cells.values() for cell in found for reading in cell.readings}
+        return [
+            metric for metric in cells.LEARNED if metric in asked and metric not in self.settings.get("weights", {})
+        ]
+
     def decoding(self, dataset: str, name: str, system: str) -> dict[str, Any]:
         """A system's decoding with all its options, the dataset's and the system's among them."""
         row = self.decodings[name]
@@ -283,6 +300,7 @@ class Run:
             **dict.fromkeys(("system", "teacher", "origin", "first", "second"), system),
             **dict.fromkeys(("seed", "shard", "shards", "row", "grid"), number),
             "split": one_of(dataset_files.SPLITS),
+            "metric": one_of(cells.LEARNED),
             "paper": one_of({paper for paper, _, _ in papers}),
             **dict.fromkeys(("table", "figure", "claims"), one_of({name for _, _, name in papers})),
         }

@@ -29,8 +29,9 @@ TOKEN_PROBABILITY = tuple(
 REVEALED = tuple(f"revealed/{value}/{percent}" for percent in range(0, 100, 10) for value in ("bleu", "accuracy"))
 # The values that scores give, with the score (`natlab.metrics.scores`) of each.
 SCORES = {value: name for name in families.names("score") for value in families.trait("score", name, "values")}
+LEARNED = ("comet", "bleurt")  # what models score them by (`natlab.metrics.learned`), where the run names these
 EXPECTED = ("expected_bleu", "expected_ceiling")  # under P(Y|X) of a generated corpus (`natlab.metrics.target_bleu`)
-TRANSLATION_METRICS = (*SCORES, *EXPECTED, "bleu_multi", "repetition", "allowed", "confidence")
+TRANSLATION_METRICS = (*SCORES, *LEARNED, *EXPECTED, "bleu_multi", "repetition", "allowed", "confidence")
 TRANSLATION_METRICS += ("bleu_tok_single", "bleu_tok_multi")
 TRANSLATION_METRICS += NGRAM_REPETITION + BLEU_BY_LENGTH + TOKEN_PROBABILITY
 LIKELIHOOD = ("ncm", "ncm_outputs")  # of references and of the model's own outputs (`natlab.measuring.likelihood`)
@@ -108,6 +109,8 @@ class Reading(NamedTuple):
             return f"{model}/curve.json"
         if self.decoding is None:
             return f"{model}/target.json"
+        if self.metric in LEARNED:
+            return f"{model}.{self.metric}/{self.decoding}.{self.split}.json"
         if self.metric in TEXTS:
             return f"{model}/{self.decoding}.{self.split}.samples.json"
         return f"{model}/{self.decoding}.{self.split}.json"
@@ -126,7 +129,8 @@ class Reading(NamedTuple):
 
 class Quantity(NamedTuple):
     """A description resolved: its readings (none for ``exact/...``), and ``dataset``, what stands where the paper's
-    ``corpus`` stands; None when the run maps none there or does not build a system, and so measures nothing. ``beta``:
+    ``corpus`` stands; None when the run maps none there, does not build a system or names no weights that the metric
+    needs, and so measures nothing. ``beta``:
     the weight of sentence BLEU in MPLE's equation 14, of ``l_target``; 0 of other metrics."""
 
     metric: str
@@ -195,7 +199,8 @@ def resolved(description: Mapping, run: Mapping) -> Quantity | None:
     if not readings and not metric.startswith(EXACT):
         return None
     built = "systems" not in run or {reading.system for reading in readings} <= set(run["systems"])
-    dataset = run["corpora"].get(corpus) if built else None
+    weighed = metric not in LEARNED or metric in run.get("weights", {})
+    dataset = run["corpora"].get(corpus) if built and weighed else None
     return Quantity(metric, corpus, dataset, readings, description.get("beta", 0.0))
 
 

@@ -27,7 +27,7 @@ def test_decodings_carry_the_datasets_lengths(project):
     run = load(project)
     assert run.decoding("grammar_ende", "beam5", "transformer") == {"kind": "beam", "beam": 5, "length_penalty": 0.6}
     lpd = {"kind": "argmax", "length_candidates": 3, "length_factor": 1.05, "deduplicate": True, "reranker": None}
-    lpd["reference_length"] = False
+    lpd |= {"reference_length": False, "shown": None, "reorder": None}
     assert run.decoding("grammar_ende", "lpd3", "glat_kd") == lpd
     sample = {"kind": "sample", "length_factor": 1.05, "seed": 1, "predictor": "vanilla_kd"}
     assert run.decoding("grammar_ende", "sample", "glat_kd") == sample
@@ -108,3 +108,21 @@ def test_the_surface_of_a_figure(project):
     assert run.surface("mple/figure1") == ("grammar_ende", ["vanilla_raw", "vanilla_raw_mle", "vanilla_raw_glat_kd"])
     assert run.surface("mple/figure8") is None
     assert run.splits_of("grammar_ende", "vanilla_raw_mle") == ["valid"]
+
+
+def test_a_scale_says_how_many_codes_stand_for_a_systems(project):
+    def size(system):
+        return load(project).spec("grammar_ende", system, 1)["architecture"]["codebook"]["size"]
+
+    edit(project, "config/scales/demo.yaml", lambda s: s.update(codes={"512": 8, "2048": 32}))
+    # by its name, by its default, and what stands for nothing else
+    assert [size(system) for system in ("aeqa_k512_raw", "aeqa_raw", "aeqa_k1_raw")] == [8, 32, 1]
+    edit(project, "config/scales/demo.yaml", lambda s: s.pop("codes"))
+    assert [size(system) for system in ("aeqa_k512_raw", "aeqa_raw", "aeqa_k1_raw")] == [512, 2048, 1]
+    assert "codebook" not in load(project).spec("grammar_ende", "vanilla_raw", 1)["architecture"]
+
+
+def test_deep_supervision_stands_in_the_specification_of_a_system_that_has_it(project):
+    made = load(project).spec("grammar_ende", "aeqa_dslp_raw", 1)["architecture"]
+    assert made["deep_supervision"] is True
+    assert "deep_supervision" not in load(project).spec("grammar_ende", "aeqa_raw", 1)["architecture"]

@@ -167,13 +167,21 @@ def members(found):
     return {file for file in found if file.startswith(folders) and "__init__" not in file}
 
 
+def encoder(objective, **parts):
+    """A multilingual encoder's specification."""
+    made = plain.multilingual() | {"objective": {"name": objective}}
+    return made | {"architecture": made["architecture"] | parts}
+
+
 FAMILIES = {
     "target": lambda name: plain.spec(target=name),
     "input": lambda name: plain.spec(input=name),
-    "objective": lambda name: plain.spec(objective=name),
+    "objective": lambda name: encoder(name) if name == "denoising" else plain.spec(objective=name),
     "term": lambda name: plain.spec(terms=[name]),
     "length": lambda name: plain.spec() | {"architecture": plain.architecture(lengths=name)},
     "fill": lambda name: plain.spec() | {"architecture": plain.architecture(fill=name)},
+    "codebook": lambda name: plain.spec() | {"architecture": plain.architecture() | {"codebook": {"name": name}}},
+    "encoder": lambda name: encoder("denoising", encoder={"name": name}),
     "score": lambda name: plain.spec() | {"select_by": {"name": name}},
 }
 PLAIN = {"target": "raw", "input": "vanilla", "objective": "xe", "term": "length", "length": "difference"}
@@ -186,12 +194,20 @@ def test_of_each_family_a_system_rests_on_its_own_members_alone(family):
         found = members(listed(sources.training(FAMILIES[family](name))))
         own = {of: f"{families.FOLDERS[of]}/{PLAIN[of]}.py" for of in PLAIN}
         own[family] = f"{families.FOLDERS[family]}/{name}.py"
-        if family == "objective":  # and the way to decode that suits it
+        if family == "encoder" or name == "denoising":  # of what encodes only
+            own = {of: file for of, file in own.items() if of in ("target", family)}
+            own["objective"] = "losses/objectives/denoising.py"
+        elif family == "objective":  # and the way to decode that suits it
             own["decoding"] = f"decoding/kinds/{families.trait('objective', name, 'decoding')}.py"
-        shared = {"models/lengths/_classes.py"} & found  # by those that predict a length
+        # by those that predict a length, by canvases of codes, by all codebooks
+        shared = {"models/lengths/_classes.py", "models/codebooks/_codebook.py"} & found
+        shared |= {"models/fills/soft_copy.py"} & found if name == "codes" else set()
         kinds = {"decoding/kinds/argmax.py"} & found  # what a kind takes of another
         assert found == {*own.values()} | shared | kinds
-        assert bool(shared) is families.trait("length", name if family == "length" else "difference", "predicted")
+        predicted = "length" in own and families.trait(
+            "length", name if family == "length" else "difference", "predicted"
+        )
+        assert ("models/lengths/_classes.py" in shared) is predicted
 
 
 def test_all_families_but_that_of_decodings_are_parts_of_a_system():

@@ -143,6 +143,18 @@ def test_dynamic_kd_interrupted_anywhere_chooses_the_same_targets(attempt, of_30
     assert lineage == json.loads((parts / "lineage.json").read_text()) and lineage["training"]
 
 
+def test_pre_alignment_interrupted_anywhere_ends_in_the_same_codes(attempt, of_30, tmp_path):
+    """Their sums and counts are in the checkpoints; which words are masked follows from the update."""
+    aligned = plain.multilingual({"name": "moving", "size": 5, "restart": 0.5}, plain.L_AL)
+    made = {key: value for key, value in of_30.items() if key not in ("input", "objective", "terms")} | aligned
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    attempt(made, whole)
+    for asked in (2, 8, 0, None):
+        attempt(made, parts, asked)
+    assert equal(result(whole), result(parts))
+    assert {"codebook.vectors", "codebook.averages.sums", "codebook.averages.counts"} <= set(result(whole)["model"])
+
+
 def test_other_hyper_parameters_train_anew_and_leave_the_old_folder_alone(attempt, of_30, spec, half_done):
     old = checkpoints_of(half_done)
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in old.iterdir()}

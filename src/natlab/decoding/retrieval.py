@@ -1,20 +1,23 @@
 """Sentences found by their translations: whether an encoder of both languages says alike what means alike."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from natlab.decoding import batches, pad_right
-from natlab.models.multilingual import MultilingualEncoder
+
+if TYPE_CHECKING:
+    from natlab.models.multilingual import MultilingualEncoder
 
 ALIKE = 1e-6  # cosines that differ by less are equal: means of the same codes are, but for rounding
 
 
 @torch.inference_mode()
 def retrieval(
-    model: MultilingualEncoder, sources: Sequence[Tensor], targets: Sequence[Tensor], max_tokens: int = 6000
+    model: "MultilingualEncoder", sources: Sequence[Tensor], targets: Sequence[Tensor], max_tokens: int = 6000
 ) -> dict[str, Tensor]:
     """Of N pairs of a source and a target, each [L] ending in eos, whether the target nearest to the source, by the
     cosine of the means, is its own alone: bool [N]. ``retrieval``: by the mean of the words' states; with a codebook

@@ -13,7 +13,7 @@ from natlab.decoding.kinds import sample
 from natlab.decoding.retrieval import retrieval
 from natlab.losses.batch import NLL, Method, Proxied, batch_loss, proxied, references_of
 from natlab.losses.interface import BITS, DISTANCE, SHARE, Value
-from natlab.models.multilingual import MultilingualEncoder
+from natlab.models import architectures
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import TwoSided
 from natlab.proxy.interface import Prediction
@@ -163,7 +163,7 @@ def of_codes(
     encoder of both sides for the words of ``sources``, of a NAT on their canvases. Of an encoder of both sides also
     what `natlab.decoding.retrieval` finds, in per cent of the sources. All sentences are [L] and end in eos."""
     found = {}
-    if isinstance(model, MultilingualEncoder):
+    if "both sides" in architectures.ARCHITECTURES[model.name].offers:
         hits = retrieval(model, sources, targets, max_tokens)
         found = {
             name: {**share(of, torch.ones_like(of, dtype=torch.long)), "sentences": len(of)}

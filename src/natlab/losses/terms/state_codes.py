@@ -16,7 +16,7 @@ class StateCodes:
     weight: the paper's ε, 0.25, of all of L_SQA (section 3).
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("codebook",)
+    needs: ClassVar[tuple[str, ...]] = ("parallel", "codebook")
 
     weight: Annotated[float, ">= 0"] = 0.25
 

@@ -27,11 +27,13 @@ class Made:
 """
 MEMBERS = {
     "target": ["axe", "dynamic", "kd", "oaxe", "raw"],
-    "input": ["cmlm", "glat", "vanilla"],
-    "objective": ["axe", "ctc", "dag", "oaxe", "xe"],
-    "term": ["contrastive", "length", "masking", "reward"],
+    "input": ["cmlm", "codes", "glat", "vanilla"],
+    "objective": ["axe", "ctc", "dag", "denoising", "oaxe", "xe"],
+    "term": ["commitment", "contrastive", "length", "masking", "reward", "sentence_codes", "state_codes"],
     "length": ["absolute", "difference", "source"],
-    "fill": ["copy", "mask", "soft_copy"],
+    "fill": ["codes", "copy", "mask", "soft_copy"],
+    "codebook": ["learned", "moving", "random"],
+    "encoder": ["mbart"],
     "decoding": ["argmax", "beam", "collapse", "graph", "graph_sample", "noisy", "sample"],
     "score": ["bleu", "bleu_tok", "chrf", "rouge"],
 }

@@ -259,7 +259,7 @@ def _data(addresses: list[str], costs: Costs) -> Iterator[str]:
 
 def _encoders(planned: list[Job], run: Run) -> Iterator[str]:
     """The files of encoders that others have trained, where a system that is to be trained has one."""
-    systems = {job.wildcards["system"] for job in planned if job.rule == "train"}
+    systems = {job.wildcards.get("system") for job in planned if job.rule == "train"} & run.systems.keys()
     made = [rows.architecture(run.systems[system]) for system in sorted(systems)]
     for name in dict.fromkeys(architecture["encoder"]["name"] for architecture in made if "encoder" in architecture):
         variable, files = (families.trait("encoder", name, trait) for trait in ("folder", "wants"))

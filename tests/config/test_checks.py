@@ -34,7 +34,7 @@ def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
         (
             {"grammar_ende": {"unheard": {"lr": 1}}},
             "datasets.grammar_ende: unknown name 'unheard'; "
-            "allowed: teacher, student, finetune, cmlm, contrast, graph, oaxe$",
+            "allowed: teacher, student, finetune, aeqa, cmlm, contrast, graph, oaxe$",
         ),
     ],
 )
@@ -47,7 +47,7 @@ def test_what_a_scale_cannot_say_of_a_dataset_is_refused(project, differs, messa
 def test_a_stage_that_the_scale_has_not_got_is_refused_where_it_is_trained_in(project):
     """Systems are of all scales, so one that the run does not train may name a stage of another scale."""
     edit(project, "config/systems.yaml", row("vanilla_kd_50k", stage="unheard"))
-    allowed = "teacher, student, finetune, cmlm, contrast, graph, oaxe"
+    allowed = "teacher, student, finetune, cmlm, contrast, graph, oaxe, aeqa"
     with pytest.raises(
         UserError,
         match=f"systems.vanilla_kd_50k.stage, at scale demo: unknown name 'unheard'; allowed: {allowed}$",
@@ -340,8 +340,8 @@ def refusal(run):
         # a member that is not there
         ({"target": "rew"}, "target: unknown name 'rew'; allowed: axe, dynamic, kd, oaxe, raw"),
         ({"input": "glatt"}, "input: unknown name 'glatt'; allowed: cmlm, codes, glat, vanilla"),
-        ({"objective": "xee"}, "objective: unknown name 'xee'; allowed: axe, ctc, dag, oaxe, xe"),
-        ({"objective": {"name": "ce"}}, "objective: unknown name 'ce'; allowed: axe, ctc, dag, oaxe, xe"),
+        ({"objective": "xee"}, "objective: unknown name 'xee'; allowed: axe, ctc, dag, denoising, oaxe, xe"),
+        ({"objective": {"name": "ce"}}, "objective: unknown name 'ce'; allowed: axe, ctc, dag, denoising, oaxe, xe"),
         (
             {"terms": ["lenght"]},
             "terms: unknown name 'lenght'; allowed: commitment, contrastive, length, masking, reward, sentence_codes, "
@@ -355,7 +355,7 @@ def refusal(run):
             {"architecture": nat(fill="kopy")},
             "architecture.fill: unknown name 'kopy'; allowed: codes, copy, mask, soft_copy",
         ),
-        ({"architecture": "rnn"}, "architecture: unknown name 'rnn'; allowed: nat, transformer"),
+        ({"architecture": "rnn"}, "architecture: unknown name 'rnn'; allowed: nat, transformer, multilingual"),
         # an option that is not, or that may not be so
         ({"target": {"name": "raw", "delta": 1}}, "target: raw: unknown name 'delta'; allowed: (no option)"),
         ({"input": {"name": "cmlm", "rate": 0.5}}, "input: cmlm: unknown name 'rate'; allowed: ratio, least"),
@@ -381,7 +381,7 @@ def refusal(run):
         ),
         (
             {"architecture": nat(canvas="mask")},
-            "architecture: unknown name 'canvas'; allowed: lengths, fill, codebook, links",
+            "architecture: unknown name 'canvas'; allowed: lengths, fill, codebook, links, deep_supervision",
         ),
         # when a term counts
         (

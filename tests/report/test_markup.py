@@ -185,7 +185,7 @@ def test_points_have_labels_whatever_they_are_and_however_many(tmp_path, row_lab
     drawn = figures.draw(table)
     drawn.savefig(tmp_path / "f.png", dpi=20)
     (axes,) = drawn.axes
-    assert [text.get_text() for text in axes.texts] == [f"{label}, {label}" for label in rows]
+    assert [text.get_text() for text in axes.texts] == rows
     assert "$y" in axes.get_ylabel()
     colours = {to_hex(line.get_color()) for line in axes.lines}
     assert len(colours) == len(rows)

@@ -382,7 +382,7 @@ def check_cells(run: Run) -> None:
                 if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
                     traits = [trait for of, trait in cells.NEEDED.items() if reading.metric in cells.EXTRAS[of]]
                     suitable = [name for name in run.decodings if _decodes(run, name, reading.system, traits)]
-                    if not suitable:
+                    if not any(_decodes(run, name, reading.system, ()) for name in run.decodings):
                         raise UserError(
                             f"{file}: {cell.where}: {reading.metric} is of translations, and {reading.system} "
                             f"{rows.kind(run.systems[reading.system]).description}; ask for another metric"

@@ -14,6 +14,7 @@ from tests.config.project import NPD, REPOSITORY, edit, load, only, refused, row
 from natlab import families
 from natlab.config import checks, rows
 from natlab.errors import UserError
+from natlab.models.architectures import ARCHITECTURES
 
 
 def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
@@ -482,7 +483,8 @@ def test_terms_that_stand_in_a_row_change_those_that_its_parts_bring(predicted):
 
 
 def test_every_need_has_words_and_something_that_offers_it():
-    needs, offers = set(), {"autoregressive", "parallel", "masking head", "links", "start"}  # of architectures
+    needs, offers = set(), {"masking head", "links", "start"}  # of keys of a row
+    offers.update(*(architecture.offers for architecture in ARCHITECTURES.values()))
     for family in families.FOLDERS:
         for name in families.names(family):
             needs |= {*families.trait(family, name, "needs", ())}
@@ -499,9 +501,11 @@ def test_any_target_input_and_objective_go_together_or_are_refused_in_one_line_w
         run, lacking = spoilt(**made, **teacher), [need for *_, need in rows.unmet(made)]
         chosen, free = made["target"]["name"] in ("axe", "oaxe"), made["objective"]["name"] in ("ctc", "dag")
         placed = chosen and made["objective"]["name"] != "xe"
-        assert bool(lacking) is (placed or free is not (made["architecture"]["lengths"]["name"] == "source"))
+        alone = made["objective"]["name"] == "denoising"
+        assert bool(lacking) is (alone or placed or free is not (made["architecture"]["lengths"]["name"] == "source"))
         if lacking:
-            said = f"needs {checks.NEEDS[lacking[0]]}, which this system has not; allowed: "
+            remedy = "it comes with " if lacking[0] == "both sides" else "allowed: "
+            said = f"needs {checks.NEEDS[lacking[0]]}, which this system has not; {remedy}"
             assert said in refusal(run) and "systems.made." in refusal(run)
         else:
             checks.check_systems(run)

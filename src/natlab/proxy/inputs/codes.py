@@ -1,16 +1,13 @@
 """Glancing at codes of the source (AEQA-NAT, Qu et al. 2025, section 2.4)."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from natlab.proxy import subsets
 from natlab.proxy.interface import Positions, Prediction, ShownCodes
-
-if TYPE_CHECKING:
-    from natlab.models.nat import NonAutoregressiveTransformer
 
 
 @dataclass
@@ -33,6 +30,7 @@ class Codes:
     offers: ClassVar[tuple[str, ...]] = ("shown codes",)
     option_needs: ClassVar[dict[str, tuple[str, ...]]] = {"frozen": ("start",)}
     kernels: ClassVar[bool] = True
+    started_from: ClassVar[object] = None  # a model, which training sets on the instance
 
     number: Literal["adaptive", "uniform"] = "adaptive"
     start: Annotated[float, ">= 0", "<= 1"] = 0.6
@@ -43,9 +41,6 @@ class Codes:
     frozen: bool = False
     reorder: Literal["argmax", "permutation"] | None = None
     order_by: Literal["target", "prediction"] = "target"
-
-    def __post_init__(self):
-        self.started_from: NonAutoregressiveTransformer | None = None  # which training sets
 
     def __call__(self, target: Tensor, prediction: Prediction) -> ShownCodes:
         model, source = prediction.model, prediction.source

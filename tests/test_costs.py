@@ -60,6 +60,7 @@ LENGTHS += [{"name": "source", "factor": 2}]
         *(plain.architecture(lengths=lengths) for lengths in LENGTHS),
         plain.architecture(lengths=LENGTHS[-1], links=True),
         plain.architecture(deep_supervision=True),
+        {"name": "multilingual"},
         *(plain.architecture(fill=fill, masking=True) for fill in families.names("fill")),
     ],
 )
@@ -67,7 +68,7 @@ def test_parameters_are_the_models(architecture, joint, positions):
     from natlab.models.load import build
 
     size = {"d_model": 32, "d_hidden": 96, "encoder_layers": 2, "decoder_layers": 3, "heads": 4} | positions
-    spec = {"architecture": architecture, "size": size, "joint_vocabulary": joint}
+    spec = {"architecture": architecture, "size": size, "joint_vocabulary": joint, "objective": {"name": "denoising"}}
     source, target = (900, 900) if joint else (700, 900)
     words = {"source_vocabulary": source, "target_vocabulary": target, "joint_vocabulary": joint}
     described = {"architecture": architecture, **size, "dropout": 0.0, **words}
@@ -83,6 +84,17 @@ def test_work_is_the_matrix_products(costs_of):
     assert work.decoder == 3 * (8 * 128**2 + 2 * 128 * 512)
     assert work.forward == 2 * (work.encoder + work.decoder + 5992 * 128)
     assert work.decoded(10, {"beam": 5}) == 20 * (work.encoder + 5 * (work.decoder + work.output))
+
+
+def test_an_encoder_of_both_sides_encodes_each_twice_and_predicts_the_masked_words_of_both():
+    size = {"d_model": 32, "d_hidden": 96, "encoder_layers": 2, "decoder_layers": 3, "heads": 4}
+    spec = {"size": size, "joint_vocabulary": False, **plain.multilingual(masked=0.25)}
+    work = Work.of(spec, (700, 900))
+    assert work.encoder == 4 * 2 * (4 * 32**2 + 2 * 32 * 96) and not work.decoder
+    assert work.output == 0.25 * (700 + 900) * 32
+    mbart = Work.of(spec | {"architecture": {"name": "multilingual", "encoder": {"name": "mbart"}}}, (700, 900))
+    assert mbart.encoder == 4 * 12 * (4 * 1024**2 + 2 * 1024 * 4096)
+    assert mbart.parameters == pytest.approx(407e6, rel=0.01)  # 250,027 pieces and 12 layers of 1,024
 
 
 # ---- hours

@@ -144,6 +144,19 @@ def test_gpus_are_counted(wmt14, monkeypatch, seen, verdict):
     assert " ok " in needs(wmt14, [job()])["GPU"]
 
 
+def test_files_of_an_encoder_that_others_have_trained_are_looked_for(wmt14, monkeypatch, tmp_path):
+    planned = [job(system="prealigned_mbart", dataset="wmt14_ende", seed="1"), job(2, system="vanilla_raw")]
+    monkeypatch.delenv("NATLAB_MBART", raising=False)
+    assert "MISSING  set NATLAB_MBART to a folder with model.pt, dict.txt, sente" in needs(wmt14, planned)["mbart"]
+    monkeypatch.setenv("NATLAB_MBART", str(tmp_path))
+    for name in ("model.pt", "dict.txt"):
+        (tmp_path / name).touch()
+    assert f"MISSING  {tmp_path} lacks sentence.bpe.model" in needs(wmt14, planned)["mbart"]
+    (tmp_path / "sentence.bpe.model").touch()
+    assert f"ok       {tmp_path}" in needs(wmt14, planned)["mbart"]
+    assert "mbart" not in needs(wmt14, planned[1:])
+
+
 def test_memory_disk_and_compiler_are_held_against_what_is_there(wmt14, monkeypatch):
     monkeypatch.setattr(preflight, "available_memory", lambda: 4 * GB)
     monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10 * GB}))

@@ -122,7 +122,7 @@ class Work:
         d, f = size["d_model"], size["d_hidden"]
         layer = 4 * d * d + 2 * d * f
         options = {"masked": families.defaults("objective", spec["objective"]["name"])["masked"]} | spec["objective"]
-        parameters = size["layers"] * (layer + 9 * d + f) + (words + 1) * d
+        parameters = size["layers"] * (layer + 9 * d + f) + (words + 1 + size.get("learned_positions", 0)) * d
         return cls(4 * size["layers"] * layer, 0, round(options["masked"] * sum(vocabulary) * d), parameters)
 
     @property

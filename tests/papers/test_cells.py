@@ -209,7 +209,7 @@ def test_a_bracket_has_neighbours_and_none_smaller_is_as_good(bleu, ladder):
 def test_shipped_tables_are_valid_and_ask_for_measurements(path):
     table = spec.load(path)
     corpora = {cell.corpus: "some_dataset" for cell in cells(table, RUN)}
-    found = cells(table, RUN | {"corpora": corpora})
+    found = cells(table, RUN | {"corpora": corpora, "weights": {"comet": "a", "bleurt": "b"}})
     assert found and all(cell.dataset == "some_dataset" for cell in found)
 
 

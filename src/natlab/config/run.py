@@ -115,8 +115,8 @@ class Run:
         return self.datasets.get(name) or read_dataset(self.root, name)
 
     def offering(self, what: str) -> list[str]:
-        """The systems that offer it (`rows.offers`)."""
-        return [name for name, row in self.systems.items() if what in rows.offers(row)]
+        """The systems whose architecture offers it."""
+        return [name for name, row in self.systems.items() if what in rows.kind(row).offers]
 
     def teacher(self, system: str) -> str | None:
         """The system that distils this one's training targets, if any."""

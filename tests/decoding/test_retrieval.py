@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tests import plain
 
 from natlab.decoding.retrieval import own_is_nearest, retrieval
 from natlab.measuring.losses import of_codes
@@ -49,3 +50,18 @@ def test_measured_with_the_perplexity_of_the_codes_that_are_used(model):
     assert of_codes(one, SENTENCES, SENTENCES)["code_perplexity"]["value"] == pytest.approx(1)
     assert not any(retrieval(one, SENTENCES, SENTENCES)["code_retrieval"])  # all means are alike
     assert set(of_codes(MultilingualEncoder(model.config).eval(), SENTENCES, SENTENCES)) == {"retrieval"}
+
+
+def test_of_a_nat_the_codes_on_the_canvases_of_its_likeliest_lengths_count():
+    torch.manual_seed(0)
+    config = Config(16, 32, 1, 1, 2, 0.0, 12, 12, True)
+    nat = plain.nat(config, fill="codes", codebook={"name": "random", "size": 9}).eval()
+    index = []
+    for sentence in SENTENCES:
+        encoded = nat.encoder(sentence[None])
+        copied = nat.fill.copied(encoded, nat.lengths.likely(encoded, 1)[:, 0])[0]
+        index += [(nat.codebook.vectors - state).square().sum(1).argmin().item() for state in copied]
+    shares = torch.tensor(index).bincount() / len(index)
+    entropy = -sum(share * math.log2(share) for share in shares.tolist() if share)
+    assert of_codes(nat, SENTENCES, SENTENCES)["code_perplexity"]["value"] == pytest.approx(2**entropy)
+    assert of_codes(plain.nat(config).eval(), SENTENCES, SENTENCES) == {}

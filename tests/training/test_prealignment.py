@@ -1,5 +1,6 @@
 """The stages of pre-alignment: an encoder of both sides, its codes, and a NAT that takes them."""
 
+import argparse
 import copy
 import json
 
@@ -8,6 +9,7 @@ import torch
 from tests import plain
 
 from natlab.errors import UserError
+from natlab.measuring import translate
 from natlab.models.load import load
 from natlab.training import train
 
@@ -114,3 +116,19 @@ def test_moving_codes_are_not_taken_from_those_that_do_not_move(stages, trained,
     start = str(tmp_path / "learned" / "model.pt")
     with pytest.raises(UserError, match="another kind of model .*codebook.averages"):
         train.run(arguments(coded_nat(spec, "prealigned"), tmp_path / "nat", "--start", start))
+
+
+def test_an_encoder_is_measured_though_it_translates_nothing(stages, copy_corpus, tmp_path):
+    """By `natlab translate` without a decoding: its losses, retrieval and the perplexity of its codes."""
+    folder, *_ = stages["prealigned"]
+    parser = argparse.ArgumentParser()
+    translate.add_arguments(parser)
+    model = str(folder / "prealigned" / "model.pt")
+    out = tmp_path / "out"
+    asked = ["--model", model, "--data", str(copy_corpus), "--decodings", "{}", "--splits", "test", "--out", str(out)]
+    translate.run(parser.parse_args(asked))
+    values = json.loads((out / "losses.json").read_text())
+    units = {"loss": "bits/token", "loss_raw": "bits/token", "retrieval": "%", "code_retrieval": "%"}
+    assert {name: values[name]["unit"] for name in units} == units
+    assert 1 <= values["code_perplexity"]["value"] <= 6 and "length" not in values
+    assert not list(out.glob("*.txt"))

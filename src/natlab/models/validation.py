@@ -33,6 +33,7 @@ def plain(spec: Mapping[str, Any]) -> dict[str, Any]:
     architecture = spec["architecture"]
     made = {**PLAIN, "architecture": architecture}
     if "lengths" not in architecture:
-        return made | {"objective": spec["objective"], "terms": []} if "objective" in spec else made
+        of = {key: made[key] for key in ("architecture", "target")}
+        return {**of, "objective": spec["objective"], "terms": []} if "objective" in spec else made
     free = "free length" in families.trait("length", architecture["lengths"]["name"], "offers")
     return made | ({"objective": spec["objective"], "terms": []} if free else {})

@@ -103,9 +103,8 @@ class Work:
         if "lengths" in architecture:
             parameters += _of_parts(architecture, d, size["heads"])
         positions = _positions(architecture)
-        joins = (
-            size["decoder_layers"] - 1 if architecture.get("deep_supervision") else 0
-        )  # and as many more predictions
+        # layers whose states and predictions the next one joins
+        joins = size["decoder_layers"] - 1 if architecture.get("deep_supervision") else 0
         parameters += joins * (2 * d + 1) * d
         products = size["decoder_layers"] * decoder + (4 * d * d if architecture.get("links") else 0)
         products = products + joins * 2 * d * d, (1 + joins) * vocabulary[1] * d

@@ -3,13 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 PERCENTS = tuple(range(0, 101, 10))  # of the updates that were made
-UNITS = {
-    "_loss": "bits/token",
-    "_share": "",
-    "_distance": "",
-    "bleu": "BLEU",
-    "score": "",
-}  # by how a value's name ends
+# by how a value's name ends
+UNITS = {"_loss": "bits/token", "_share": "", "_distance": "", "bleu": "BLEU", "score": ""}
 
 
 def at_shares(curve: Sequence[Mapping[str, float]]) -> dict[str, dict]:

@@ -51,11 +51,8 @@ EXTRAS = {
 # The trait that a kind of decoding must have for some of them, by the same option.
 NEEDED = {"samples": "n_best", "revealed": "reads"}
 SKIPPED = ("skipped_targets", "skipped_predictions")  # in per cent of targets and of predictions (AXE, Table 6)
-CODES = (
-    "retrieval",
-    "code_retrieval",
-    "code_perplexity",
-)  # of encoders of both sides, of codebooks (`losses.of_codes`)
+# Of encoders of both sides, and of codebooks (`natlab.measuring.losses.of_codes`).
+CODES = ("retrieval", "code_retrieval", "code_perplexity")
 LOSS_METRICS = ("loss", "length", "loss_raw", "length_raw", "token_loss", "l_input", "parameters", *SKIPPED, *CODES)
 IDEAL_METRICS = ("ideal_loss", "ideal_token_loss", "ideal_l_input")
 TRUTH_METRICS = ("kl", "held", "mass_allowed")  # of a model beside P(Y|X) (`natlab.measuring.truth`)

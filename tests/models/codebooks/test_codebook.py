@@ -134,6 +134,23 @@ def test_a_dead_code_takes_the_place_of_a_state():
     assert torch.allclose(book.averages.sums[1:] / book.averages.counts[1:, None], book.vectors[1:])
 
 
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_states_that_are_not_finite_teach_nothing(bad):
+    """Among others, and alone; restarts take the place of none of them."""
+    book, other = codebook(restart=0.5), codebook(restart=0.5)
+    for batch in torch.randn(3, 8, 6, dtype=torch.double):
+        spoilt = torch.cat([batch, torch.full((2, 6), bad, dtype=torch.double)])
+        for one, states in ((book, spoilt), (other, batch)):
+            torch.manual_seed(0)
+            one(states)
+            one.learn()
+    before = book.vectors.clone()
+    book(spoilt[-2:])
+    book.learn()
+    assert book.vectors.isfinite().all() and torch.equal(book.vectors, before)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(book.buffers(), other.buffers(), strict=True))
+
+
 def test_nothing_is_learned_in_measurement_or_without_gradients():
     book = codebook()
     states = torch.randn(4, 6, dtype=torch.double)

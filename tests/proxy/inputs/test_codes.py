@@ -137,3 +137,19 @@ def test_errors_can_be_those_of_the_model_that_training_started_from(nat):
     tokens = other.logits(other.decode(other.encoder(SOURCES), lengths)).argmax(2)
     wrong = (tokens.ne(TARGETS) & (torch.arange(5) < lengths[:, None])).sum(1)
     assert shown.kept.sum(1).tolist() == wrong.tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [
+        ({"number": "uniform"}, 0),
+        ({"number": "uniform", "reorder": "argmax"}, 0),
+        ({"number": "uniform", "reorder": "argmax", "order_by": "prediction"}, 1),
+        ({"reorder": "argmax"}, 1),
+    ],
+)
+def test_a_first_pass_is_made_only_where_its_tokens_are_asked_for(nat, monkeypatch, options, passes):
+    decoded, decode = [], nat.decode
+    monkeypatch.setattr(nat, "decode", lambda *args, **kwargs: decoded.append(1) or decode(*args, **kwargs))
+    asked(nat, **options)
+    assert len(decoded) == passes

@@ -22,7 +22,6 @@ class Commitment:
     def __call__(self, batch: Decoded | Encoded) -> Added:
         codebook, words = batch.model.codebook, batch.source.words  # [B, S]
         points = codebook.points(batch.source.encoded)  # [B, S, D]
-        codes = codebook.vectors[codebook.nearest(points)].detach()
-        squares = (points - codes).square().mean(2) * words  # [B, S]
+        squares = (points - codebook.code(points)).square().mean(2) * words  # [B, S]
         distances = batch.lengths * squares.sum(1) / words.sum(1).clamp(min=1)  # [B]
         return Added(distances.sum(), {"commitment": Value(distances.detach(), batch.lengths, DISTANCE)})

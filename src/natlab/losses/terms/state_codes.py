@@ -26,7 +26,7 @@ class StateCodes:
             aligned = batch.aligned or objective.align(batch.target, batch.prediction)
             index = aligned.index - int("graph" in objective.offers)  # [B, L]; a graph's first token is bos
             states = batch.encoded_target.encoded  # [B, T + 1, d]
-            codes = codebook.vectors[codebook.nearest(codebook.points(states))]
+            codes = codebook.code(codebook.points(states))  # [B, T + 1, D]
             placed = (index >= 0) & (index < batch.lengths[:, None])
             wanted = codes.gather(1, index.clamp(min=0)[:, :, None].expand(-1, -1, codes.shape[2]))  # [B, L, D]
         squares = (codebook.points(batch.states) - wanted).square().mean(2) * placed  # [B, L]

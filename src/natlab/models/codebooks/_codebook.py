@@ -65,9 +65,13 @@ class Codebook(nn.Module):
         """The mean code [B, D] of the states [B, S, d] that are ``inside`` [B, S]; its gradient is the states' alone
         (straight-through): codes are chosen, so that without it equations 9 and 17 have none. No code learns of it."""
         points = self.points(states)  # [B, S, D]
-        codes = self.vectors[self.nearest(points)].detach() + (points - points.detach())
+        codes = self.code(points) + (points - points.detach())
         weights = inside / inside.sum(1, keepdim=True).clamp(min=1)  # [B, S]
         return (codes * weights[:, :, None]).sum(1)
+
+    def code(self, points: Tensor) -> Tensor:
+        """The code [..., D] nearest to each point [..., D], as a constant: sg(z_q(·))."""
+        return self.vectors[self.nearest(points)].detach()
 
     @torch.no_grad()
     def nearest(self, points: Tensor) -> Tensor:
@@ -95,7 +99,8 @@ class Averages(nn.Module):
     with w_k the batch's sum of states whose nearest code is k and c_k their number. Counts are smoothed by ``epsilon``
     (Laplace), as in the released code of VQ-VAE. The first batch gives the codes their places, states drawn from it; a
     code whose n_k falls below ``restart`` times the codes' mean takes the place of a state of the batch. Codes, sums
-    and counts are in the model's state; all processes' states are added up.
+    and counts are in the model's state; all processes' states are added up. States that are not finite, of an update
+    that training will skip, teach nothing.
     """
 
     def __init__(self, size: int, dim: int, decay: float, restart: float, epsilon: float = 1e-5):
@@ -107,7 +112,8 @@ class Averages(nn.Module):
 
     def gather(self, points: Tensor, index: Tensor) -> None:
         """Points [N, D] of the batch and their codes [N]."""
-        self.gathered.append((points, index))
+        finite = points.isfinite().all(1)
+        self.gathered.append((points[finite], index[finite]))
 
     @torch.no_grad()
     def apply(self, vectors: Tensor) -> None:
@@ -120,6 +126,8 @@ class Averages(nn.Module):
         if together:
             for part in (sums, counts):
                 torch.distributed.all_reduce(part)
+        if not counts.any():
+            return
         first = not self.counts.any()
         for average, of_batch in ((self.sums, sums), (self.counts, counts)):
             average.mul_(self.decay).add_(of_batch, alpha=1 - self.decay)
@@ -128,7 +136,9 @@ class Averages(nn.Module):
         vectors.copy_(self.sums / smoothed[:, None])
         dead = torch.ones_like(self.counts, dtype=torch.bool) if first else self.counts < self.restart * total / size
         if dead.any():
-            places = points[torch.randint(len(points), (int(dead.sum()),), device=points.device)]
+            places = vectors[dead]
+            if len(points):
+                places = points[torch.randint(len(points), (len(places),), device=points.device)]
             if together:
                 torch.distributed.broadcast(places, 0)
             vectors[dead] = places

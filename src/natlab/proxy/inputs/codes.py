@@ -46,31 +46,31 @@ class Codes:
         model, source = prediction.model, prediction.source
         lengths = model.canvas(source.lengths, target.ne(model.config.pad).sum(1))
         inside = torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]
-        aligned = first = None
-        if self.number == "adaptive" or self.reorder is not None:
+        adaptive, by_prediction = self.number == "adaptive", self.order_by == "prediction"
+        aligned = first = order = None
+        if adaptive or self.reorder is not None:
             aligned = prediction.objective.align(target, prediction).tokens  # [B, L]
+        judged_by_start = self.frozen and self.started_from is not None
+        if (adaptive and not judged_by_start) or (self.reorder is not None and by_prediction):
             first = self._first_pass(prediction, target, lengths, inside)
         share = self.start + (self.end - self.start) * min(1.0, prediction.progress / self.over)
-        wrong = self._wrong(aligned, self._judged(first, target, prediction)) if self.number == "adaptive" else 1.0
+        judged = self._of_start(target, prediction) if judged_by_start else first
+        wrong = self._wrong(aligned, judged) if adaptive else 1.0
         # 0.4 · 5 / 5 · 5 is 2, whatever the last binary digit
         number = (share * wrong * lengths + 1e-4).floor()
-        order = None
         if self.reorder is not None:
-            said = aligned
-            if self.order_by == "prediction":
-                said = first.tokens.where(aligned.ne(model.config.pad), model.config.pad)
+            said = first.tokens.where(aligned.ne(model.config.pad), model.config.pad) if by_prediction else aligned
             order = model.reordering(source, said, lengths, self.reorder)
         return ShownCodes(subsets.even(inside, number), order)
 
     def _first_pass(self, prediction: Prediction, target: Tensor, lengths: Tensor, inside: Tensor) -> Positions:
+        """The prediction on canvases of ``lengths`` [B], whose positions are ``inside`` [B, L]."""
         if self.first == "shown":
             return prediction.of(target)
         return prediction.under(lengths, inside if self.first == "all" else torch.zeros_like(inside))
 
-    def _judged(self, first: Positions, target: Tensor, prediction: Prediction) -> Positions:
-        """The prediction whose errors count."""
-        if not self.frozen or self.started_from is None:
-            return first
+    def _of_start(self, target: Tensor, prediction: Prediction) -> Positions:
+        """The same prediction, of the model that training started from."""
         model, tokens = self.started_from, prediction.source.tokens
         source = model.encoder(tokens)
         objective, progress = prediction.objective, prediction.progress

@@ -134,6 +134,7 @@ _Validator = jsonschema.validators.extend(
 
 @cache
 def _validator(schema: Path, pointer: str) -> jsonschema.protocols.Validator:
+    @cache  # the registry keeps nothing of what it retrieves: each reference would read the file again
     def retrieve(uri: str) -> Resource:
         contents = read_object(schema.parent / uri)
         del contents["$schema"]  # jsonschema would take its own validator for it, not the one above

@@ -28,6 +28,14 @@ def test_without_a_hint_each_word_costs_its_marginal_entropy():
     assert losses(TWO_WAYS, ("ein", "haus")) == {"ideal_loss": 1, "ideal_l_input": 0, "ideal_token_loss": 1}
 
 
+@pytest.mark.parametrize("name", families.names("input"))
+def test_any_input_is_measured_and_one_that_reveals_no_token_is_no_hint(name):
+    found = losses(TWO_WAYS, ("ein", "haus"), name)
+    assert found.keys() == {"ideal_loss", "ideal_l_input", "ideal_token_loss"}
+    if "revealed tokens" not in families.trait("input", name, "offers"):
+        assert found == losses(TWO_WAYS, ("ein", "haus"))
+
+
 def test_half_of_two_words_that_say_each_other_leave_nothing_to_predict_and_cost_what_they_say():
     """One of two words is revealed, each as often: the other is certain. The mask costs 1 bit a position less the one
     bit of choosing between two, the revealed word 1 bit: 2 - 1 + 1 = 2 a sentence, 1 a token."""

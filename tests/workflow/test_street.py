@@ -34,6 +34,7 @@ def street(tmp_path_factory, copy_of_workflow):
         "scales/test.yaml",
         {
             "teacher": TRAINING, "student": TRAINING, "finetune": {"updates": 5, "warmup": 1},
+            "stages": {"aeqa": {}, "prealign": {}, "graph": {}},
             "distil": {"beam": 2, "batch_tokens": 1000, "shards": 2},
             "latency": {"sentences": 3, "warmup": 1}, "threads": 1, "gpus": 0,
         },
@@ -43,14 +44,30 @@ def street(tmp_path_factory, copy_of_workflow):
         {
             "run": "street", "scale": "test", "seeds": [1],
             "corpora": {"wmt14_ende": "small", "synthetic_b": "small_noise"},
-            "tables": ["mple/table1", "mple/table2", "mple/table4"],
+            "tables": ["mple/table1", "mple/table2", "mple/table4", "natlab/codes"],
             "claims": ["mple/claims"],
-            "systems": ["transformer", "vanilla_raw", "vanilla_kd", "glat_kd"],
+            "systems": [
+                "transformer", "vanilla_raw", "vanilla_kd", "glat_kd", "aeqa_prealigned_raw", "aeqa_dat3_raw"
+            ],
         },
     )  # fmt: skip
     result = project.snakemake()
     assert result.returncode == 0, result.stdout
     return project
+
+
+def test_codes_are_measured_from_their_alignment_to_how_far_they_are_from_the_truth(street):
+    """A pre-aligned codebook, on a canvas and on a graph: the systems that these start from are trained, too. Of a
+    corpus so small, whose dictionaries lack words, KL is infinite."""
+    with open(street.root / "reports/street/tables/natlab.codes.csv", encoding="utf-8", newline="") as file:
+        measured = {(row["row"], row["column"]) for row in csv.DictReader(file) if row["measured"]}
+    columns = {"mass_allowed", "allowed", "e", "bleu", "valid", "unseen", "all_shown", "tuned"}
+    assert {column for row, column in measured if row == "pre-aligned"} == columns
+    assert {column for row, column in measured if row == "AEQA-DAT, factor 3"} == columns - {
+        "unseen", "all_shown", "tuned"
+    }  # fmt: skip
+    for system in ("multilingual", "prealigned"):
+        assert (street.root / f"results/models/small/test/{system}/seed1/model.pt").exists()
 
 
 def test_the_report_has_its_tables_and_every_measurement(street):

@@ -381,8 +381,9 @@ def check_cells(run: Run) -> None:
                         )
                 if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
                     traits = [trait for of, trait in cells.NEEDED.items() if reading.metric in cells.EXTRAS[of]]
-                    suitable = [name for name in run.decodings if _decodes(run, name, reading.system, traits)]
-                    if not any(_decodes(run, name, reading.system, ()) for name in run.decodings):
+                    offered = rows.offers(run.systems[reading.system])
+                    suitable = [name for name, of in run.decodings.items() if _decodes(of, offered, traits)]
+                    if not suitable and not any(_decodes(of, offered, ()) for of in run.decodings.values()):
                         raise UserError(
                             f"{file}: {cell.where}: {reading.metric} is of translations, and {reading.system} "
                             f"{rows.kind(run.systems[reading.system]).description}; ask for another metric"
@@ -401,8 +402,7 @@ def check_cells(run: Run) -> None:
             known(f"config/papers/{name}.yaml", "draw.systems", system, run.systems)
 
 
-def _decodes(run: Run, decoding: str, system: str, traits: Iterable[str]) -> bool:
-    """Whether a decoding has all it needs of a system, and its kind these ``traits``."""
-    given = run.decodings[decoding]
+def _decodes(given: dict[str, Any], offered: set[str], traits: Iterable[str]) -> bool:
+    """Whether a decoding has all it needs of what is ``offered``, and its kind these ``traits``."""
     enough = all(families.trait("decoding", given["kind"], trait, False) for trait in traits)
-    return enough and rows.offers(run.systems[system]).issuperset(rows.needs("decoding", given["kind"], given))
+    return enough and offered.issuperset(rows.needs("decoding", given["kind"], given))

@@ -45,7 +45,8 @@ class Marginals:
 
 def losses(distributions: Iterable[Distribution], targets: Sequence[Tokens], chosen: ProxyInput) -> dict[str, dict]:
     """The ideal NAT's losses on these targets, one a distribution, in bits per target token, beside those of
-    `losses.losses`: ``ideal_loss``, ``ideal_l_input`` and ``ideal_token_loss``.
+    `losses.losses`: ``ideal_loss``, ``ideal_l_input`` and ``ideal_token_loss``. An input that reveals no token of T,
+    but what follows from X, such as codes of it, leaves them as they are without a hint.
 
     Each is a mean over `DRAWS` draws of a sentence's Z from Q(Z | T, X); what is given Z is exact. The masking head is
     the share of `HEAD_DRAWS` draws of (T, Z) from P(T | X, M) Q(Z | T, X) that mask a position.
@@ -57,7 +58,7 @@ def losses(distributions: Iterable[Distribution], targets: Sequence[Tokens], cho
         own = torch.tensor([[lattice.words[word] for word in target]])  # [1, T]
         prediction = Marginals(lattice.marginals())
         rows = own.expand(DRAWS, -1)
-        revealed = chosen(rows, prediction)
+        revealed = chosen(rows, prediction) if "revealed tokens" in chosen.offers else None
         if revealed is None:
             revealed = torch.zeros_like(rows, dtype=torch.bool)
         else:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests import plain
 
 from natlab import config, families
+from natlab.corpus import dataset, grammar
 from natlab.costs import Cost, Costs, Work, simulate
 from natlab.jobs import Job
 
@@ -277,6 +278,21 @@ def test_a_corpus_that_is_begun_is_read(costs_of, tmp_path, step):
     per_token = costs.table["disk"]["corpus_bytes_per_token"][step]
     assert (corpus.pairs, corpus.valid, corpus.test, corpus.vocabulary) == (100, 20, 30, (6000, 6000))
     assert corpus.tokens == pytest.approx(1 + 50 / per_token) and corpus.source.endswith(step)
+
+
+@pytest.mark.parametrize("name", ["grammar_ende", "grammar_dede", "grammar_summary", "grammar_order_2"])
+def test_a_generated_corpus_is_read_as_soon_as_its_text_is_there(costs_of, tmp_path, name):
+    """Its first step writes what the others' first steps write."""
+    source = dataset.load(REPOSITORY / f"config/datasets/{name}.yaml")["source"]
+    sizes = {"pairs": 50, "valid": 10, "test": 20}
+    recipe = grammar.Recipe(**{key: value for key, value in source.items() if key != "kind"} | sizes)
+    folder = tmp_path / f"results/corpora/{name}/text"
+    folder.mkdir(parents=True)
+    grammar.generate(recipe, folder)
+    costs = costs_of("config/runs/multi30k_tiny.yaml")
+    costs.run.root = tmp_path
+    corpus = costs.corpus(name)
+    assert (corpus.pairs, corpus.valid, corpus.test) == (50, 10, 20) and corpus.source.endswith("text")
 
 
 def test_disk_is_that_of_what_was_measured(costs_of):

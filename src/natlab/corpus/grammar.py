@@ -383,7 +383,7 @@ def generate(recipe: Recipe, out: Path) -> None:
             with open(out / f"{split}.{suffix}", "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(f"{sentence(tokens)}\n" for tokens in rows)
         stats["splits"][split] = {
-            "pairs": len(sources),
+            "pairs_out": len(sources),
             "further_references": further,
             "tokens": {"src": sum(map(len, said)), "tgt": sum(map(len, targets[0]))},
         }

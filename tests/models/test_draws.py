@@ -29,6 +29,26 @@ def test_order_of_words_counts():
     assert not torch.equal(of_sentences(swapped, LENGTHS[:1], 4, 1), of_sentences(TOKENS[:1], LENGTHS[:1], 4, 1))
 
 
+def mixed(x):
+    """SplitMix64's finaliser as printed (Steele et al. 2014, figure 16), in 64 bits without a sign."""
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+    return x ^ x >> 31
+
+
+def test_numbers_are_splitmix64s():
+    """The first of its published sequence from seed 1234567; a sentence starts one of the sum of its words', a word
+    being one, from the token, as far on as its place."""
+    golden = 0x9E3779B97F4A7C15
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert [mixed((1234567 + n * golden) % 2**64) for n in (1, 2, 3)] == published
+    found = of_sentences(TOKENS[1:2], LENGTHS[1:2], 3, 11)
+    words = sum(mixed((token + n * golden) % 2**64) for n, token in enumerate((7, 2), 1))
+    sentence = mixed((words + 11) % 2**64)
+    expected = [(mixed((sentence + n * golden) % 2**64) >> 11) / 2**53 for n in (1, 2, 3)]
+    assert found[0].tolist() == expected
+
+
 def test_numbers_are_even():
     """20,000 of 1,000 sentences in ten parts: chi-square with 9 degrees of freedom, below its 99.9 % quantile."""
     tokens = torch.arange(4, 4 + 5000).view(1000, 5)

@@ -25,8 +25,9 @@ from natlab.models.transformer import Config
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6))
+@given(st.integers(1, 3), st.integers(1, 6), st.integers(1, 12), st.integers(0, 10**6))
 def test_attention_equals_torchs(batch, targets, sources, seed):
+    """Of keys that fill a vector of the machine, here 8 numbers, and of fewer."""
     torch.manual_seed(seed)
     q = torch.randn(batch, 2, targets, 4, dtype=torch.float64, requires_grad=True)
     k, v = (torch.randn(batch, 2, sources, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
@@ -44,8 +45,9 @@ def test_attention_equals_torchs(batch, targets, sources, seed):
         torch.testing.assert_close(mine, other)
 
 
-def test_causal_attention_hides_what_comes_later():
-    q, k, v = torch.randn(3, 1, 1, 5, 4, dtype=torch.float64)
+@pytest.mark.parametrize("length", [1, 5, 8, 11])
+def test_causal_attention_hides_what_comes_later(length):
+    q, k, v = torch.randn(3, 1, 1, length, 4, dtype=torch.float64)
     torch.testing.assert_close(
         attend(q, k, v, None, causal=True), F.scaled_dot_product_attention(q, k, v, is_causal=True)
     )

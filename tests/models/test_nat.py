@@ -1,9 +1,12 @@
 """The non-autoregressive Transformer: its canvas, and its masking head."""
 
+import itertools
+
 import pytest
 import torch
 from tests import plain
 
+from natlab.kernels import use
 from natlab.models.layers import attention_mask, sinusoidal_positions
 from natlab.models.load import build
 from natlab.models.transformer import Config
@@ -124,3 +127,27 @@ def test_a_model_of_deep_supervision_is_built_again():
     model = nat(2, deep_supervision=True)
     assert build(model.description()).state_dict().keys() == model.state_dict().keys()
     assert "deep_supervision" not in nat(2).description()["architecture"] and nat(2).joins is None
+
+
+@pytest.mark.parametrize("how", ["argmax", "permutation"])
+def test_codes_come_to_the_tokens_they_are_nearest_to(how):
+    """AEQA-NAT, equation 14 and Algorithm 1, by trying each order; a position without a token keeps its code."""
+    torch.manual_seed(1)
+    model = plain.nat(
+        Config(8, 16, 1, 1, 2, 0.0, 12, 12, True), fill="codes", codebook={"name": "random", "size": 9}
+    ).eval()
+    sources, lengths = torch.tensor([[4, 5, 6, 8, 2], [7, 9, 2, 1, 1]]), torch.tensor([4, 3])
+    target = torch.tensor([[11, 10, 9, 8], [10, 1, 9, 1]])
+    source = model.encoder(sources)
+    with use("reference"):
+        found = model.reordering(source, target, lengths, how)
+    codes = model.codebook(model.fill.copied(source, lengths)).states
+    for b, (length, said) in enumerate([(4, [0, 1, 2, 3]), (3, [0, 2])]):
+        scores = model.embedding.scaled(target[b]) @ codes[b].T
+        if how == "argmax":
+            expected = {i: int(scores[i, :length].argmax()) for i in said}
+        else:
+            orders = itertools.permutations(said)
+            best = max(orders, key=lambda order: float(sum(scores[i, j] for i, j in zip(said, order, strict=True))))
+            expected = dict(zip(said, best, strict=True))
+        assert found[b].tolist() == [expected.get(i, i) for i in range(4)]

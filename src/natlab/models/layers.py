@@ -134,17 +134,25 @@ class Embedding(nn.Embedding):
         return super().forward(tokens) * self.scale
 
 
+VECTOR = 64  # bytes
+
+
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
     """Scaled dot-product attention of queries [B, heads, T, c] over keys and values [B, heads, S, c].
 
-    On a CPU two batched products: torch's fused kernel is several times slower there for sentences of this length.
+    On a CPU two batched products: torch's fused kernel is several times slower there for sentences of this length. Its
+    softmax is, for rows that do not fill a vector of the machine, so that fewer keys are padded to one.
     """
     if q.is_cuda:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
-    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
     if causal:
         hidden = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).triu_(1)
         mask = torch.zeros(hidden.shape, dtype=q.dtype, device=q.device).masked_fill_(hidden, -math.inf)
+    more = VECTOR // q.element_size() - k.shape[2]
+    if more > 0 and q.shape[2] > 1:  # of one row it would cost more than it spares
+        mask = q.new_zeros(1, 1, 1, k.shape[2]) if mask is None else mask
+        k, v, mask = F.pad(k, (0, 0, 0, more)), F.pad(v, (0, 0, 0, more)), F.pad(mask, (0, more), value=-math.inf)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)  # [B, heads, T, S]
     if mask is not None:
         scores = scores + mask
     return torch.softmax(scores, dim=-1) @ v

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tests import plain
 
+from natlab.kernels import use
 from natlab.losses.batch import batch_loss
 from natlab.models.transformer import Config
 
@@ -90,4 +91,6 @@ def test_on_a_graph_states_are_those_of_the_best_path():
     ).eval()
     batch = torch.tensor([[4, 5, 6, 2], [7, 8, 2, 1]]), torch.tensor([[9, 10, 2, 1, 1], [4, 5, 6, 7, 2]])
     method = plain.method(objective="dag", input={"name": "codes", "number": "uniform"}, terms=["state_codes"])
-    assert batch_loss(nat, *batch, method, 0.0).values["state_codes"].counts.tolist() == [2, 4]
+    with use("reference"):
+        values = batch_loss(nat, *batch, method, 0.0).values
+    assert values["state_codes"].counts.tolist() == [2, 4]

@@ -41,6 +41,22 @@ def test_a_state_becomes_the_nearest_code_and_its_gradient_passes(seed, size):
             assert not book.vectors.requires_grad
 
 
+def test_the_mean_code_is_of_the_states_inside_and_its_gradient_theirs():
+    """Equations 9 and 17, straight-through; of none it is 0, and no code learns of it."""
+    book = codebook()
+    states = torch.randn(3, 3, 6, dtype=torch.double, requires_grad=True)
+    inside = torch.tensor([[True, True, False], [True, True, True], [False, False, False]])
+    found = book.mean(states, inside)
+    codes = book.vectors[torch.cdist(states.detach(), book.vectors).argmin(2)]
+    expected = torch.stack([codes[0, :2].sum(0) / 2, codes[1].sum(0) / 3, torch.zeros(6)])
+    torch.testing.assert_close(found, expected)
+    weights = torch.randn(3, 6, dtype=torch.double)
+    (found * weights).sum().backward()
+    shares = torch.tensor([[1 / 2, 1 / 2, 0], [1 / 3] * 3, [0.0] * 3], dtype=torch.double)
+    torch.testing.assert_close(states.grad, shares[:, :, None] * weights[:, None])
+    assert not book.averages.gathered
+
+
 def test_codes_of_another_dimension_lie_between_two_linear_layers():
     book = codebook(dim=4)
     states = torch.randn(3, 6, dtype=torch.double)

@@ -21,6 +21,10 @@ NATS = {
     "oaxe": ("oaxe", {"lengths": THREE}),
     "axe": ("axe", {"lengths": THREE, "blank": True}),
     "ctc": ("ctc", {"lengths": GIVEN, "blank": True}),
+    "codes": (
+        "xe",
+        {"lengths": THREE, "fill": {"name": "codes", "shown": 0.5}, "codebook": {"name": "random", "size": 5}},
+    ),
     "dag": ("dag", {"lengths": GIVEN, "links": True}),
 }
 STRINGS = [target for length in (1, 2, 3) for target in itertools.product(WORDS, repeat=length)]

@@ -1,5 +1,6 @@
 """How far random models are from a P(Y|X) of a few sentences, against enumeration."""
 
+from dataclasses import replace
 from math import inf, log2
 
 import pytest
@@ -49,6 +50,27 @@ def test_the_divergence_of_each_family_is_the_enumerated_one(family):
     assert found["kl"]["signature"] == "exact" and found["kl"]["unit"] == "bits/sentence"
     assert found["mass_allowed"]["by_sentence"] == pytest.approx(mass, rel=1e-4)
     assert found["held"]["by_sentence"] == [100, 100] and found["held"]["sentences"] == 2
+
+
+def test_codes_drawn_again_are_a_mixture():
+    """By enumeration of what is said with each seed; nothing is mixed where chance decides nothing."""
+    model, objective = made("codes")
+    found = truth.divergence(model, objective, sources(), TWO, NUMBERS)
+    own, of_draws = model.fill.options, []
+    for seed in range(own.seed, own.seed + truth.DRAWS):
+        model.fill.options = replace(own, seed=seed)
+        of_draws.append([said("codes", model, source) for source in sources()])
+    for number, distribution in enumerate(TWO):
+        numbered = [(tuple(NUMBERS[word] for word in words), p) for words, p in distribution.enumerated()]
+        mean = {target: sum(of[number][target] for of in of_draws) / truth.DRAWS for target, _ in numbered}
+        bits = sum(p * log2(p / mean[target]) for target, p in numbered)
+        assert found["kl_redrawn"]["by_sentence"][number] == pytest.approx(bits, rel=1e-4)
+    assert found["kl_redrawn"]["value"] != pytest.approx(found["kl"]["value"], rel=1e-4)
+    model.fill.options = own
+    assert truth.divergence(model, objective, sources(), TWO, NUMBERS) == found, "the canvas is as it was"
+    model.fill.options = replace(own, shown=1.0)
+    assert "kl_redrawn" not in truth.divergence(model, objective, sources(), TWO, NUMBERS)
+    assert "kl_redrawn" not in truth.divergence(*made("vanilla"), sources(), TWO, NUMBERS)
 
 
 def test_a_product_of_factors_is_enumerated():

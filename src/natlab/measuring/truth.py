@@ -11,9 +11,11 @@ from torch import Tensor
 from natlab.corpus.exact import Distribution, Tokens
 from natlab.decoding import pad_right
 from natlab.measuring.exactly import log_likelihood
+from natlab.models.fills.codes import CodedCanvas
 from natlab.models.transformer import Seq2Seq
 from natlab.proxy.interface import Likelihood
 
+DRAWS = 8  # of the codes that a canvas shows
 TARGETS = 500  # of a source; of one that has more, as many are drawn
 BATCH = 1_000  # targets at once, those of one source together
 
@@ -33,18 +35,32 @@ def divergence(
     for it. Where it is infinite, since Q of a possible target is 0, it is left out.
     ``held``: the share of P that is on targets that have any of Q.
     ``mass_allowed``: the share of Q that is on targets that P allows, of sources whose targets are not drawn.
+    ``kl_redrawn``: of a canvas that shows some codes drawn by chance, KL(P‖Q) of the even mixture Q of `DRAWS` draws,
+    the one of inference among them: chance as a latent variable, where Q is no product over positions.
     """
     rng = random.Random(1)
     wanted = [Targets.of(distribution, rng) for distribution in distributions]
+    values = _compared(wanted, _log_likelihoods(model, objective, sources, wanted, numbers))
+    canvas = getattr(model, "fill", None)
+    if isinstance(canvas, CodedCanvas) and canvas.draws:
+        drawn = [_log_likelihoods(model, objective, sources, wanted, numbers) for _ in canvas.redrawn(DRAWS)]
+        mixed = [torch.stack(of).logsumexp(0) - log(DRAWS) for of in zip(*drawn, strict=True)]
+        if found := _compared(wanted, mixed).get("kl"):
+            values["kl_redrawn"] = found
+    return values
+
+
+def _compared(wanted: Sequence["Targets"], log_q: Sequence[Tensor]) -> dict[str, dict]:
+    """The values of `divergence`, of each source's targets and their log Q [K]."""
     held, allowed, bits, errors = [], [], [], []
-    for of, log_q in zip(wanted, _log_likelihoods(model, objective, sources, wanted, numbers), strict=True):
-        possible = log_q.isfinite()
+    for of, found in zip(wanted, log_q, strict=True):
+        possible = found.isfinite()
         held.append(100 * float(of.weights[possible].sum()) if not possible.all() else 100.0)
-        ratios = (of.log_p - log_q) / log(2)
+        ratios = (of.log_p - found) / log(2)
         bits.append(float(of.weights @ ratios))
         errors.append(float(ratios.var()) / len(ratios) if of.drawn else 0.0)
         if not of.drawn:
-            allowed.append(100 * float(log_q.exp().sum()))
+            allowed.append(100 * float(found.exp().sum()))
     values = {"held": _mean(held, "%")}
     if min(held) == 100:
         drawn = {"signature": f"draws:{TARGETS}", "standard_error": sqrt(sum(errors)) / len(errors)}

@@ -1,6 +1,7 @@
 """The source in discrete codes (AEQA-NAT, Qu et al. 2025, section 2.3)."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -62,6 +63,21 @@ class CodedCanvas(nn.Module):
         each sentence's own chance."""
         chance = of_sentences(source.tokens, source.lengths, int(lengths.max()), self.options.seed)
         return smallest(chance, self.inside(lengths), (share * lengths + 1e-6).floor())  # 0.6 · 5 is 3
+
+    @property
+    def draws(self) -> bool:
+        """Whether chance decides what the canvas shows."""
+        return 0 < self.options.shown < 1
+
+    def redrawn(self, times: int) -> Iterator[None]:
+        """So many ``times`` the canvas draws what it shows: as in inference first, then from further seeds."""
+        own = self.options
+        try:
+            for number in range(times):
+                self.options = replace(own, seed=(own.seed + number) % 2**32)
+                yield
+        finally:
+            self.options = own
 
     @staticmethod
     def inside(lengths: Tensor) -> Tensor:

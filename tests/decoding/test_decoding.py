@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests import plain
 from tests.decoding.models import model_of, random_sources
 
+from natlab import families
 from natlab.decoding import batches, decode, decode_corpus, hypotheses_of_corpus, pad_right
 from natlab.decoding.kinds.argmax import Argmax
 from natlab.models.transformer import Transformer
@@ -30,6 +31,36 @@ def test_a_translation_does_not_depend_on_its_batch(make, decoding):
     )
     assert one == seven == many
     assert len({tuple(target) for target in one}) > 10  # not all the same
+
+
+GRAPH = {"lengths": {"name": "source", "factor": 2}, "links": True}
+CTC = {"lengths": {"name": "source", "factor": 2}, "blank": True}
+CODES = {"fill": "codes", "codebook": {"name": "random", "size": 5}}
+OF_A_CANVAS = [
+    ({}, {"kind": "argmax", "length_candidates": 2, "deduplicate": True}),
+    (CODES, {"kind": "argmax", "shown": 0.5, "reorder": "argmax"}),
+    ({"masking": True}, {"kind": "sample", "predictor": "p"}),
+    ({}, {"kind": "noisy", "sigma": 0.5}),
+    (CTC, {"kind": "collapse"}),
+    (GRAPH, {"kind": "graph"}),
+    (GRAPH, {"kind": "graph_sample", "samples": 8}),
+]
+
+
+def test_each_decoding_of_a_canvas_is_among_them():
+    assert {decoding["kind"] for _, decoding in OF_A_CANVAS} == set(families.names("decoding")) - {"beam"}
+
+
+@pytest.mark.parametrize("parts, decoding", OF_A_CANVAS)
+def test_sources_of_one_token_and_of_a_thousand_are_translated_alone_as_together(parts, decoding):
+    """And one of none, which is eos alone."""
+    model = model_of(plain.nat, 3, vocabulary=12, **parts)
+    sources = [torch.tensor([*tokens, 2]) for tokens in ([], [5], [4 + n % 8 for n in range(1000)])]
+    predictor = {"p": model_of(plain.nat, 4, vocabulary=12)}
+    together = decode_corpus(model, sources, decoding, 10**6, auxiliary=predictor)
+    for source, found in zip(sources, together, strict=True):
+        (alone,) = decode(model, source[None], decoding, predictor)
+        assert torch.equal(alone, found) and not found.eq(model.config.eos).any()
 
 
 @settings(max_examples=50, deadline=None)

@@ -10,7 +10,7 @@ from tests import plain
 from natlab import families
 from natlab.config import rows
 from natlab.kernels import use
-from natlab.losses.batch import Method, Timed, autoregressive_loss, batch_loss, proxied, references_of
+from natlab.losses.batch import Method, Timed, autoregressive_loss, batch_loss, proxied, references_of, unaided
 from natlab.losses.interface import SHARE, Added, Value
 from natlab.models.transformer import Config, Transformer
 from natlab.proxy.interface import Positions
@@ -191,6 +191,22 @@ class Made:
     def __call__(self, batch):
         loss = 3 * batch.model.embedding.weight.sum() / batch.model.embedding.weight.sum().detach()
         return Added(loss, {"made_up": Value(torch.tensor([1.0, 2.0]), batch.lengths, SHARE)})
+
+
+def test_unaided_a_target_costs_what_it_does_where_nothing_is_revealed(nat):
+    """Whatever the input reveals in training; of dynamic KD it is the candidate that is chosen."""
+    nat.eval()
+    expected = batch_loss(nat, SOURCE, TARGET, plain.method(terms=[]), 0.0).values["nll"].sums
+    cost, lengths = unaided(nat, SOURCE, TARGET, plain.method(input="glat", terms=[]))
+    torch.testing.assert_close(cost, expected)
+    assert lengths.tolist() == [2, 4] and not cost.requires_grad
+    other = torch.tensor([[[11, 11, 1]] * 2, [[11, 11, 11]] * 2])
+    references = CANDIDATES | {"candidates": other}
+    cost, lengths = unaided(nat, SOURCE, TARGET, plain.method(target="dynamic", input="glat", terms=[]), references)
+    said = torch.tensor([[11, 11, 2, 1], [11, 11, 11, 2]])
+    expected = batch_loss(nat, SOURCE, said, plain.method(terms=[]), 0.0).values["nll"].sums
+    torch.testing.assert_close(cost, expected)
+    assert lengths.tolist() == [2, 3]
 
 
 def test_a_terms_loss_is_weighed_and_its_values_pass_under_their_own_names(nat, half):

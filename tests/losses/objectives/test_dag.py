@@ -102,6 +102,7 @@ def test_a_target_longer_than_its_graph_is_counted_and_left_out():
     source, target = torch.tensor([[4, 2, 1], [4, 5, 2]]), torch.tensor([[5, 2], [4, 2]])
     cost = objective(canvas.decoded(net, "dag", source=source, target=target), 0.0)
     assert cost.possible.tolist() == [False, True] and cost.predicted.tolist() == [0, 1]
+    assert cost.values["impossible"].counts.tolist() == [1, 1]
     assert cost.values["impossible"].sums.tolist() == [1, 0] and cost.nll[0] == 0 < cost.nll[1]
     cost.loss.backward()
     assert all(p.grad.isfinite().all() for p in net.parameters() if p.grad is not None)

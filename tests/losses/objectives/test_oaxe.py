@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from natlab.losses.interface import SHARE
 from natlab.losses.objectives.oaxe import Oaxe
 from natlab.proxy.interface import Positions
 
@@ -49,8 +50,9 @@ def test_it_is_the_loss_of_the_likeliest_permutation(decoded, seed, targets, tru
         assert float(cost.nll[row]) == pytest.approx(-sum(kept), rel=1e-5, abs=1e-6)
         assert int(cost.predicted[row]) == len(paid)  # what is dropped divides, too
         assert int(cost.values["truncated"].sums[row]) == len(paid) - len(kept)
-        assert int(cost.values["moved"].counts[row]) == len(paid)
+        assert int(cost.values["truncated"].counts[row]) == int(cost.values["moved"].counts[row]) == len(paid)
     torch.testing.assert_close(cost.loss, cost.nll.sum())
+    assert {value.unit for value in cost.values.values()} == {SHARE}
 
 
 @pytest.mark.parametrize("predict, truncate", [("all", None), ("all", 0.2), ("masks", 0.2)])

@@ -34,7 +34,7 @@ INSIDE = {  # ops that multiply matrices by torch
     torch.ops.natlab.output_match.default: _output_match,
     torch.ops.natlab.output_match_backward.default: _output_match_backward,
 }
-WHOLE = {aten.linear.default, aten.matmul.default}
+WHOLE = {aten.linear.default, aten.matmul.default}  # come as they are where there is no gradient
 LINKS = {torch.ops.natlab.dag_links.default: 1, torch.ops.natlab.dag_links_backward.default: 3}  # products in each
 # parts of a step by what the names of operations, of torch's or ours, contain; the first that fits
 PARTS = {
@@ -65,7 +65,7 @@ class Products(TorchDispatchMode):
             batch, length, heads, width = query.shape
             left, right = (batch * heads, length, width), (batch * heads, width, length)
             self.found[aten.bmm, ((left, None, query.dtype), (right, None, query.dtype))] += LINKS[func] / 2
-        elif func in WHOLE:  # without gradients they come as they are
+        elif func in WHOLE:
             with self:
                 return func.decompose(*args, **(kwargs or {}))
         elif func.overloadpacket in PRODUCTS:

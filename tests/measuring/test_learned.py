@@ -1,5 +1,6 @@
 """COMET and BLEURT of translations are what their libraries say, whatever the order of the sentences."""
 
+import argparse
 import json
 import os
 import random
@@ -13,6 +14,7 @@ import yaml
 
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
+from natlab.measuring import learned as measuring
 from natlab.metrics import learned
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -92,6 +94,46 @@ def test_scores_are_those_of_the_libraries_in_any_order(tmp_path):
         assert (found["decoding"], found["split"], found["sentences"]) == ("argmax", "test", 40)
         assert found["provenance"]["fingerprint"] == "abc" and found["provenance"]["device"] == "cpu"
     assert not (tmp_path / "lightning_logs").exists()
+
+
+def test_a_measurement_says_what_it_rests_on(tmp_path, monkeypatch):
+    """By a scorer of our own, without the packages: the share of letters that translation and reference share by
+    place. The signature is another of other weights."""
+
+    def alike(model, sources, translations, references):
+        assert model == tmp_path / "weights" and sources == [
+            "ein haus",
+            "das haus",
+        ]  # in small letters, as the corpus is
+        return [sum(map(str.__eq__, *pair)) / len(pair[0]) for pair in zip(translations, references, strict=True)]
+
+    monkeypatch.setitem(learned.SCORERS, "comet", (alike, "torch"))
+    samples = [{"src": "Ein Haus", "mt": "ABCD", "ref": "abcx"}, {"src": "Das Haus", "mt": "ab", "ref": "AB"}]
+    of_folders = folders(tmp_path, "model", samples)
+    (tmp_path / "weights").mkdir()
+    signatures = []
+    for weights in ("one", "other"):
+        (tmp_path / "weights/model.bin").write_text(weights)
+        parser = argparse.ArgumentParser()
+        measuring.add_arguments(parser)
+        rest = ["--dataset-config", str(tmp_path / "ds.yaml"), "--tracking", '{"backend": "none"}']
+        rest += ["--checkpoints", str(tmp_path), "--out", str(tmp_path / weights)]
+        of_metric = ["--metric", "comet", "--weights", str(tmp_path / "weights"), "--translated", "argmax.test"]
+        measuring.run(parser.parse_args([*of_metric, *of_folders, *rest]))
+        found = read_json(tmp_path / weights / "argmax.test.json")
+        signatures.append(found["values"]["comet"].pop("signature"))
+        assert found["values"] == {"comet": {"value": 87.5, "unit": "COMET"}}
+        assert found["sentence_statistics"] == {"comet": [75.0, 100.0]}
+        assert found["provenance"]["fingerprint"] == "abc" and found["provenance"]["device"] == "cpu"
+        assert (found["system"], found["decoding"], found["split"], found["sentences"]) == (
+            "vanilla_raw",
+            "argmax",
+            "test",
+            2,
+        )
+    assert signatures[0] != signatures[1]
+    for signature in signatures:
+        assert re.match(r"model:weights\|sha256:[0-9a-f]{12}\|case:lc\|torch:2", signature)
 
 
 @pytest.mark.parametrize(

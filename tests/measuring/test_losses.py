@@ -12,7 +12,8 @@ from natlab.decoding.kinds.argmax import Argmax
 from natlab.kernels import use
 from natlab.losses.batch import Timed, autoregressive_loss, batch_loss
 from natlab.losses.interface import SHARE, Added, Value
-from natlab.measuring.losses import confidence, losses, parameters, proxy_targets, share
+from natlab.measuring.losses import confidence, losses, mean_distance, of_codes, parameters, proxy_targets, share
+from natlab.models.multilingual import MultilingualEncoder
 from natlab.models.transformer import Config, Transformer
 
 CONFIG = Config(16, 32, 1, 1, 2, 0.1, 12, 12, True)
@@ -208,3 +209,49 @@ def test_a_share_is_in_per_cent_also_of_each_sentence():
     found = share(torch.tensor([1.0, 0.0, 2.0]), torch.tensor([4, 3, 3]))
     assert found == {"value": 30.0, "unit": "%", "by_sentence": [[100.0, 4], [0.0, 3], [200.0, 3]]}
     assert sum(part for part, _ in found["by_sentence"]) / sum(of for _, of in found["by_sentence"]) == found["value"]
+
+
+def test_a_distance_is_the_mean_over_positions_also_of_each_sentence():
+    found = mean_distance(torch.tensor([1.5, 0.0, 2.25]), torch.tensor([4, 0, 1]))
+    assert found == {"value": 0.75, "unit": "squared distance", "by_sentence": [[1.5, 4], [0.0, 0], [2.25, 1]]}
+    assert mean_distance(torch.zeros(1), torch.zeros(1, dtype=torch.long))["value"] == 0
+
+
+@pytest.mark.parametrize("max_tokens", [1, 8, 1000])
+def test_l_input_is_each_sentences_own(max_tokens):
+    """Whatever the batches: a sure masking head pays for each token that is revealed, by its sentence's tokens."""
+    model, predictor = with_predictor()
+    method = plain.method(input={"name": "glat", "start": 1.0, "end": 1.0})
+    found = losses(model, SOURCES, TARGETS, method, max_tokens, predictor=predictor)["l_input"]
+    assert [tokens for _, tokens in found["by_sentence"]] == [1, 3, 4]
+    assert all(bits > 0 for bits, _ in found["by_sentence"])
+
+
+@pytest.mark.parametrize("max_tokens", [1, 7, 1000])
+def test_perplexity_is_of_all_codes_on_the_canvases_padding_none(max_tokens):
+    """2 to the entropy of how often each code is taken, sentence by sentence; another architecture has none."""
+    torch.manual_seed(0)
+    net = plain.nat(CONFIG, fill="codes", codebook={"name": "random", "size": 5}).eval()
+    found = of_codes(net, SOURCES, TARGETS, max_tokens)
+    counts = torch.zeros(5, dtype=torch.double)
+    for source in SOURCES:
+        encoded = net.encoder(source[None])
+        length = net.lengths.likely(encoded, 1)[:, 0]
+        for state in net.fill.copied(encoded, length)[0]:
+            counts[(net.codebook.vectors - state).norm(dim=1).argmin()] += 1
+    shares = counts[counts > 0] / counts.sum()
+    expected = 2 ** float(-(shares * shares.log2()).sum())
+    assert found["code_perplexity"]["value"] == pytest.approx(expected) and expected > 1
+    assert set(found) == {"code_perplexity"} and found["code_perplexity"]["sentences"] == 3
+    assert of_codes(plain.nat(CONFIG).eval(), SOURCES, TARGETS) == {}
+
+
+def test_codes_of_an_encoder_are_of_its_sources_words_whatever_the_batches():
+    torch.manual_seed(0)
+    model = MultilingualEncoder(CONFIG, codebook={"name": "random", "size": 5}).eval()
+    alone, together = (of_codes(model, SOURCES, TARGETS, size) for size in (1, 1000))
+    counts = torch.bincount(torch.cat([model.coded(source[None]) for source in SOURCES]), minlength=5).double()
+    assert alone == together and counts.sum() == 6  # words of 2, 3 and 1
+    shares = counts[counts > 0] / counts.sum()
+    assert alone["code_perplexity"]["value"] == pytest.approx(2 ** float(-(shares * shares.log2()).sum()))
+    assert {"retrieval", "code_retrieval"} < set(alone)

@@ -40,11 +40,12 @@ def divergence(
     """
     rng = random.Random(1)
     wanted = [Targets.of(distribution, rng) for distribution in distributions]
-    values = _compared(wanted, _log_likelihoods(model, objective, sources, wanted, numbers))
+    own = _log_likelihoods(model, objective, sources, wanted, numbers)
+    values = _compared(wanted, own)
     canvas = getattr(model, "fill", None)
     if isinstance(canvas, CodedCanvas) and canvas.draws:
-        drawn = [_log_likelihoods(model, objective, sources, wanted, numbers) for _ in canvas.redrawn(DRAWS)]
-        mixed = [torch.stack(of).logsumexp(0) - log(DRAWS) for of in zip(*drawn, strict=True)]
+        others = [_log_likelihoods(model, objective, sources, wanted, numbers) for _ in canvas.redrawn(DRAWS - 1)]
+        mixed = [torch.stack(of).logsumexp(0) - log(DRAWS) for of in zip(own, *others, strict=True)]
         if found := _compared(wanted, mixed).get("kl"):
             values["kl_redrawn"] = found
     return values

@@ -134,7 +134,7 @@ class Embedding(nn.Embedding):
         return super().forward(tokens) * self.scale
 
 
-VECTOR = 64  # bytes
+VECTOR = 64  # bytes of the widest vectors that a CPU's softmax takes at once
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:

@@ -70,10 +70,10 @@ class CodedCanvas(nn.Module):
         return 0 < self.options.shown < 1
 
     def redrawn(self, times: int) -> Iterator[None]:
-        """So many ``times`` the canvas draws what it shows: as in inference first, then from further seeds."""
+        """So many ``times`` the canvas draws anew what it shows, each from the next seed."""
         own = self.options
         try:
-            for number in range(times):
+            for number in range(1, times + 1):
                 self.options = replace(own, seed=(own.seed + number) % 2**32)
                 yield
         finally:

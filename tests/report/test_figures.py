@@ -323,6 +323,9 @@ def test_rows_of_lines_stand_where_a_column_says():
     (axes,) = figure.axes
     assert drawn_lines(axes, "-") == [([(50, 3.0), (300, 1.0)], figures.COLOURS[0])]
     assert axes.get_xlabel() == "updates" and axes.get_title() == "" and legend(figure) == ["first"]
+    nowhere = figures.draw(made(spec_of, values, published={(3, "p"): 9.0}))
+    assert legend(nowhere) == ["first"] and not [x for x in nowhere.axes[0].lines if x.get_marker() == "D"]
+    assert legend(figures.draw(made(spec_of, values, published={(1, "p"): 9.0}))) == ["first", "published"]
 
 
 def test_a_panel_of_which_nothing_is_known_says_so_and_values_without_a_unit_have_scales_of_their_own():

@@ -139,9 +139,11 @@ def _lines(table: Table, drawing: dict) -> Figure:
     figure, panels = pyplot.subplots(
         1, len(groups), figsize=(width, 3.6), layout="constrained", squeeze=False, sharey=unit is not None
     )
+    placed: list[int] = []
     for axes, group in zip(panels[0], groups, strict=True):
         of_group = [n for n, row in enumerate(rows) if row.get("group") == group]
         places = _places(axes, table, drawing, of_group)
+        placed += places
         other = axes.twinx() if right else axes
         for s, key in enumerate(series):
             points = [(x, table.entries[n, key]) for n, x in places.items()]
@@ -165,7 +167,7 @@ def _lines(table: Table, drawing: dict) -> Figure:
     handles += [
         Line2D([], [], color=colours[key], ls="--", lw=1.4, label=_column(table, key)["label"]) for key in across
     ]
-    if any(isinstance(table.entries[n, key].published, int | float) for n in range(len(rows)) for key in series):
+    if any(isinstance(table.entries[n, key].published, int | float) for n in placed for key in series):
         handles.append(_point_handle("published"))
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5))
     return figure

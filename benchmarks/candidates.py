@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from natlab.corpus.binarise import EOS, MAGIC, SPECIALS
+from natlab.corpus.binarise import MAGIC
+from natlab.corpus.vocabulary import EOS, SPECIALS
 
 ROOT = Path(__file__).resolve().parents[1]
 SYMBOLS, TEACHERS, CHANGED, BATCH = 32_000, 4, 1 / 3, 50_000

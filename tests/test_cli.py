@@ -86,3 +86,14 @@ def test_a_folder_of_somebody_else_is_one_line(monkeypatch, capsys):
     assert cli.main("extract --config d --downloads d --out o".split()) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line == "natlab extract: results/corpora/x/.text.part: Permission denied; ask its owner, or work elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing", "extra"),
+    [(["translate", "b"], "subword_nmt", "use"), (["check"], "jsonschema", "train")],
+)
+def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(arguments, missing, extra):
+    program = f"import sys; from natlab import cli; sys.modules['{missing}'] = None; sys.exit(cli.main({arguments}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == f"natlab {arguments[0]}: needs {missing}; install it: pip install 'natlab[{extra}]'\n"

@@ -47,6 +47,9 @@ MAY = {
     "costs": "config corpus errors families files jobs models schema",
     "preflight": "config corpus costs devices errors families jobs status",
     "report": "errors files papers",
+    # what is taken away from here, and used
+    "bundles": "corpus errors files",
+    "export": "bundles config corpus errors families files models provenance",
     "cli": "devices errors",
 }
 
@@ -54,7 +57,10 @@ MAY = {
 LIGHT = "cli config corpus costs devices errors files jobs papers preflight processes provenance proxy.published "
 LIGHT += "families models.architectures models.precision models.validation report schema sources status tracking"
 # Tested and used without fairseq.
-WITHOUT_FAIRSEQ = "decoding kernels losses measuring metrics models proxy select"
+WITHOUT_FAIRSEQ = "decoding export kernels losses measuring metrics models proxy select"
+# What translates with a bundle has numpy, an engine and what makes tokens.
+USED = "bundles corpus.detokenise corpus.subwords corpus.tokenise corpus.vocabulary"
+NOT_USED = "torch fairseq snakemake jsonschema yaml sacrebleu scipy pandas matplotlib comet_ml onnx".split()
 # The only files that name fairseq, beside those of training: its own place, and the reader of its data folders.
 NAME_FAIRSEQ = {"compat", "measuring.data"}
 # What rules may import.
@@ -163,7 +169,9 @@ def test_fairseq_stays_in_its_places():
     assert not any(found.at_once for found in elsewhere)
 
 
-@pytest.mark.parametrize(("places", "blocked"), [(LIGHT, ["torch", "fairseq"]), (WITHOUT_FAIRSEQ, ["fairseq"])])
+@pytest.mark.parametrize(
+    ("places", "blocked"), [(LIGHT, ["torch", "fairseq"]), (WITHOUT_FAIRSEQ, ["fairseq"]), (USED, NOT_USED)]
+)
 def test_modules_can_be_imported_without(places, blocked):
     chosen = [module for module in MODULES if {room(module), module} & set(places.split())]
     program = f"""

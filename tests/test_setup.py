@@ -14,6 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from tests.test_imports import IMPORTS, MODULES, USED, room
 
 from natlab import config
 
@@ -161,7 +162,7 @@ def test_the_lock_of_metrics_pins_what_natlabs_lacks_or_has_of_another_version()
     """It is laid over natlab's environment, so that torch is installed once."""
     over, below = pins("requirements-metrics.lock"), pins("requirements.lock")
     assert not over.items() & below.items() and "torch" not in over
-    assert {name for name in over if name in below} == {"numpy", "pandas", "setuptools"}
+    assert {name for name in over if name in below} == {"numpy", "pandas", "protobuf", "setuptools"}
     assert Version(over["numpy"]) < Version("2")
 
 
@@ -169,7 +170,7 @@ def test_the_lock_pins_all_that_natlab_and_its_packages_need():
     locked = pins("requirements.lock")
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     optional = [line for extra in project["optional-dependencies"].values() for line in extra]
-    for line in project["dependencies"] + optional:
+    for line in project["dependencies"] + [line for line in optional if not line.startswith("natlab[")]:
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
         assert name in locked, f"{name} is not pinned"
@@ -181,6 +182,14 @@ def test_the_lock_pins_all_that_natlab_and_its_packages_need():
             if marker is None or marker.evaluate({"extra": ""}):
                 name = canonicalize_name(name)
                 assert name in locked or name in pins("requirements-cuda.lock"), f"{package} needs {name}"
+
+
+def test_what_a_user_of_a_bundle_installs_is_what_bundles_import():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    brought = {*project["dependencies"], *project["optional-dependencies"]["use"]}
+    used = [found.imported.partition(".")[0] for found in IMPORTS if {room(found.by), found.by} & set(USED.split())]
+    others = {name for name in used if name not in sys.stdlib_module_names and name not in map(room, MODULES)}
+    assert {name.replace("_", "-") for name in others} - {"natlab"} == brought
 
 
 def test_conda_installs_the_same_pins():

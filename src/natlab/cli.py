@@ -31,7 +31,10 @@ VERBS = {
     "distil": ("natlab.measuring.distil", "decode one shard of a corpus side with a teacher"),
     "merge-distilled": ("natlab.corpus.distilled", "put distilled shards together into a fairseq data folder"),
     "candidates": ("natlab.select.candidates", "put a corpus and several teachers' targets together for dynamic KD"),
-    "translate": ("natlab.measuring.translate", "translate with every decoding a model needs, and measure its losses"),
+    "decode": (
+        "natlab.measuring.translate",
+        "translate a test set by each decoding of a model, and measure its losses",
+    ),
     "latency": ("natlab.measuring.latency", "time a model's decodings against a teacher's, one sentence at a time"),
     "packages": ("natlab.measuring.packages", "install what COMET and BLEURT need beside natlab's own packages"),
     "score": ("natlab.measuring.learned", "score a model's translations by COMET or BLEURT"),
@@ -42,6 +45,8 @@ VERBS = {
     "figure": ("natlab.report.figures", "draw one figure as PNG and PDF, with its values as CSV and Markdown"),
     "claims": ("natlab.report.claims", "test a paper's claims on what was measured, as CSV and Markdown"),
     "report": ("natlab.report.page", "write a run's HTML page and its measurements.csv"),
+    "export": ("natlab.export.verb", "make a bundle of a trained system, which translates plain text"),
+    "translate": ("natlab.bundles.translate", "translate plain text, a line for a line, by one bundle or several"),
     "show": ("natlab.report.show", "print a table and where its report lies"),
 }
 
@@ -68,6 +73,19 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="spelled")
     argv = sys.argv[1:] if argv is None else argv
+    try:
+        return _called(argv)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "natlab"):
+            raise
+        extra = "use" if argv[0] == "translate" else "train"
+        print(f"natlab {argv[0]}: needs {package}; install it: pip install 'natlab[{extra}]'", file=sys.stderr)
+        return 2
+
+
+def _called(argv: list[str]) -> int:
+    """Run the verb that the arguments name."""
     parser = argparse.ArgumentParser(prog="natlab", description=__doc__.split("\n")[0])
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     called = argv[0] if argv else None

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from natlab.corpus.binarise import SPECIALS, binarise, dictionary, read_symbols, write_mmap
+from natlab.corpus.binarise import binarise, dictionary, write_mmap
+from natlab.corpus.vocabulary import SPECIALS, read_symbols
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,8 @@
 import json
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from natlab.corpus import bpe
-from natlab.errors import UserError
+from natlab.corpus import bpe, subwords
 
 WORDS = ["low", "lower", "lowest", "newer", "newest", "wide", "wider"]
 CODES = "#version: 0.2\nl o\nlo w</w>\n"
@@ -37,7 +34,7 @@ def test_words_come_back(tok, tmp_path, joint):
     files = encode(tok, tmp_path / "bpe", joint)
     for name in ("train.src", "test.tgt"):
         assert "@@ " in files[name]
-        assert [bpe.joined(line) for line in files[name].splitlines()] == (tok / name).read_text().splitlines()
+        assert [subwords.joined(line) for line in files[name].splitlines()] == (tok / name).read_text().splitlines()
     stats = json.loads(files["stats.json"])["splits"]["train"]
     assert stats["pairs_in"] == stats["pairs_out"] == 7
     assert stats["tokens"]["src"] == len(files["train.src"].split())
@@ -52,20 +49,6 @@ def test_workers_change_nothing(tok, tmp_path):
     assert encode(tok, tmp_path / "one", True) == encode(tok, tmp_path / "two", True, threads=2)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("#version: 0.2\nl o\nlow\n", "line 3: 'low' is not two symbols"),
-        ("l o w\n", "line 1: 'l o w' is not two symbols"),
-        ("", "empty file"),
-    ],
-)
-def test_malformed_code_file(tmp_path, content, message):
-    (tmp_path / "codes").write_text(content)
-    with pytest.raises(UserError, match=message):
-        bpe.load_codes(tmp_path / "codes")
-
-
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize(
     "sides", [("a b c", "x y"), ("a b c", "low lower lowest"), ("the cat", "die katze"), ("a", "b")]
@@ -78,7 +61,7 @@ def test_sides_that_learn_no_merges_stay_as_they_are_or_fall_apart_into_letters(
             (tmp_path / "tok" / f"{split}.{side}").write_text(f"{line}\n")
     files = encode(tmp_path / "tok", tmp_path / "bpe", joint)
     for side, line in zip(("src", "tgt"), sides, strict=True):
-        assert bpe.joined(files[f"train.{side}"].rstrip("\n")) == line
+        assert subwords.joined(files[f"train.{side}"].rstrip("\n")) == line
     assert "a b c\n" not in sides or files["train.src"] == "a b c\n"
 
 
@@ -86,20 +69,3 @@ def test_text_that_comes_in_bpe_is_only_counted(tok, tmp_path):
     files = encode(tok, tmp_path / "bpe", True, merges="given", threads=2)
     assert {name for name in files} == {"stats.json", *(path.name for path in tok.iterdir())}
     assert all(files[path.name] == path.read_text() for path in tok.iterdir())
-
-
-def test_missing_code_file(tmp_path):
-    with pytest.raises(UserError, match="codes: no such file"):
-        bpe.load_codes(tmp_path / "codes")
-
-
-@settings(deadline=None)
-@given(st.lists(st.text("lowner", min_size=1, max_size=8), max_size=6))
-def test_joined_undoes_encoding(tmp_path_factory, words):
-    codes = tmp_path_factory.getbasetemp() / "codes"
-    codes.write_text(CODES)
-    assert bpe.joined(bpe.load_codes(codes).segment(" ".join(words))) == " ".join(words)
-
-
-def test_a_word_that_is_cut_off_is_joined_too():
-    assert bpe.joined("new@@ er lo@@") == "newer lo"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natlab.corpus import bpe
+from natlab.corpus import bpe, subwords
 from natlab.corpus.noise import corrupted, make
 
 WORDS = ["low", "lower", "lowest", "newer", "newest", "wide", "wider", "widest"]
@@ -55,7 +55,7 @@ def test_half_of_the_tokens_are_replaced_uniformly(base):
     types = len({token for line in made["bpe/train.tgt"] for token in line.split()})
     # a uniform draw hits the token itself once in `types` times
     assert changed(made["bpe/train.src"], made["bpe/train.tgt"]) == pytest.approx(0.5 * (1 - 1 / types), abs=0.03)
-    assert [bpe.joined(line) for line in made["bpe/test.src"]] == made["tok/test.src"] == made["text/test.src"]
+    assert [subwords.joined(line) for line in made["bpe/test.src"]] == made["tok/test.src"] == made["text/test.src"]
 
 
 def test_a_base_that_comes_in_bpe_has_no_codes(base):
@@ -83,7 +83,7 @@ def test_word_unit_replaces_words(base):
     made = noise(base, "words", unit="word")
     assert {word for line in made["tok/train.src"] for word in line.split()} == set(WORDS)
     assert changed(made["tok/train.src"], made["tok/train.tgt"]) == pytest.approx(0.5 * 7 / 8, abs=0.03)
-    assert [bpe.joined(line) for line in made["bpe/train.src"]] == made["tok/train.src"]
+    assert [subwords.joined(line) for line in made["bpe/train.src"]] == made["tok/train.src"]
 
 
 @given(TOKENS, st.floats(0, 1), st.floats(0, 1, exclude_max=True), st.integers())

@@ -7,10 +7,10 @@ from natlab.models.transformer import Config
 WORDS = (4, 5, 6)
 
 
-def model_of(make, seed, vocabulary=7, dim=16, **options):
-    """A random model whose predictions are far from uniform."""
+def model_of(make, seed, vocabulary=7, dim=16, config=None, **options):
+    """A random model whose predictions are far from uniform; ``config``: what differs in its `Config`."""
     torch.manual_seed(seed)
-    model = make(Config(dim, 32, 2, 2, 4, 0.0, vocabulary, vocabulary, True), **options).eval()
+    model = make(Config(dim, 32, 2, 2, 4, 0.0, vocabulary, vocabulary, True, **config or {}), **options).eval()
     for parameter in model.parameters():
         if parameter.dim() > 1:  # a large bias would make all predictions alike
             parameter.data += 0.3 * torch.randn_like(parameter)

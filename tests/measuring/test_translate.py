@@ -12,8 +12,9 @@ from tests import plain
 import natlab.decoding
 from natlab import sources
 from natlab.corpus import grammar
-from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_mmap
+from natlab.corpus.binarise import binarise, write_mmap
 from natlab.corpus.exact import Distribution
+from natlab.corpus.vocabulary import read_symbols, symbol_index
 from natlab.decoding import decode
 from natlab.decoding.kinds.argmax import Argmax
 from natlab.errors import UserError

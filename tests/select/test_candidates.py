@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU
 
-from natlab.corpus.binarise import binarise, read_symbols, symbol_index, write_mmap
-from natlab.corpus.bpe import joined
+from natlab.corpus.binarise import binarise, write_mmap
+from natlab.corpus.subwords import joined
+from natlab.corpus.vocabulary import read_symbols, symbol_index
 from natlab.errors import UserError
 from natlab.kernels import use
 from natlab.select import candidates, gamma

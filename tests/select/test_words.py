@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from natlab.corpus.binarise import OWN, SPECIALS, read_symbols, symbol_index, write_mmap
-from natlab.corpus.bpe import joined
+from natlab.corpus.binarise import write_mmap
+from natlab.corpus.subwords import joined
+from natlab.corpus.vocabulary import OWN, SPECIALS, read_symbols, symbol_index
 from natlab.errors import UserError
 from natlab.select.words import Sentences, Words, character, padded, word
 

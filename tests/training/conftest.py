@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from tests import plain
 
-from natlab.corpus.binarise import SPECIALS, binarise, write_mmap
+from natlab.corpus.binarise import binarise, write_mmap
+from natlab.corpus.vocabulary import SPECIALS
 from natlab.files import write_json
 from natlab.measuring.data import Data
 from natlab.training import train

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from tests import plain
 
-from natlab.corpus import binarise, bpe, clean, dataset, distilled
+from natlab.corpus import binarise, bpe, clean, dataset, distilled, subwords
 from natlab.files import read_json
 from natlab.measuring import distil, measure, translate
 from natlab.training import train
@@ -101,7 +101,7 @@ def test_an_odd_corpus_goes_all_the_way(corpus, spec, tmp_path):
     perfect.mkdir()
     for file in ("losses.json", "decoded.json", "provenance.json"):
         (perfect / file).write_bytes((tmp_path / "vanilla" / "translations" / file).read_bytes())
-    words = [bpe.joined(line) if in_bpe.get("merges") == "given" else line for line in texts["test"][1]]
+    words = [subwords.joined(line) if in_bpe.get("merges") == "given" else line for line in texts["test"][1]]
     (perfect / "d.test.txt").write_text("".join(f"{line}\n" for line in words), encoding="utf-8")
     call(
         measure, translations=perfect, corpus=tmp_path, dataset_config=config, identity=identity, out=tmp_path / "best"

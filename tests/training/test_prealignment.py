@@ -119,7 +119,7 @@ def test_moving_codes_are_not_taken_from_those_that_do_not_move(stages, trained,
 
 
 def test_an_encoder_is_measured_though_it_translates_nothing(stages, copy_corpus, tmp_path):
-    """By `natlab translate` without a decoding: its losses, retrieval and the perplexity of its codes."""
+    """By `natlab decode` without a decoding: its losses, retrieval and the perplexity of its codes."""
     folder, *_ = stages["prealigned"]
     parser = argparse.ArgumentParser()
     translate.add_arguments(parser)

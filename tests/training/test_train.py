@@ -10,7 +10,8 @@ import torch
 from tests import plain
 
 from natlab import families, sources
-from natlab.corpus.binarise import SPECIALS, write_mmap
+from natlab.corpus.binarise import write_mmap
+from natlab.corpus.vocabulary import SPECIALS
 from natlab.decoding import decode, pad_right
 from natlab.errors import UserError
 from natlab.losses.batch import Method, batch_loss

@@ -24,10 +24,10 @@ def test_the_street_is_walked_in_order(built):
     assert trained["transformer"] < min(distilled) and max(distilled) < merged < trained["vanilla_kd"]
     for call in built.first_calls:
         if call[0] == "measure":
-            assert verbs.index("translate") < built.first_calls.index(call) < verbs.index("table")
+            assert verbs.index("decode") < built.first_calls.index(call) < verbs.index("table")
     assert verbs[-1] == "report"
     assert verbs.count("table") == 2 and verbs.count("figure") == verbs.count("claims") == 1
-    assert verbs.count("translate") == verbs.count("measure") == 3
+    assert verbs.count("decode") == verbs.count("measure") == 3
     # only the students' speed is measured, against the reference
     timed = [call for call in built.first_calls if call[0] == "latency"]
     assert {built.option(call, "--model").split("/")[4] for call in timed} == {"vanilla_raw", "vanilla_kd"}
@@ -43,7 +43,7 @@ def test_each_verb_is_told_its_slice(built):
     assert built.option(by_system["vanilla_kd"], "--data") == distilled
     assert built.option(by_system["vanilla_raw"], "--data") == "results/corpora/grammar_ende/bin"
     translated = {
-        built.option(call, "--model").split("/")[4]: call for call in built.first_calls if call[0] == "translate"
+        built.option(call, "--model").split("/")[4]: call for call in built.first_calls if call[0] == "decode"
     }
     assert built.option(translated["vanilla_kd"], "--proxy-data") == distilled
     assert "--proxy-data" not in translated["vanilla_raw"]
@@ -69,10 +69,10 @@ def test_a_tuned_decoding_is_timed_with_what_its_translations_chose(project):
     assert {project.option(call, "--tuned") for call in timed} == {
         f"results/translations/grammar_ende/demo/{system}/seed1/tuned.json" for system in ("vanilla_raw", "vanilla_kd")
     }
-    assert {call[0] for call in calls} >= {"translate", "measure"} and not any(call[0] == "train" for call in calls)
+    assert {call[0] for call in calls} >= {"decode", "measure"} and not any(call[0] == "train" for call in calls)
     for call in timed:
         made = project.option(call, "--tuned").removesuffix("/tuned.json")
-        assert calls.index(next(c for c in calls if c[0] == "translate" and made in c)) < calls.index(call)
+        assert calls.index(next(c for c in calls if c[0] == "decode" and made in c)) < calls.index(call)
 
 
 def test_measuring_is_told_where_the_trainings_curve_is(built):
@@ -107,7 +107,7 @@ def test_dynamic_kd_rests_on_candidates_and_is_measured_with_its_predictor(proje
     )
     assert result.returncode == 0, result.stdout
     calls = {call[0]: call for call in project.calls()}
-    select, translated = calls["candidates"], calls["translate"]
+    select, translated = calls["candidates"], calls["decode"]
     teachers = ["transformer_tiny", "transformer_small", "transformer", "transformer_big"]
     at = select.index("--candidates")
     assert select[at + 1 : at + 5] == teachers

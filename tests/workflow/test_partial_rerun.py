@@ -25,7 +25,7 @@ def test_editing_a_systems_row_reruns_that_system_its_measurements_and_tables(pr
         "config/systems.yaml", "target: raw, input: vanilla}", "target: raw, input: vanilla, training: {lr: 0.1}}"
     )
     made = reran(project)
-    for verb in ("train", "translate", "measure", "latency"):
+    for verb in ("train", "decode", "measure", "latency"):
         assert made.pop(verb) == {"vanilla_raw"}
     assert made.pop("provenance") == {"provenance.json"}
     assert made == {
@@ -50,7 +50,7 @@ def test_editing_a_decoding_retrains_nothing(project):
     project.edit("config/systems.yaml", "argmax: {kind: argmax}", "argmax: {kind: argmax, deduplicate: true}")
     made = reran(project)
     assert "train" not in made and "distil" not in made
-    assert made["translate"] == made["measure"] == {"vanilla_raw", "vanilla_kd"}
+    assert made["decode"] == made["measure"] == {"vanilla_raw", "vanilla_kd"}
 
 
 def test_touching_a_tables_spec_reruns_the_table_and_the_claims_about_it_only(project):

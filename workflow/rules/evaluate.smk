@@ -38,7 +38,7 @@ rule translate:
         ),
         extras=extras,
     shell:
-        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab translate --model {input.model}"
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab decode --model {input.model}"
         " --data {input.data} {params.proxy_data} {params.auxiliary} {params.predictor} {params.grammar} {params.targets}"
         " {params.extras} {params.truth}"
         " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"

@@ -9,7 +9,7 @@ import argparse
 import struct
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,9 @@ import numpy as np
 
 from natlab.corpus.dataset import SIDES, SPLITS, load
 from natlab.corpus.text import batches, folder_aside, read
-from natlab.files import lines, write_json
+from natlab.corpus.vocabulary import EOS, OWN, SPECIALS, UNK, read_symbols, symbol_index
+from natlab.files import write_json
 
-SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")  # fairseq.data.Dictionary's first four, in its order
-EOS, UNK = SPECIALS.index("</s>"), SPECIALS.index("<unk>")
-OWN = " #fairseq:overwrite"  # ends the line of a word of the corpus that is spelled like one of them
-UNKNOWN = "<<unk>>"  # how fairseq spells the unknown word where "<unk>" may be a word
 PADDED_TO = 8  # a vocabulary of a multiple of 8 suits tensor cores
 # numpy type and its code in the index, by vocabulary size, as fairseq chooses them
 TYPES = ((65500, np.uint16, 8), (float("inf"), np.uint32, 9))
@@ -62,16 +59,6 @@ def dictionary(counts: Counter[str]) -> dict[str, int]:
     while (len(ordered) + len(SPECIALS)) % PADDED_TO:
         ordered.setdefault(next(made_up), 0)
     return ordered
-
-
-def read_symbols(path: str | Path) -> list[str]:
-    """All symbols of a fairseq dictionary file by their numbers, the special ones first."""
-    return [*SPECIALS, *(line.removesuffix(OWN).rsplit(" ", 1)[0] for line in lines(path))]
-
-
-def symbol_index(symbols: Sequence[str]) -> dict[str, int]:
-    """{symbol: number} of all but the special ones: text that is spelled like them is a word, if an unknown one."""
-    return {symbol: number for number, symbol in enumerate(symbols) if number >= len(SPECIALS)}
 
 
 def write_mmap(sentences: Iterable[str], index: dict[str, int], prefix: Path) -> dict[str, int]:

@@ -17,8 +17,8 @@ from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
 from natlab.corpus.dataset import SIDES, SPLITS, in_bpe, load
+from natlab.corpus.subwords import load_codes
 from natlab.corpus.text import Counts, batches, folder_aside, in_order, pair_writer, pairs, read
-from natlab.errors import UserError
 from natlab.files import sha256, write_json, written_aside
 
 # Learning holds every type, its symbols and an index of its symbol pairs, some 1.5 kB a type. Types beyond the most
@@ -75,27 +75,6 @@ def apply(tok: str | Path, folder: Path, threads: int, encoded: bool = False) ->
                     counts.keep(*pair)
         splits[split] = counts.as_json()
     return splits
-
-
-def load_codes(path: str | Path) -> BPE:
-    """The encoder of a BPE code file of subword-nmt's format.
-
-    Raises UserError when a line is not a pair of symbols (subword-nmt itself would end the process).
-    """
-    merges = 0
-    for number, line in enumerate(read(path), 1):
-        if number == 1 and line.startswith("#version:"):
-            continue
-        if len(line.split(" ")) != 2:
-            raise UserError(f"{path}: line {number}: {line!r} is not two symbols and a space; learn the codes again")
-        merges += 1
-    with open(path, encoding="utf-8") as file:
-        return BPE(file, merges)
-
-
-def joined(line: str) -> str:
-    """A BPE'd line's words: ``@@ `` removed, also where a line ends in a word's first part."""
-    return f"{line} ".replace("@@ ", "").rstrip(" ")
 
 
 @lru_cache(maxsize=2)

@@ -11,8 +11,9 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from natlab.corpus.binarise import UNKNOWN, read_symbols, symbol_index, write_mmap
+from natlab.corpus.binarise import write_mmap
 from natlab.corpus.text import folder_aside
+from natlab.corpus.vocabulary import UNKNOWN, read_symbols, symbol_index
 from natlab.errors import UserError
 from natlab.files import lines, write_json
 

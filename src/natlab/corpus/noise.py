@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from natlab.corpus.bpe import joined, load_codes
 from natlab.corpus.dataset import SIDES, SPLITS, in_bpe, load
+from natlab.corpus.subwords import joined, load_codes
 from natlab.corpus.text import Counts, folder_aside, pairs, read
 from natlab.files import write_json
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from natlab.corpus.bpe import joined
 from natlab.corpus.dataset import in_bpe
+from natlab.corpus.subwords import joined
 from natlab.corpus.text import bare, pairs, read
 from natlab.corpus.tokenise import tokeniser
 from natlab.errors import UserError

@@ -21,8 +21,8 @@ import numpy as np
 from natlab import families, provenance, tracking
 from natlab.corpus import dataset as datasets
 from natlab.corpus import grammar, references
-from natlab.corpus.bpe import joined
 from natlab.corpus.exact import Distribution
+from natlab.corpus.subwords import joined
 from natlab.corpus.text import folder_aside
 from natlab.errors import UserError
 from natlab.files import lines, read_json, write_json

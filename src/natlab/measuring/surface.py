@@ -10,7 +10,7 @@ import argparse
 import math
 from pathlib import Path
 
-from natlab.corpus.bpe import joined
+from natlab.corpus.subwords import joined
 from natlab.errors import UserError
 from natlab.files import lines, write_json
 

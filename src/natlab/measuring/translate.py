@@ -1,4 +1,4 @@
-"""`natlab translate`: a model's translations under all its decodings, its losses and its proxy targets, in one process.
+"""`natlab decode`: a model's translations under all its decodings, its losses and its proxy targets, in one process.
 
 Each decoding of each split is kept as soon as it is made: started again after a kill, only those that lack are made.
 """
@@ -254,7 +254,7 @@ def truth_values(dataset: str, model: Any, method: Any, data: Any) -> dict:
     """`natlab.measuring.truth.divergence` on the sources of test of a generated corpus."""
     from natlab.corpus import dataset as datasets
     from natlab.corpus import grammar
-    from natlab.corpus.binarise import read_symbols, symbol_index
+    from natlab.corpus.vocabulary import read_symbols, symbol_index
     from natlab.measuring import truth
 
     distributions = grammar.distributions(datasets.load(dataset)["source"], "test")

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from natlab.corpus import dataset as datasets
-from natlab.corpus.bpe import joined
+from natlab.corpus.detokenise import detokenised
+from natlab.corpus.subwords import joined
 from natlab.errors import UserError
 from natlab.files import lines
-from natlab.metrics import bleu
 from natlab.metrics.interface import Translations
 
 
@@ -17,7 +17,7 @@ def read(path: Path, split: str, corpus: Path, dataset: dict) -> Translations:
     raw = plain(corpus / "text" / f"{split}.tgt", path, len(hypotheses), dataset)
     tokenised = plain(corpus / "tok" / f"{split}.tgt", path, len(hypotheses), dataset)
     language = dataset["languages"]["tgt"]
-    text = hypotheses if dataset["tokenise"] == "none" else bleu.detokenised(hypotheses, language)
+    text = hypotheses if dataset["tokenise"] == "none" else detokenised(hypotheses, language)
     return Translations(hypotheses, tokenised, text, raw, language, dataset["lowercase"])
 
 

@@ -4,10 +4,9 @@
 the sentence has no further reference there. Scores are percentages (0 to 100).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sacrebleu.metrics import BLEU, CHRF
-from sacremoses import MosesDetokenizer
 
 # Languages written without spaces between words, and sacreBLEU's tokeniser for each.
 UNSPACED = {"zh": "zh"}
@@ -48,23 +47,6 @@ def pooled(statistics: Sequence[Sequence[int]]) -> float:
 def chrf(hypotheses: Sequence[str], references: Sequence[Sequence[str]], lowercase: bool = False) -> dict:
     """chrF2 (Popović 2015) of detokenised text."""
     return _scored(CHRF(lowercase=lowercase), hypotheses, references, "chrF")
-
-
-def detokenised(sentences: Iterable[str], language: str) -> list[str]:
-    """Whitespace-tokenised sentences, without XML escapes, as plain text: Moses' rules; Chinese words run together."""
-    if language in UNSPACED:
-        return [_joined(line.split()) for line in sentences]
-    moses = MosesDetokenizer(lang=language)
-    return [moses.detokenize(line.split(), unescape=False) for line in sentences]
-
-
-def _joined(tokens: list[str]) -> str:
-    """Tokens without spaces, but for one between two Latin words or numbers, which would run into each other."""
-    text = ""
-    for token in tokens:
-        space = text and text[-1].isascii() and text[-1].isalnum() and token[0].isascii() and token[0].isalnum()
-        text += f" {token}" if space else token
-    return text
 
 
 def _statistics(metric: BLEU, hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[list[int]]:

@@ -41,7 +41,7 @@ SAMPLE = ("sample", "sample_allowed", "sample_score")
 TEXTS = (*SAMPLE, "source", "reference")
 PLACE = {metric: ("sentence", "sample") if metric in SAMPLE else ("sentence",) for metric in TEXTS}
 TRANSLATION_METRICS += LIKELIHOOD + SAMPLES + TEXTS + REVEALED
-# What cells ask of decodings more than translations: the metrics, by the option of `natlab translate`.
+# What cells ask of decodings more than translations: the metrics, by the option of `natlab decode`.
 EXTRAS = {
     "positions": TOKEN_PROBABILITY,
     "samples": SAMPLES + TEXTS,

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from natlab.corpus.binarise import EOS, MAGIC, TYPES, read_symbols
+from natlab.corpus.binarise import MAGIC, TYPES
+from natlab.corpus.vocabulary import EOS, read_symbols
 from natlab.errors import UserError
 
 SEPARATOR = "@@"

@@ -1,0 +1,1 @@
+"""Non-autoregressive models as ONNX graphs, for ONNX Runtime on a CPU."""

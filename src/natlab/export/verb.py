@@ -1,0 +1,177 @@
+"""`natlab export`: a trained system of a run as a bundle, which translates plain text (`natlab translate`)."""
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from natlab import families
+from natlab.bundles.manifest import Manifest
+from natlab.corpus import dataset as datasets
+from natlab.corpus.text import folder_aside
+from natlab.corpus.vocabulary import UNK, UNKNOWN, read_symbols
+from natlab.errors import UserError
+from natlab.files import read_json
+from natlab.models import validation
+
+if TYPE_CHECKING:
+    from natlab.config import Run
+
+PRECISIONS = ("float32", "int8")
+# What a graph of ONNX and the reading of it do, by kind, and options of these that they do not, with what is possible.
+KINDS = ("argmax", "beam", "collapse", "graph", "graph_sample")
+BEYOND = {"reranker": None, "reorder": None, "reference_length": False, "stepwise": False}
+
+
+class Place(NamedTuple):
+    """Which model of a run, by the folders that its files lie in."""
+
+    dataset: str
+    scale: str
+    system: str
+    seed: int
+
+    def under(self, folder: Path) -> Path:
+        return folder / self.dataset / self.scale / self.system / f"seed{self.seed}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_file", metavar="RUNFILE", help="the run, as config/config.yaml, or as it was resolved")
+    parser.add_argument("system", metavar="SYSTEM", help="a system of the run that has been trained")
+    parser.add_argument("--dataset", help="the dataset it was trained on; needed where the run has several")
+    parser.add_argument("--seed", type=int, help="default: the run's first")
+    parser.add_argument("--decoding", help="a decoding of config/systems.yaml; default: as its training is validated")
+    parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of the weights")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="the folder of corpora and models")
+    parser.add_argument("--out", type=Path, help="default: results/bundles/<dataset>/<scale>/<system>/seed<k>/…")
+
+
+def run(args: argparse.Namespace) -> None:
+    from natlab import config
+
+    if args.run_file.endswith(".json"):
+        of = config.load(read_json(args.run_file), args.run_file)
+    else:
+        of = config.load_file(args.run_file)
+    place = chosen(of, args.system, args.dataset, args.seed)
+    name, decoding = decoded(of, place, args.decoding, args.results)
+    out = args.out or place.under(args.results / "bundles") / f"{name}.{args.precision}"
+    export(of.dataset(place.dataset), place, name, decoding, args.precision, args.results, out)
+    print(f"{out}: translates plain text: natlab translate {out}")
+
+
+def chosen(run: "Run", system: str, dataset: str | None, seed: int | None) -> Place:
+    """The model of a run that a command names. UserError where it has none such, or several."""
+    models = [model for model in run.trained if model.system == system]
+    if not models:
+        known = ", ".join(sorted({model.system for model in run.trained}))
+        raise UserError(f"{run.source}: trains no system {system}; it trains: {known}")
+    found = sorted({model.dataset for model in models})
+    if dataset is None and len(found) > 1:
+        raise UserError(f"{run.source}: trains {system} on {', '.join(found)}; name one with --dataset")
+    if dataset is not None and dataset not in found:
+        raise UserError(
+            f"--dataset {dataset}: {run.source} trains {system} on {', '.join(found)} only; name one of these"
+        )
+    seeds = run.settings["seeds"]
+    if seed is not None and seed not in seeds:
+        raise UserError(f"--seed {seed}: {run.source} has the seeds {', '.join(map(str, seeds))}; name one of these")
+    return Place(dataset or found[0], run.settings["scale"], system, seeds[0] if seed is None else seed)
+
+
+def decoded(run: "Run", place: Place, name: str | None, results: Path) -> tuple[str, dict[str, Any]]:
+    """The name and the options of a decoding, those that are tuned as they were chosen. UserError for one that no
+    bundle can do."""
+    spec = run.spec(place.dataset, place.system, place.seed)
+    if name is None:
+        validated = validation.decoding(spec)
+        if validated is None:
+            raise UserError(f"{place.system}: translates nothing; export a system that starts from it")
+        name = next(each for each, row in run.decodings.items() if row["kind"] == validated["kind"])
+    if name not in run.decodings:
+        raise UserError(f"--decoding {name}: not in config/systems.yaml; it has: {', '.join(run.decodings)}")
+    decoding = run.decoding(place.dataset, name, place.system)
+    if decoding["kind"] not in KINDS:
+        raise UserError(f"--decoding {name}: kind {decoding['kind']} is for no bundle; possible are {', '.join(KINDS)}")
+    for option, possible in BEYOND.items():
+        if decoding.get(option, possible) != possible:
+            raise UserError(f"--decoding {name}: {option}: {decoding[option]} is for no bundle; take another decoding")
+    if families.tuned(decoding):
+        tuned = place.under(results / "translations") / "tuned.json"
+        choices = read_json(tuned) if tuned.exists() else {}
+        if name not in choices:
+            raise UserError(f"{tuned}: says no choice for {name}, whose options are tuned; translate with it first")
+        decoding |= choices[name]["options"]
+    return name, decoding
+
+
+def export(
+    dataset: dict[str, Any],
+    place: Place,
+    name: str,
+    decoding: dict[str, Any],
+    precision: str,
+    results: Path,
+    out: Path,
+) -> None:
+    """Write a bundle of the model at ``place`` under ``results``, as it translates under a decoding of this name.
+    Raises UserError where it has not been trained, or cannot be said in its engine's form."""
+    from natlab import provenance
+    from natlab.export import card
+    from natlab.models.load import load
+
+    path = place.under(results / "models") / "model.pt"
+    if not path.exists():
+        raise UserError(f"{path}: no such model; train it: snakemake --cores 2 {path}")
+    model, made = load(path)
+    corpus = results / "corpora" / place.dataset
+    engine = "ctranslate2" if decoding["kind"] == "beam" else "onnx"
+    manifest = Manifest(
+        system=place.system,
+        dataset=place.dataset,
+        engine=engine,
+        precision=precision,
+        decoding=decoding,
+        languages=dataset["languages"],
+        tokenise=dataset["tokenise"],
+        lowercase=dataset["lowercase"],
+        truncate=dataset.get("truncate", {}).get("src"),
+        blank=bool(getattr(model, "blank", False)),
+        origin={
+            "scale": place.scale,
+            "seed": place.seed,
+            "decoding": name,
+            "licence": dataset["licence"],
+            "model": provenance.record(made["fingerprint"]),
+        },
+    )
+    measured = place.under(results / "measurements") / f"{name}.test.json"
+    with folder_aside(out) as folder:
+        {"ctranslate2": ctranslate, "onnx": onnx}[engine](model, decoding, precision, folder)
+        for side in datasets.SIDES:
+            symbols = read_symbols(corpus / "bin" / f"dict.{side}.txt")
+            if symbols[UNK] in symbols[UNK + 1 :]:  # a corpus may have the word <unk>
+                symbols[UNK] = UNKNOWN
+            lines(folder / f"vocabulary.{side}", symbols)
+        if not datasets.in_bpe(dataset):
+            shutil.copyfile(corpus / "bpe" / "codes.src", folder / "codes.src")
+        lines(folder / "README.md", card.lines(manifest, read_json(measured) if measured.exists() else None))
+        manifest.write(folder)
+
+
+def ctranslate(model: Any, decoding: dict[str, Any], precision: str, folder: Path) -> None:
+    from natlab.export.ctranslate import convert
+
+    convert(model, folder / "model", precision)
+
+
+def onnx(model: Any, decoding: dict[str, Any], precision: str, folder: Path) -> None:
+    from natlab.export.onnx.file import write
+    from natlab.export.onnx.nat import graph
+
+    write(graph(model, decoding), precision, folder / "model.onnx")
+
+
+def lines(path: Path, of: list[str]) -> None:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in of)

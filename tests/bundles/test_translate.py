@@ -1,0 +1,125 @@
+"""`natlab translate` as a user calls it."""
+
+import subprocess
+import sys
+
+import pytest
+from tests.bundles import made
+
+from natlab.bundles import translate
+
+TEXT = b"The low house\r\n\nA new house\nthe house"
+
+
+def natlab(*arguments, stdin=TEXT):
+    command = [sys.executable, "-m", "natlab.cli", "translate", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    """Of two random models, and what the first says of `TEXT`'s lines."""
+    found = [made.bundle(tmp_path_factory.mktemp(f"m{seed}"), seed=seed)[0] for seed in (1, 2)]
+    lines = ["The low house", "", "A new house", "the house"]
+    return found, [each.text for each in translate.Bundle(found[0]).translate(lines)]
+
+
+def test_a_line_comes_out_for_a_line_that_goes_in(bundles):
+    (first, _), expected = bundles
+    done = natlab(first, "--threads", 1)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().split("\n") == [*expected, ""]
+    assert not done.stderr
+    assert natlab(first, "--batch", 1).stdout == done.stdout
+
+
+def test_files_are_read_and_written(bundles, tmp_path):
+    (first, _), expected = bundles
+    (tmp_path / "in").write_bytes(TEXT)
+    done = natlab(first, "--input", tmp_path / "in", "--output", tmp_path / "out", stdin=b"")
+    assert done.returncode == 0 and not done.stdout
+    assert (tmp_path / "out").read_text().split("\n") == [*expected, ""]
+
+
+def test_several_stand_side_by_side(bundles):
+    both, expected = bundles
+    done = natlab(*both)
+    rows = [line.split("\t") for line in done.stdout.decode().split("\n")[:-1]]
+    assert [row[0] for row in rows] == expected and {len(row) for row in rows} == {2}
+    assert natlab(both[1]).stdout.decode().split("\n")[:-1] == [row[1] for row in rows]
+
+
+def test_what_is_shown_of_a_sentence(bundles):
+    (first, _), expected = bundles
+    shown = natlab(first, "--show", stdin=b"The\x00house\n").stdout.decode()
+    number, name, details = shown.split("\n")[:3]
+    assert number == "1\tThe house"
+    assert name.startswith("  bundle\t")
+    assert "subwords of" in details and "probability" in details and " ms: " in details
+
+
+def test_bytes_that_are_no_text_stay_in_their_line(bundles):
+    (first, _), _ = bundles
+    done = natlab(first, stdin=b"the \xff\xfe house\nthe house\n\xe2\x80\xa8\n")
+    assert done.returncode == 0
+    lines = done.stdout.decode().split("\n")
+    assert len(lines) == 4 and lines[1] and lines[2] == ""
+    assert done.stderr.decode() == "line 1: bundle does not know 2 of 4 subwords\n"
+
+
+def test_no_line_gives_no_line(bundles):
+    (first, _), _ = bundles
+    done = natlab(first, stdin=b"")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch", 0], "--batch 0: 1 or more is possible"),
+        (["--threads", 0], "--threads 0: 1 or more is possible"),
+        (["--input", "nowhere"], "--input nowhere: No such file or directory"),
+    ],
+)
+def test_refusals(bundles, arguments, message):
+    (first, _), _ = bundles
+    done = natlab(first, *arguments)
+    [line] = done.stderr.decode().splitlines()
+    assert done.returncode == 2 and message in line
+
+
+def test_a_bundles_name_is_what_tells_it_from_others(tmp_path):
+    assert translate.called([tmp_path / "a" / "x", tmp_path / "b" / "x"]) == ["a/x", "b/x"]
+    assert translate.called([tmp_path / "a" / "x"]) == ["x"]
+    assert len(set(translate.called([tmp_path / "x", tmp_path / "x"]))) == 1
+
+
+class Terminal:
+    """A terminal that keeps what was written to it."""
+
+    def __init__(self):
+        self.written = ""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.written += text
+
+    def flush(self):
+        pass
+
+
+def test_a_bar_shows_how_far_a_file_is_translated(tmp_path):
+    (tmp_path / "in").write_text("a\n" * 4)
+    terminal = Terminal()
+    progress = translate.Progress(str(tmp_path / "in"), terminal)
+    progress.at(2)
+    assert terminal.written == f"\r[{'#' * 15}{'.' * 15}] 2 of 4"
+    progress.at(3)  # at once after it
+    assert terminal.written.count("\r") == 1
+    progress.end()
+    assert terminal.written.endswith("\r\033[K")
+    unknown = Terminal()
+    translate.Progress(None, unknown).at(1)
+    assert unknown.written == ""

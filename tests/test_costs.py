@@ -167,13 +167,22 @@ def test_every_rule_of_the_workflow_has_a_cost(costs_of):
     text = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
     rules = {line.split()[1].rstrip(":") for line in text.splitlines() if line.startswith("rule ")}
     assert len(rules) > 10
-    assert rules - set(costs.table["rules"]) == {"train", "distil", "translate", "score", "latency"}
+    assert rules - set(costs.table["rules"]) == {"train", "distil", "translate", "score", "latency", "speed"}
 
 
 def test_an_unknown_rule_costs_nothing_and_is_named(costs_of):
     costs = costs_of("config/config.yaml")
     assert costs.cost(job(rule="divination")) == Cost(0.0)
     assert costs.unknown_rules == {"divination"}
+
+
+def test_the_speed_of_twice_as_many_ways_takes_twice_as_long(costs_of):
+    costs = costs_of("config/runs/speed_grammar.yaml")
+    begun = costs.table["devices"]["cpu"]["start_seconds"]
+    of = job(rule="speed", dataset="grammar_ende", scale="grammar_graph", seed="1")
+    whole, ways = costs.cost(of).seconds, costs.run.ways("grammar_ende")
+    costs.run.ways = lambda dataset: ways[: len(ways) // 2]
+    assert whole > begun and whole - begun == pytest.approx(2 * (costs.cost(of).seconds - begun))
 
 
 # ---- corpora and disk

@@ -38,18 +38,17 @@ MAY = {
     "training": "compat decoding devices errors families files losses metrics models processes sources tracking",
     # what is asked for, where it stands, and what is shown
     "papers": "errors families schema",
-    "config": "corpus errors families models papers proxy schema tracking",
+    "bundles": "corpus errors files",
+    "config": "bundles corpus errors families models papers proxy schema tracking",
     "provenance": "config files",
-    "measuring": "compat corpus decoding errors families files losses metrics models provenance proxy sources tracking "
-    "training",
+    "export": "bundles config corpus errors families files models provenance",
+    "measuring": "bundles compat corpus decoding errors export families files losses metrics models provenance proxy "
+    "sources tracking training",
     "jobs": "errors files processes",
     "status": "errors files jobs processes schema",
     "costs": "config corpus errors families files jobs models schema",
     "preflight": "config corpus costs devices errors families jobs status",
     "report": "errors files papers",
-    # what is taken away from here, and used
-    "bundles": "corpus errors files",
-    "export": "bundles config corpus errors families files models provenance",
     "cli": "devices errors",
 }
 

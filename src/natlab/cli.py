@@ -36,6 +36,7 @@ VERBS = {
         "translate a test set by each decoding of a model, and measure its losses",
     ),
     "latency": ("natlab.measuring.latency", "time a model's decodings against a teacher's, one sentence at a time"),
+    "speed": ("natlab.measuring.speed", "measure all ways to translate with a corpus' models beside each other"),
     "packages": ("natlab.measuring.packages", "install what COMET and BLEURT need beside natlab's own packages"),
     "score": ("natlab.measuring.learned", "score a model's translations by COMET or BLEURT"),
     "measure": ("natlab.measuring.measure", "turn translations and losses into measurements"),
@@ -95,7 +96,7 @@ def _called(argv: list[str]) -> int:
             importlib.import_module(module).add_arguments(sub)
     args = parser.parse_args(argv)
     try:
-        devices.claim(alone=args.verb == "latency")  # which another job would disturb
+        devices.claim(alone=args.verb in ("latency", "speed"))  # which another job would disturb
         importlib.import_module(VERBS[args.verb][0]).run(args)
     except UserError as error:
         print(f"natlab {args.verb}: {error}", file=sys.stderr)

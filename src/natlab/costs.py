@@ -162,6 +162,7 @@ class Costs:
             "translate": self._translate,
             "score": self._score,
             "latency": self._latency,
+            "speed": self._speed,
         }
         return of_rule[job.rule](job) if job.rule in of_rule else self._other(job)
 
@@ -243,6 +244,12 @@ class Costs:
         arithmetic = work.decoded(corpus.tokens, {"beam": 7}) / (device["decode_gflops"] * 1e9)
         seconds = sentences * max(device["latency_seconds"], arithmetic)
         return Cost(device["start_seconds"] + seconds, memory=PROCESS)
+
+    def _speed(self, job: Job) -> Cost:
+        dataset, device, timed = job.wildcards["dataset"], self.device(job), self.run.scale["latency"]
+        # of each way, some sentences alone on one thread and on two, long ones, and batches of several sizes
+        sentences = len(self.run.ways(dataset)) * (timed["sentences"] + timed["warmup"])
+        return Cost(device["start_seconds"] + sentences * device["latency_seconds"], memory=PROCESS)
 
     def _decoding_seconds(
         self, job: Job, work: Work, sentences: float, tokens: float, decoding: Mapping[str, Any]

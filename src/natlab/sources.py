@@ -66,6 +66,11 @@ def latency(decodings: Iterable[Mapping]) -> list[str]:
     return ["natlab.measuring.latency", *decoding([{"kind": "beam"}, *decodings])]
 
 
+def speed(decodings: Iterable[Mapping]) -> list[str]:
+    """The modules that time ``decodings`` by all engines."""
+    return ["natlab.measuring.speed", *decoding(decodings)]
+
+
 def surface() -> list[str]:
     """The modules that evaluate a plane through three NATs."""
     return ["natlab.measuring.surface", *decoding([{"kind": "argmax"}]), *_members(PLAIN)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests import plain
 from tests.config.project import NPD, REPOSITORY, edit, load, only, refused, row
 
-from natlab import families
+from natlab import config, families
 from natlab.config import checks, rows
 from natlab.errors import UserError
 from natlab.models.architectures import ARCHITECTURES
@@ -592,3 +592,30 @@ def test_a_decoding_of_which_a_metric_is_not_known_is_refused(project, system, d
     with pytest.raises(UserError, match=f"decoding of {system}: unknown name '{decoding}'"):
         edit(project, "config/papers/mple/table1.yaml", lambda t: only(t, cells))
         load(project)
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ({"system": "glat_kd", "decoding": "argmax", "engine": "ctranslate2"}, "allowed: natlab, onnx, onnx_int8"),
+        (
+            {"system": "transformer", "decoding": "beam5", "engine": "onnx"},
+            "allowed: natlab, ctranslate2, ctranslate2_int8",
+        ),
+        ({"system": "glat_kd", "decoding": "sample", "engine": "onnx"}, "decoding of glat_kd: unknown name 'sample'"),
+        ({"system": "glat_kd", "decoding": "npd_noise7", "engine": "onnx"}, "allowed: natlab$"),
+    ],
+)
+def test_an_engine_that_cannot_decode_so_is_refused(project, cell, message):
+    cells = {"a": {**cell, "metric": "speed/mean/1"}}
+    edit(project, "config/papers/natlab/speed.yaml", lambda t: only(t, cells))
+    run = {
+        "run": "r",
+        "scale": "demo",
+        "seeds": [1],
+        "tables": ["natlab/speed"],
+        "corpora": {"wmt14_ende": "grammar_ende"},
+    }
+    with pytest.raises(UserError, match=message) as caught:
+        config.load(run, "r.yaml", project)
+    assert "\n" not in str(caught.value)

@@ -17,9 +17,9 @@ CONFIGS = [{}, {"activation": "gelu", "learned_positions": 80, "scale_embeddings
 
 
 def manifest(beam, length_penalty=1.0, precision="float32"):
-    decoding = {"kind": "beam", "beam": beam, "length_penalty": length_penalty}
-    languages = {"src": "en", "tgt": "de"}
-    return Manifest("s", "d", "ctranslate2", precision, decoding, languages, "none", False, False, "0", {})
+    return Manifest.plain(
+        "ctranslate2", precision, {"kind": "beam", "beam": beam, "length_penalty": length_penalty}, False
+    )
 
 
 def ending(seed, config):

@@ -96,6 +96,34 @@ def test_points_of_a_method_are_joined(tmp_path):
     assert at[:2] in found and at[2:] in found
 
 
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [
+        ([(1, 5), (2, 4), (3, 7), (4, 7), (0.5, 1)], [(0.5, 1), (1, 5), (3, 7)]),
+        ([(1, 5), (1, 6)], [(1, 6)]),
+        ([(2, 2)], [(2, 2)]),
+    ],
+)
+def test_a_front_is_of_the_points_that_no_other_beats(points, front):
+    assert figures._front(points) == front
+
+
+def test_speed_against_quality_is_on_a_scale_of_logarithms_with_its_front(tmp_path):
+    table = measured(tmp_path, spec.load(PAPERS / "natlab/speed_quality.yaml"))
+    (axes,) = figures.draw(table).axes
+    assert axes.get_xscale() == "log" and axes.get_yscale() == "linear"
+    (front,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+    points = [
+        (table.entries[n, "ms"].measured, table.entries[n, "bleu"].measured) for n in range(len(table.spec["rows"]))
+    ]
+    assert list(zip(*front.get_data(orig=True), strict=True)) == figures._front(points)
+
+
+def test_lines_may_be_on_scales_of_logarithms(tmp_path):
+    (axes,) = figures.draw(measured(tmp_path, spec.load(PAPERS / "natlab/speed_lengths.yaml"))).axes
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
 def test_the_surfaces_mark_the_three_models(tmp_path):
     table = measured(tmp_path, spec.load(PAPERS / "mple/figure1.yaml"))
     drawn = figures.draw(table, grid()[::-1])

@@ -75,6 +75,31 @@ def test_a_tuned_decoding_is_timed_with_what_its_translations_chose(project):
         assert calls.index(next(c for c in calls if c[0] == "decode" and made in c)) < calls.index(call)
 
 
+def test_all_ways_to_translate_are_timed_in_one_job(project):
+    chosen = ["transformer", "vanilla_kd"]
+    project.edit(
+        "config/papers/natlab/speed.yaml", "decoding: argmax, engine: onnx_int8", "decoding: lpd3, engine: onnx"
+    )
+    project.edit(
+        "config/systems.yaml", "length_candidates: 3, deduplicate: true}", "length_candidates: {tuned: [1, 3]}}"
+    )
+    place = "results/measurements/grammar_ende/demo/seed1.speed.json"
+    result = project.snakemake(place, "--config", f"systems=[{', '.join(chosen)}]", "tables=[natlab/speed]")
+    assert result.returncode == 0, result.stdout
+    [call] = [call for call in project.calls() if call[0] == "speed"]
+    models = [f"{system}=results/models/grammar_ende/demo/{system}/seed1/model.pt" for system in chosen]
+    assert call[call.index("--models") + 1 : call.index("--reference")] == models
+    assert project.option(call, "--reference") == "transformer"
+    assert project.option(call, "--tuned") == (
+        "vanilla_kd=results/translations/grammar_ende/demo/vanilla_kd/seed1/tuned.json"
+    )
+    ways = json.loads(" ".join(call).split("--ways ")[1].split(" --sentences")[0])
+    assert {(way["system"], way["decoding"]) for way in ways} == {
+        ("transformer", "beam5"), ("transformer", "greedy"), ("vanilla_kd", "argmax"), ("vanilla_kd", "lpd3")
+    }  # fmt: skip
+    assert {way["engine"] for way in ways} == {"natlab", "ctranslate2", "ctranslate2_int8", "onnx"}
+
+
 def test_measuring_is_told_where_the_trainings_curve_is(built):
     measured = [call for call in built.first_calls if call[0] == "measure"]
     assert {built.option(call, "--curve") for call in measured} == {

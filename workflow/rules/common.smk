@@ -95,10 +95,20 @@ def auxiliary(wildcards):
     return [model_of(system) for system in RUN.auxiliary(wildcards.dataset, wildcards.system)]
 
 
+def translations_of(system):
+    """The folder of a system's translations."""
+    return f"results/translations/{{dataset}}/{{scale}}/{system}/seed{{seed}}"
+
+
+def named(systems, files):
+    """A file of each system, by its name, as arguments."""
+    return " ".join(f"{system}={file}" for system, file in zip(systems, files, strict=True))
+
+
 def named_auxiliary(wildcards, input):
-    """The same, each by its system's name, as arguments."""
-    pairs = zip(RUN.auxiliary(wildcards.dataset, wildcards.system), input.auxiliary, strict=True)
-    return " ".join(["--auxiliary", *(f"{system}={model}" for system, model in pairs)] if input.auxiliary else [])
+    """The auxiliary models, as arguments."""
+    systems = RUN.auxiliary(wildcards.dataset, wildcards.system)
+    return f"--auxiliary {named(systems, input.auxiliary)}" if systems else ""
 
 
 def grammar(wildcards):
@@ -125,8 +135,17 @@ def extras(wildcards):
 def tuned(wildcards):
     """The translations for which the options of timed decodings were chosen; nothing where none is tuned."""
     timed = RUN.timed_decodings_of(wildcards.dataset, wildcards.system).values()
-    named = "results/translations/{dataset}/{scale}/{system}/seed{seed}"
-    return named if any(map(natlab.families.tuned, timed)) else []
+    return translations_of("{system}") if any(map(natlab.families.tuned, timed)) else []
+
+
+def timed_systems(wildcards):
+    """The systems that are timed beside each other on a dataset."""
+    return sorted({way["system"] for way in RUN.ways(wildcards.dataset)})
+
+
+def tuned_systems(wildcards):
+    """Those of them with a decoding whose options are tuned."""
+    return sorted({way["system"] for way in RUN.ways(wildcards.dataset) if natlab.families.tuned(way["options"])})
 
 
 def kernels(wildcards):
@@ -145,9 +164,11 @@ def shards(split, count):
 
 
 def measurements(*names):
-    """What the cells of tables, figures and claims read: a folder of measurements a model, one file a latency."""
+    """What the cells of tables, figures and claims read: a folder of measurements a model, one file a latency, and one
+    for all speeds of a dataset."""
     sources = {source for name in names for source in RUN.sources(name)}
-    found = {source if source.endswith(".latency.json") else str(Path(source).parent) for source in sources}
+    alone = (".latency.json", ".speed.json")
+    found = {source if source.endswith(alone) else str(Path(source).parent) for source in sources}
     return sorted(f"results/measurements/{path}" for path in found)
 
 

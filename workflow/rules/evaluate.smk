@@ -148,6 +148,37 @@ rule latency:
         " --tracking {params.tracking:q} --checkpoints {params.checkpoints} &> {log}"
 
 
+# All ways to translate with a dataset's models, beside each other.
+rule speed:
+    input:
+        models=lambda wildcards: [model_of(system) for system in timed_systems(wildcards)],
+        tuned=lambda wildcards: [translations_of(system) for system in tuned_systems(wildcards)],
+        data="results/corpora/{dataset}/bin",
+        kernels=KERNELS,
+        code=lambda wildcards: imported(natlab.sources.speed(way["options"] for way in RUN.ways(wildcards.dataset))),
+    output:
+        "results/measurements/{dataset}/{scale}/seed{seed}.speed.json",
+    log:
+        "results/logs/speed/{dataset}/{scale}/seed{seed}.log",
+    # All cores are reserved, so that no other job disturbs the clock.
+    threads: workflow.cores
+    resources:
+        gpu=DECODING_GPUS,
+    params:
+        models=lambda wildcards, input: named(timed_systems(wildcards), input.models),
+        tuned=lambda wildcards, input: named(
+            tuned_systems(wildcards), [f"{folder}/tuned.json" for folder in input.tuned]
+        ),
+        reference=RUN.reference,
+        ways=lambda wildcards: compact(RUN.ways(wildcards.dataset)),
+        sentences=RUN.scale["latency"]["sentences"],
+        warmup=RUN.scale["latency"]["warmup"],
+    shell:
+        "NATLAB_GPUS={resources.gpu} exec natlab speed --models {params.models} --reference {params.reference} --tuned {params.tuned} --data {input.data}"
+        " --ways {params.ways:q} --sentences {params.sentences} --warmup {params.warmup} --threads {threads}"
+        " --out {output} &> {log}"
+
+
 # One row of a grid over the plane through three models (MPLE, Figure 1).
 rule surface:
     input:

@@ -10,7 +10,8 @@ from natlab.files import read_json, sha256, write_json
 
 FILE = "bundle.json"
 FORMAT = 1
-ENGINES = ("onnx", "ctranslate2")
+# Which kinds of decoding each engine can do (`natlab.decoding.kinds`).
+ENGINES = {"onnx": ("argmax", "collapse", "graph", "graph_sample"), "ctranslate2": ("beam",)}
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class Manifest:
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     natlab: str = __version__
     format: int = FORMAT
+
+    @classmethod
+    def plain(cls, engine: str, precision: str, decoding: dict[str, Any], blank: bool) -> "Manifest":
+        """Of a model without text."""
+        nothing = {"src": "", "tgt": ""}
+        return cls("", "", engine, precision, decoding, nothing, "none", False, None, blank, {})
 
     def write(self, folder: Path) -> None:
         """Write it to a folder, with the sums of all files that lie there."""

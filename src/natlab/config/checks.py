@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from natlab import families
+from natlab.bundles.manifest import ENGINES
 from natlab.config import rows
 from natlab.config.files import DATASETS, stems
 from natlab.config.run import RAW, Run
@@ -379,7 +380,8 @@ def check_cells(run: Run) -> None:
                             f"{file}: {cell.where}: {cell.dataset} is not scored by {reading.metric}; "
                             f"add {cells.SCORES[reading.metric]} to scores in {DATASETS}/{cell.dataset}.yaml"
                         )
-                if reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
+                timed = reading.metric.startswith(cells.SPEED)
+                if timed or reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
                     traits = [trait for of, trait in cells.NEEDED.items() if reading.metric in cells.EXTRAS[of]]
                     offered = rows.offers(run.systems[reading.system])
                     suitable = [name for name, of in run.decodings.items() if _decodes(of, offered, traits)]
@@ -389,6 +391,8 @@ def check_cells(run: Run) -> None:
                             f"{rows.kind(run.systems[reading.system]).description}; ask for another metric"
                         )
                     known(file, f"{cell.where}: decoding of {reading.system}", reading.decoding, suitable)
+                if timed:
+                    _check_engine(file, cell.where, reading, run.decodings[reading.decoding]["kind"])
     for kind in ("tables", "figures"):
         for name, table in getattr(run, kind).items():
             if not run.filled[name]:
@@ -400,6 +404,12 @@ def check_cells(run: Run) -> None:
     for name, figure in run.figures.items():
         for system in figure["draw"].get("systems", ()):
             known(f"config/papers/{name}.yaml", "draw.systems", system, run.systems)
+
+
+def _check_engine(file: str, where: str, reading: cells.Reading, kind: str) -> None:
+    """An engine is one of a bundle that can do the kind of decoding, or natlab's own code."""
+    can = [name for name, kinds in ENGINES.items() if kind in kinds]
+    known(file, f"{where}: engine", reading.at, [cells.OWN_ENGINE, *can, *(f"{name}_int8" for name in can)])
 
 
 def _decodes(given: dict[str, Any], offered: set[str], traits: Iterable[str]) -> bool:

@@ -75,7 +75,7 @@ class Run:
                 "d_model": size["d_model"],
                 "d_hidden": size["d_hidden"],
                 "encoder_layers": size["layers"],
-                "decoder_layers": size["layers"],
+                "decoder_layers": size.get("decoder_layers", size["layers"]),
                 "heads": size["heads"],
                 **{key: size[key] for key in rows.LAYERS if key in size},
             },
@@ -198,6 +198,18 @@ class Run:
     def timed_decodings_of(self, dataset: str, system: str) -> dict[str, dict[str, Any]]:
         """The decodings of which the cells ask a speedup."""
         return self.decodings_of(dataset, system, cells.LATENCY_METRICS)
+
+    def ways(self, dataset: str) -> list[dict[str, Any]]:
+        """What the cells ask to time beside each other: {system, decoding, engine, options}, the decoding's."""
+        asked = {
+            (reading.system, reading.decoding, reading.at)
+            for of, reading in self._readings()
+            if of == dataset and reading.metric.startswith(cells.SPEED)
+        }
+        return [
+            {"system": system, "decoding": name, "engine": engine, "options": self.decoding(dataset, name, system)}
+            for system, name, engine in sorted(asked)
+        ]
 
     def translated(self, dataset: str, system: str, metric: str) -> list[str]:
         """The translations of which the cells ask a metric, each as ``decoding.split``."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from natlab import families
-from natlab.bundles.manifest import Manifest
+from natlab.bundles.manifest import ENGINES, Manifest
 from natlab.corpus import dataset as datasets
 from natlab.corpus.text import folder_aside
 from natlab.corpus.vocabulary import UNK, UNKNOWN, read_symbols
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from natlab.config import Run
 
 PRECISIONS = ("float32", "int8")
-# What a graph of ONNX and the reading of it do, by kind, and options of these that they do not, with what is possible.
-KINDS = ("argmax", "beam", "collapse", "graph", "graph_sample")
+KINDS = [kind for kinds in ENGINES.values() for kind in kinds]
+# Options of these that engines have not, with what is possible.
 BEYOND = {"reranker": None, "reorder": None, "reference_length": False, "stepwise": False}
 
 
@@ -117,7 +117,7 @@ def export(
     """Write a bundle of the model at ``place`` under ``results``, as it translates under a decoding of this name.
     Raises UserError where it has not been trained, or cannot be said in its engine's form."""
     from natlab import provenance
-    from natlab.export import card
+    from natlab.export import card, forms
     from natlab.models.load import load
 
     path = place.under(results / "models") / "model.pt"
@@ -125,7 +125,7 @@ def export(
         raise UserError(f"{path}: no such model; train it: snakemake --cores 2 {path}")
     model, made = load(path)
     corpus = results / "corpora" / place.dataset
-    engine = "ctranslate2" if decoding["kind"] == "beam" else "onnx"
+    (engine,) = (name for name, kinds in ENGINES.items() if decoding["kind"] in kinds)
     manifest = Manifest(
         system=place.system,
         dataset=place.dataset,
@@ -147,7 +147,7 @@ def export(
     )
     measured = place.under(results / "measurements") / f"{name}.test.json"
     with folder_aside(out) as folder:
-        {"ctranslate2": ctranslate, "onnx": onnx}[engine](model, decoding, precision, folder)
+        forms.WRITERS[engine](model, decoding, precision, folder)
         for side in datasets.SIDES:
             symbols = read_symbols(corpus / "bin" / f"dict.{side}.txt")
             if symbols[UNK] in symbols[UNK + 1 :]:  # a corpus may have the word <unk>
@@ -157,19 +157,6 @@ def export(
             shutil.copyfile(corpus / "bpe" / "codes.src", folder / "codes.src")
         lines(folder / "README.md", card.lines(manifest, read_json(measured) if measured.exists() else None))
         manifest.write(folder)
-
-
-def ctranslate(model: Any, decoding: dict[str, Any], precision: str, folder: Path) -> None:
-    from natlab.export.ctranslate import convert
-
-    convert(model, folder / "model", precision)
-
-
-def onnx(model: Any, decoding: dict[str, Any], precision: str, folder: Path) -> None:
-    from natlab.export.onnx.file import write
-    from natlab.export.onnx.nat import graph
-
-    write(graph(model, decoding), precision, folder / "model.onnx")
 
 
 def lines(path: Path, of: list[str]) -> None:

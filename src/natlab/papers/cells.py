@@ -59,6 +59,9 @@ TRUTH_METRICS = ("kl", "held", "mass_allowed", "kl_redrawn")  # of a model besid
 TARGET_METRICS = ("target_bleu", "target_bleu_exact")
 REFERENCE_BLEU = "reference_bleu/"
 LATENCY_METRICS = ("speedup", "speedup_greedy")
+# Of a system, its decoding and an engine, beside others of the corpus (`natlab.measuring.speed`).
+SPEED = "speed/"
+OWN_ENGINE = "natlab"
 EXACT = "exact/"
 DERIVED = ("minus", "divide", "sum", "mean")  # what a column can be of others
 CONDITIONAL_TC = "conditional_tc"
@@ -70,7 +73,10 @@ METRICS = {
     *BRACKET, CONDITIONAL_TC, PARAMETER_RATIO,
 }  # fmt: skip
 CURVE = "curve/"  # a value of the validation at so many per cent of a training (`natlab.metrics.curve`)
-NUMBERED = re.compile(rf"{REFERENCE_BLEU}[1-9][0-9]*|{EXACT}(test/)?[a-z_]+|{CURVE}[a-z_]+/(100|[1-9]?0)")
+NUMBERED = re.compile(
+    rf"{REFERENCE_BLEU}[1-9][0-9]*|{EXACT}(test/)?[a-z_]+|{CURVE}[a-z_]+/(100|[1-9]?0)"
+    rf"|{SPEED}((mean|median|p95|times/(own_beam5|ctranslate2_beam5|ctranslate2_int8_greedy))/[12]|sentences/(8|64|best)|length/(5|10|20|50|100|200)|memory|disk|bleu_tok|same)"
+)
 
 
 def check_metric(file: str, where: str, description: Mapping) -> None:
@@ -85,7 +91,7 @@ def check_metric(file: str, where: str, description: Mapping) -> None:
 
 class Reading(NamedTuple):
     """One value of one model's measurements; ``decoding`` is None for metrics that decode nothing; ``at``: of a text,
-    which sentence's, and which of its hypotheses."""
+    which sentence's, and which of its hypotheses; of a speed, which engine's."""
 
     metric: str
     system: str
@@ -95,6 +101,8 @@ class Reading(NamedTuple):
 
     def source(self, dataset: str, scale: str, seed: int) -> str:
         """The file below the measurements folder that holds it."""
+        if self.metric.startswith(SPEED):
+            return f"{dataset}/{scale}/seed{seed}.speed.json"
         model = f"{dataset}/{scale}/{self.system}/seed{seed}"
         if self.metric in LATENCY_METRICS:
             return f"{model}.latency.json"
@@ -115,6 +123,8 @@ class Reading(NamedTuple):
     @property
     def key(self) -> str:
         """Its name among the file's values."""
+        if self.metric.startswith(SPEED):
+            return f"{self.metric}/{self.system}/{self.decoding}/{self.at}"
         part = self.decoding if self.metric in LATENCY_METRICS else self.at
         return f"{self.metric}/{part}" if part else self.metric
 
@@ -315,4 +325,5 @@ def _readings(metric: str, description: Mapping) -> tuple[Reading, ...]:
     if metric in TRUTH_METRICS + TARGET_METRICS or metric.startswith(REFERENCE_BLEU):
         return (Reading(metric, system, None, "test"),)
     at = "/".join(str(description[key]) for key in PLACE.get(metric, ()))
+    at = description.get("engine", OWN_ENGINE) if metric.startswith(SPEED) else at
     return (Reading(metric, system, description.get("decoding"), split, at),)

@@ -5,7 +5,7 @@ measured is not drawn. The surfaces of MPLE's Figure 1 come from files of their 
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -159,6 +159,9 @@ def _lines(table: Table, drawing: dict) -> Figure:
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=SOFT)
         axes.set_title(group or "", fontsize=9.5)
         axes.grid(axis="y")
+        if drawing.get("log"):
+            axes.set_xscale("log")
+            axes.set_yscale("log")
     panels[0, 0].set_ylabel(unit or "")
     handles = [
         Line2D([], [], color=colours[key], marker=MARKERS[s % 6], lw=1.4, label=_column(table, key)["label"])
@@ -207,7 +210,7 @@ def _scatter(table: Table, drawing: dict) -> Figure:
     groups = list(dict.fromkeys(row.get("group", row["label"]) for row in rows))
     labels = list(dict.fromkeys(row["label"] for row in rows))
     colours = _colours(len(groups))
-    hollow = False
+    hollow, measured = False, []
     for g, group in enumerate(groups):
         points = {}
         for n, row in enumerate(rows):
@@ -225,12 +228,17 @@ def _scatter(table: Table, drawing: dict) -> Figure:
             points[row["label"]] = x.measured, y.measured
             axes.errorbar(x.measured, y.measured, xerr=x.std, yerr=y.std, color=colours[g], elinewidth=1, capsize=2)
             axes.plot(x.measured, y.measured, marker, ms=7, color=colours[g])
+        measured += points.values()
         for label, point in points.items():
             # away from the group's others
             name = label if group == label else f"{group}, {label}"
             _named(axes, name, point, colours[g], left=point < max(points.values()))
         if points:
             axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=colours[g], alpha=0.6)
+    if drawing.get("log"):
+        axes.set_xscale("log")
+    if drawing.get("front") and measured:
+        axes.step(*zip(*_front(measured), strict=True), where="post", ls="--", lw=1, color=SOFT, zorder=0)
     axes.margins(x=0.5, y=0.15)
     axes.set_xlabel(tables.head(_column(table, drawing["x"])))
     axes.set_ylabel(tables.head(_column(table, drawing["y"])))
@@ -238,6 +246,15 @@ def _scatter(table: Table, drawing: dict) -> Figure:
     if hollow:
         figure.legend(handles=[_point_handle("published", "o")], loc="outside upper right")
     return figure
+
+
+def _front(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Of points (x, y) those of which no other has as little x and as much y, from left to right."""
+    front: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or point[1] > front[-1][1]:
+            front.append(point)
+    return front
 
 
 def _named(axes: Axes, name: str, point: tuple[float, float], colour: str, left: bool = False) -> None:

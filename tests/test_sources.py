@@ -21,7 +21,7 @@ PACKAGES = {"natlab.p", "natlab.p.q"}
 TRANSFORMER = {"architecture": {"name": "transformer"}, "target": {"name": "raw"}}
 EVERYTHING = [
     sources.training(TRANSFORMER),
-    sources.distillation(),
+    sources.distillation("natlab"),
     sources.latency([]),
     sources.measurement([{"name": "bleu"}]),
     sources.learned(),

@@ -56,9 +56,9 @@ def translation(spec: Mapping, decodings: Iterable[Mapping]) -> list[str]:
     return ["natlab.measuring.translate", *decoding(decodings), *tuned, *members]
 
 
-def distillation() -> list[str]:
-    """The modules by which a teacher distils."""
-    return ["natlab.measuring.distil", *decoding([{"kind": "beam"}])]
+def distillation(engine: str) -> list[str]:
+    """The modules by which a teacher distils with an engine."""
+    return ["natlab.measuring.distil", f"natlab.measuring.distilling.{engine}", *decoding([{"kind": "beam"}])]
 
 
 def latency(decodings: Iterable[Mapping]) -> list[str]:

@@ -602,7 +602,7 @@ def test_a_decoding_of_which_a_metric_is_not_known_is_refused(project, system, d
             {"system": "transformer", "decoding": "beam5", "engine": "onnx"},
             "allowed: natlab, ctranslate2, ctranslate2_int8",
         ),
-        ({"system": "glat_kd", "decoding": "sample", "engine": "onnx"}, "decoding of glat_kd: unknown name 'sample'"),
+        ({"system": "glat_kd", "decoding": "sample", "engine": "onnx"}, "allowed: natlab$"),
         ({"system": "glat_kd", "decoding": "npd_noise7", "engine": "onnx"}, "allowed: natlab$"),
     ],
 )
@@ -619,3 +619,10 @@ def test_an_engine_that_cannot_decode_so_is_refused(project, cell, message):
     with pytest.raises(UserError, match=message) as caught:
         config.load(run, "r.yaml", project)
     assert "\n" not in str(caught.value)
+
+
+def test_ctranslate2_distils_on_a_cpu(project):
+    scale = "config/scales/demo.yaml"
+    edit(project, scale, lambda s: s["distil"].update(engine="ctranslate2"))
+    assert load(project).scale["distil"]["engine"] == "ctranslate2"
+    refused(project, scale, lambda s: s.update(gpus=1), "distil.engine: ctranslate2 is for a CPU")

@@ -62,6 +62,15 @@ def test_beam_and_length_penalty_are_as_asked(distilled):
         assert lines(1, 1, *asked) == expected
 
 
+def test_another_engine_says_the_same(distilled):
+    """Greedily: how a beam ends differs on random models (`tests/export/test_ctranslate.py`)."""
+    lines, *_ = distilled
+    ours = [line.split() for line in lines(1, 1, "--beam", "1")]
+    theirs = [line.split() for line in lines(1, 1, "--beam", "1", "--engine", "ctranslate2", "--batch-tokens", "9")]
+    assert [line[:50] for line in ours] == [line[:50] for line in theirs]  # where none has come to its limit
+    assert len(set(map(tuple, ours))) > 3
+
+
 def test_unless_told_the_beam_is_five_and_a_batch_has_six_thousand_tokens():
     parser = argparse.ArgumentParser()
     distil.add_arguments(parser)
@@ -72,5 +81,5 @@ def test_unless_told_the_beam_is_five_and_a_batch_has_six_thousand_tokens():
     args = parser.parse_args(given)
     assert vars(args) == {
         "model": "m", "data": "d", "split": "s", "shard": 2, "shards": 3, "out": "o",
-        "beam": 5, "batch_tokens": 6000, "length_penalty": 1.0,
+        "beam": 5, "batch_tokens": 6000, "length_penalty": 1.0, "engine": "natlab",
     }  # fmt: skip

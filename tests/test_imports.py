@@ -45,6 +45,7 @@ MAY = {
     "measuring": "bundles compat corpus decoding errors export families files losses metrics models provenance proxy "
     "sources tracking training",
     "jobs": "errors files processes",
+    "tidy": "errors files processes",
     "status": "errors files jobs processes schema",
     "costs": "config corpus errors families files jobs models schema",
     "preflight": "config corpus costs devices errors families jobs status",
@@ -54,7 +55,7 @@ MAY = {
 
 # What reads the configuration, draws tables or says where a run stands takes seconds: without torch and fairseq.
 LIGHT = "cli config corpus costs devices errors files jobs papers preflight processes provenance proxy.published "
-LIGHT += "families models.architectures models.precision models.validation report schema sources status tracking"
+LIGHT += "families models.architectures models.precision models.validation report schema sources status tidy tracking"
 # Tested and used without fairseq.
 WITHOUT_FAIRSEQ = "decoding export kernels losses measuring metrics models proxy select"
 # What translates with a bundle has numpy, an engine and what makes tokens.

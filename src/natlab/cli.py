@@ -19,6 +19,7 @@ VERBS = {
     "check": ("natlab.config.loading", "validate a run's configuration and say what it would build"),
     "preflight": ("natlab.preflight", "what a run would do: jobs, hours, disk, what is missing, what reruns and why"),
     "status": ("natlab.status", "where every job of a run stands"),
+    "tidy": ("natlab.tidy", "what under results/ nothing needs any more, how much that is, and, if asked, its end"),
     "fetch": ("natlab.corpus.fetch", "fetch one file, from the mirror or its address, and check it"),
     "extract": ("natlab.corpus.extract", "write a fetched corpus as plain text, split by split"),
     "grammar": ("natlab.corpus.grammar", "generate the embedded corpus, or show some of its sentences"),

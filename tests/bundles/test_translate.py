@@ -7,6 +7,8 @@ import pytest
 from tests.bundles import made
 
 from natlab.bundles import translate
+from natlab.bundles.bundle import Translation
+from natlab.bundles.reading import Said
 
 TEXT = b"The low house\r\n\nA new house\nthe house"
 
@@ -56,6 +58,19 @@ def test_what_is_shown_of_a_sentence(bundles):
     assert number == "1\tThe house"
     assert name.startswith("  bundle\t")
     assert "subwords of" in details and "probability" in details and " ms: " in details
+
+
+def test_other_paths_of_a_graph_are_shown():
+    said = Said([4, 5], -0.5, 24)
+    made = Translation("das haus", "das haus", (0, 2), said, ("ein haus", "haus"))
+    assert translate.shown(7, "the house", ["dat"], [(made, 0.0012)]).split("\n") == [
+        "7\tthe house",
+        "  dat\tdas haus",
+        "    2 subwords of 24 positions; probability a position 0.607; 1.2 ms: das haus",
+        "    another path: ein haus",
+        "    another path: haus",
+        "",
+    ]
 
 
 def test_bytes_that_are_no_text_stay_in_their_line(bundles):

@@ -18,12 +18,14 @@ class Translation(NamedTuple):
     subwords: the same before they are put together.
     unknown: how many of the source's subwords the model does not know, and of how many.
     said: tokens, score and positions; None of a line without words.
+    others: of a graph, what its next best paths say.
     """
 
     text: str
     subwords: str
     unknown: tuple[int, int]
     said: Said | None
+    others: tuple[str, ...] = ()
 
 
 class Bundle:
@@ -50,8 +52,13 @@ class Bundle:
             for row, said in zip(rows, self.engine([sources[i] for i in rows]), strict=True):
                 found[row] = said
         tokens = [[] if said is None else said.tokens for said in found]
-        texts = self.text.decode(tokens)
         return [
-            Translation(text, self.text.subwords(numbers), (source.count(UNK), max(0, len(source) - 1)), said)
-            for text, numbers, source, said in zip(texts, tokens, sources, found, strict=True)
+            Translation(
+                text,
+                self.text.subwords(numbers),
+                (source.count(UNK), max(0, len(source) - 1)),
+                said,
+                tuple(self.text.decode(said.others)) if said is not None else (),
+            )
+            for text, numbers, source, said in zip(self.text.decode(tokens), tokens, sources, found, strict=True)
         ]

@@ -6,7 +6,7 @@ returns of each sentence what was `Said`.
 """
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BOS = 0  # the symbol that stands for ε, too
+OTHERS = 3  # that are shown of a graph's paths besides the best
 FRAME = 2  # a graph's vertices of bos and eos, which are no tokens
 UNIT = 1 << 36  # as `natlab.kernels.dag_sample`
 Outputs = Mapping[str, NDArray]
@@ -26,11 +27,13 @@ class Said(NamedTuple):
     score: the mean log-probability, in nats, of what was chosen: of a canvas its positions, of a graph the tokens on
     its path, of an autoregressive model the tokens and the end.
     positions: of the canvas it was read from, or as many as it has tokens.
+    others: of a graph whose decoding weighs several paths, what the next best ones say, the best first.
     """
 
     tokens: list[int]
     score: float
     positions: int
+    others: tuple[list[int], ...] = ()
 
 
 def without_repeats(tokens: Sequence[int]) -> list[int]:
@@ -71,13 +74,20 @@ def graph(outputs: Outputs, decoding: Mapping[str, Any], blank: bool, sources: S
     for row, length in enumerate(outputs["lengths"][:, 0].tolist()):
         scores = outputs["scores"][row, 0, :length]
         if "following" in outputs:
-            path = followed(outputs["following"][row, :length])
+            paths = [followed(outputs["following"][row, :length])]
         else:
             links = outputs["links"][row, :length, :length]
             weights = scores if strategy == "joint_viterbi" else np.zeros_like(scores)
-            path = likeliest_path(links, weights, decoding["length_penalty"])
-        found.append(spoken(path, outputs["said"][row, 0], scores))
+            paths = likeliest_paths(links, weights, decoding["length_penalty"])
+        found.append(best_of(spoken(path, outputs["said"][row, 0], scores) for path in paths))
     return found
+
+
+def best_of(said: Iterable[Said]) -> Said:
+    """The first, and what the next ones say that say something else."""
+    best, *rest = said
+    texts = dict.fromkeys(tuple(each.tokens) for each in (best, *rest))
+    return best._replace(others=tuple(map(list, list(texts)[1 : 1 + OTHERS])))
 
 
 def spoken(path: Sequence[int], tokens: NDArray, scores: NDArray) -> Said:
@@ -96,9 +106,10 @@ def followed(following: NDArray) -> list[int]:
     return path
 
 
-def likeliest_path(links: NDArray, weights: NDArray, penalty: float) -> list[int]:
-    """Of the best paths of each number of vertices M by links [L, L] and vertices' weights [L] the one of the greatest
-    log-probability / max(1, M - 2)^penalty (`natlab.kernels.dag_decode`); no vertex where there is no path."""
+def likeliest_paths(links: NDArray, weights: NDArray, penalty: float) -> list[list[int]]:
+    """Of the best paths of each number of vertices M by links [L, L] and vertices' weights [L] some of the greatest
+    log-probability / max(1, M - 2)^penalty, the best first (`natlab.kernels.dag_decode`); one of no vertex where there
+    is no path."""
     length = len(weights)
     row = np.full(length, -np.inf, dtype=links.dtype)
     row[0] = weights[0]
@@ -109,14 +120,16 @@ def likeliest_path(links: NDArray, weights: NDArray, penalty: float) -> list[int
         row = weights + ways.max(0)
         rows.append(row)
     at_end = np.array([of_row[-1] for of_row in rows])
-    sizes = np.maximum(np.arange(1, length + 1, dtype=np.float64) - FRAME, 1) ** penalty
-    best = int((at_end / sizes).argmax())
-    if at_end[best] == -np.inf:
-        return []
-    path = [length - 1]
-    for step in reversed(range(best)):
-        path.append(int(before[step][path[-1]]))
-    return path[::-1]
+    ranks = at_end / np.maximum(np.arange(1, length + 1, dtype=np.float64) - FRAME, 1) ** penalty
+    found = []
+    for best in np.argsort(-ranks, kind="stable")[: 1 + OTHERS].tolist():
+        if at_end[best] == -np.inf:
+            break
+        path = [length - 1]
+        for step in reversed(range(best)):
+            path.append(int(before[step][path[-1]]))
+        found.append(path[::-1])
+    return found or [[]]
 
 
 def graph_sample(
@@ -130,14 +143,14 @@ def graph_sample(
         scores, tokens = outputs["scores"][row, 0, :length], outputs["said"][row, 0]
         seed = zlib.crc32(np.array(sources[row], dtype=np.int64).tobytes(), decoding["seed"])
         weights = cumulative(links, scores.astype(np.float64), decoding["temperature"], decoding["top_p"])
-        best, of_best = None, -np.inf
+        ranked = []
         for path in drawn(weights, seed, decoding["samples"]):
             steps = float(links[path[:-1], path[1:]].sum()) if path[-1] == length - 1 else -np.inf
             said = spoken(path, tokens, scores)
-            total = (beta * float(scores[path].sum()) + (1 - beta) * steps) / max(1, len(said.tokens))
-            if best is None or total > of_best:
-                best, of_best = said, total
-        found.append(best)
+            total = beta * float(scores[path].sum()) + (1 - beta) * steps
+            ranked.append((total / max(1, len(said.tokens)), said))
+        ranked.sort(key=lambda pair: -pair[0])  # of equal ones the first drawn
+        found.append(best_of(said for _, said in ranked))
     return found
 
 

@@ -105,6 +105,8 @@ def shown(number: int, line: str, names: list[str], found: list[tuple[Translatio
                 f"    {len(made.said.tokens)} subwords of {made.said.positions} positions; probability a position "
                 f"{math.exp(made.said.score):.3f}; {1000 * seconds:.1f} ms: {made.subwords}\n"
             )
+        for other in made.others:
+            text += f"    another path: {other}\n"
     return text
 
 

@@ -56,23 +56,23 @@ class Canvas:
     def of(cls, write: Writer, lengths: str) -> "Canvas":
         width = write("ReduceMax", lengths, keepdims=1)
         steps = layers.steps(write, width)
-        return cls(lengths, width, steps, write("Less", steps, write("Unsqueeze", lengths, write.integers(1))))
+        return cls(lengths, width, steps, write("Less", steps, write.widened(lengths, 1)))
 
 
 def likely_lengths(write: Writer, model: NonAutoregressiveTransformer, source: Source, count: int) -> str:
     """The ``count`` likeliest lengths [B, count], int64, as the model's own `likely`."""
     if model.free:
-        return write("Unsqueeze", rounded(write, source.lengths, model.lengths.factor), write.integers(1))
+        if model.options["lengths"]["name"] != "source":
+            raise refused("length", model.options["lengths"]["name"])
+        return write.widened(rounded(write, source.lengths, model.lengths.factor), 1)
     if source.summary is not None:
         read = source.summary
     else:
         at = layers.steps(write, write.size(source.tokens, 1))
-        padding = write("GreaterOrEqual", at, write("Unsqueeze", source.lengths, write.integers(1)))
-        states = write(
-            "Where", write("Unsqueeze", padding, write.integers(2)), write.constant(0.0), source.encoded
-        )  # [B, S, d]
+        padding = write("GreaterOrEqual", at, write.widened(source.lengths, 1))
+        states = write("Where", write.widened(padding, 2), write.constant(0.0), source.encoded)  # [B, S, d]
         total = write("ReduceSum", states, write.integers(1), keepdims=0)
-        count_of = write("Unsqueeze", write.cast(source.lengths, TensorProto.FLOAT), write.integers(1))
+        count_of = write.widened(write.real(source.lengths), 1)
         read = write("Div", total, count_of)
     scores = layers.linear(write, model.lengths.linear, read)  # [B, N]
     _, classes = write("TopK", scores, write.integers(count), outputs=2, axis=1)
@@ -83,21 +83,21 @@ def base(write: Writer, model: NonAutoregressiveTransformer, source: Source) -> 
     """The length that the first class stands for, of each sentence [B, 1] or of all."""
     name = model.options["lengths"]["name"]
     if name == "difference":
-        return _column(write, write("Sub", source.lengths, write.constant(1 + LARGEST, np.int64)))
+        return write.widened(write("Sub", source.lengths, write.integer(1 + LARGEST)), 1)
     if name == "absolute":
-        return write.constant(1, np.int64)
+        return write.integer(1)
     raise refused("length", name)
 
 
 def rounded(write: Writer, lengths: str, factor: float) -> str:
     """Lengths [...] times a factor, rounded half up, at least 1."""
-    times = write("Mul", write.cast(lengths, TensorProto.FLOAT), write.constant(factor))
+    times = write("Mul", write.real(lengths), write.constant(factor))
     whole = write("Floor", write("Add", times, write.constant(0.5)))
     return at_least_one(write, write.cast(whole, TensorProto.INT64))
 
 
 def at_least_one(write: Writer, lengths: str) -> str:
-    return write("Max", lengths, write.constant(1, np.int64))
+    return write("Max", lengths, write.integer(1))
 
 
 def filled(
@@ -113,26 +113,22 @@ def filled(
 
 def copy(write: Writer, model: NonAutoregressiveTransformer, source: Source, canvas: Canvas, shown: None) -> str:
     """`natlab.models.fills.copy`."""
-    last = write("Sub", words(write, source), write.constant(1, np.int64))  # [B]
-    at = write("Mul", write.cast(canvas.steps, TensorProto.FLOAT), _column(write, ratio(write, last, canvas)))
+    last = write("Sub", words(write, source), write.integer(1))  # [B]
+    at = write("Mul", write.real(canvas.steps), write.widened(ratio(write, last, canvas), 1))
     nearest = write.cast(write("Round", at), TensorProto.INT64)  # [B, P]
-    rows = write("Min", nearest, _column(write, last))
-    return write("GatherND", source.embedded, write("Unsqueeze", rows, write.integers(2)), batch_dims=1)
+    rows = write("Min", nearest, write.widened(last, 1))
+    return write("GatherND", source.embedded, write.widened(rows, 2), batch_dims=1)
 
 
 def words(write: Writer, source: Source) -> str:
     """How many tokens [B] each source has, its end not counted, at least 1."""
-    return at_least_one(write, write("Sub", source.lengths, write.constant(1, np.int64)))
+    return at_least_one(write, write("Sub", source.lengths, write.integer(1)))
 
 
 def ratio(write: Writer, last: str, canvas: Canvas) -> str:
     """(S - 1) / (P - 1) [B], of the last words' numbers S - 1 [B]."""
-    steps = at_least_one(write, write("Sub", canvas.lengths, write.constant(1, np.int64)))
-    return write("Div", write.cast(last, TensorProto.FLOAT), write.cast(steps, TensorProto.FLOAT))
-
-
-def _column(write: Writer, values: str) -> str:
-    return write("Unsqueeze", values, write.integers(1))
+    steps = at_least_one(write, write("Sub", canvas.lengths, write.integer(1)))
+    return write("Div", write.real(last), write.real(steps))
 
 
 def mask(write: Writer, model: NonAutoregressiveTransformer, source: Source, canvas: Canvas, shown: None) -> str:
@@ -151,16 +147,14 @@ def softly(write: Writer, copied: str, source: Source, canvas: Canvas, tau: floa
     """The soft copy [B, P, d] of ``copied`` [B, S, d]."""
     tokens = words(write, source)
     of_source = layers.steps(write, write.size(source.tokens, 1))  # [S]
-    at = write.cast(canvas.steps, TensorProto.FLOAT)
+    at = write.real(canvas.steps)
     if scaled:
-        last = write("Sub", tokens, write.constant(1, np.int64))
-        at = write("Mul", at, _column(write, ratio(write, last, canvas)))  # [B, P]
+        last = write("Sub", tokens, write.integer(1))
+        at = write("Mul", at, write.widened(ratio(write, last, canvas), 1))  # [B, P]
     else:
-        at = write("Unsqueeze", at, write.integers(0))  # [1, P]
-    far = write(
-        "Abs", write("Sub", write.cast(of_source, TensorProto.FLOAT), write("Unsqueeze", at, write.integers(2)))
-    )
-    beyond = write("GreaterOrEqual", of_source, write("Unsqueeze", tokens, write.integers(1, 2)))  # [B, 1, S]
+        at = write.widened(at, 0)  # [1, P]
+    far = write("Abs", write("Sub", write.real(of_source), write.widened(at, 2)))
+    beyond = write("GreaterOrEqual", of_source, write.widened(tokens, 1, 2))  # [B, 1, S]
     near = write("Where", beyond, write.constant(-np.inf), write("Div", far, write.constant(-tau)))
     return write("MatMul", write("Softmax", near, axis=2), copied)
 
@@ -175,7 +169,7 @@ def codes(
     said = quantised(write, model.codebook, copied)
     kept = drawn(write, source, canvas, options.shown if shown is None else shown, options.seed)
     rest = copied if fill.mask is None else write.constant(layers.array(fill.mask))
-    return write("Where", write("Unsqueeze", kept, write.integers(2)), said, rest)
+    return write("Where", write.widened(kept, 2), said, rest)
 
 
 def quantised(write: Writer, codebook: Codebook, states: str) -> str:
@@ -192,12 +186,12 @@ def quantised(write: Writer, codebook: Codebook, states: str) -> str:
 def drawn(write: Writer, source: Source, canvas: Canvas, share: float, seed: int) -> str:
     """The positions [B, P] that keep their code, as `CodedCanvas.drawn`: its random numbers, bit for bit."""
     chance = write("Where", canvas.inside, chances(write, source, canvas, seed), write.constant(np.inf, np.float64))
-    ones, others = (write("Unsqueeze", chance, write.integers(axis)) for axis in (2, 1))
+    ones, others = (write.widened(chance, axis) for axis in (2, 1))
     smaller = write.cast(write("Less", others, ones), TensorProto.INT64)  # [B, P, P]
     rank = write("ReduceSum", smaller, write.integers(2), keepdims=0)
-    share_of = write("Mul", write.cast(canvas.lengths, TensorProto.FLOAT), write.constant(share))
+    share_of = write("Mul", write.real(canvas.lengths), write.constant(share))
     count = write("Floor", write("Add", share_of, write.constant(1e-6)))
-    kept = write("Less", write.cast(rank, TensorProto.FLOAT), _column(write, count))
+    kept = write("Less", write.real(rank), write.widened(count, 1))
     return write("And", kept, canvas.inside)
 
 
@@ -205,19 +199,17 @@ def chances(write: Writer, source: Source, canvas: Canvas, seed: int) -> str:
     """Random numbers [B, P] of each sentence, float64 (`natlab.models.draws.of_sentences`)."""
 
     def places(width: str) -> str:
-        number = write("Add", layers.steps(write, width), write.constant(1, np.int64))
-        return write("Mul", number, write.constant(draws.GOLDEN, np.int64))
+        number = write("Add", layers.steps(write, width), write.integer(1))
+        return write("Mul", number, write.integer(draws.GOLDEN))
 
     width = write.size(source.tokens, 1)
-    inside = write("Less", layers.steps(write, width), _column(write, source.lengths))
+    inside = write("Less", layers.steps(write, width), write.widened(source.lengths, 1))
     of_words = mixed(write, write("Add", source.tokens, places(width)))
-    of_words = write("Where", inside, of_words, write.constant(0, np.int64))
+    of_words = write("Where", inside, of_words, write.integer(0))
     # a ReduceSum of ONNX Runtime adds integers up as float64, which 64 bits are too many for
-    total = write(
-        "Gather", write("CumSum", of_words, write.constant(1, np.int64)), write.constant(-1, np.int64), axis=1
-    )
-    sentence = mixed(write, write("Add", total, write.constant(seed, np.int64)))
-    bits = mixed(write, write("Add", _column(write, sentence), places(canvas.width)))
+    total = write("Gather", write("CumSum", of_words, write.integer(1)), write.integer(-1), axis=1)
+    sentence = mixed(write, write("Add", total, write.integer(seed)))
+    bits = mixed(write, write("Add", write.widened(sentence, 1), places(canvas.width)))
     top = write("BitShift", write.cast(bits, TensorProto.UINT64), write.constant(11, np.uint64), direction="RIGHT")
     return write("Div", write.cast(top, TensorProto.DOUBLE), write.constant(2.0**53, np.float64))
 
@@ -227,7 +219,7 @@ def mixed(write: Writer, x: str) -> str:
     for by, factor in ((30, -4658895280553007687), (27, -7723592293110705685), (31, None)):
         moved = write("BitShift", write.cast(x, TensorProto.UINT64), write.constant(by, np.uint64), direction="RIGHT")
         x = write("BitwiseXor", x, write.cast(moved, TensorProto.INT64))
-        x = x if factor is None else write("Mul", x, write.constant(factor, np.int64))
+        x = x if factor is None else write("Mul", x, write.integer(factor))
     return x
 
 

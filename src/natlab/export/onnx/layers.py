@@ -1,7 +1,6 @@
 """The layers of `natlab.models.layers` as nodes of ONNX Runtime."""
 
 import numpy as np
-from onnx import TensorProto
 from torch import nn
 
 from natlab.export.onnx.writer import FUSED, Writer
@@ -27,19 +26,19 @@ def linear(write: Writer, layer: nn.Linear, x: str) -> str:
 def steps(write: Writer, width: str) -> str:
     """0, 1, ... as int64 [width], of a width [1]."""
     scalar = write("Squeeze", width)
-    return write("Range", write.constant(0, np.int64), scalar, write.constant(1, np.int64))
+    return write("Range", write.integer(0), scalar, write.integer(1))
 
 
 def positions(write: Writer, of: nn.Module, width: str) -> str:
     """Position embeddings [width, d]."""
     at = steps(write, width)
     if isinstance(of, layers.LearnedPositions):
-        last = write.constant(len(of.weight) - 1, np.int64)
+        last = write.integer(len(of.weight) - 1)
         return write("Gather", write.constant(array(of.weight)), write("Min", at, last))
     half = of.dim // 2
     frequency = np.exp(np.arange(half, dtype=np.float32) * -(np.log(10000) / (half - 1)).astype(np.float32))
-    number = write("Add", write.cast(at, TensorProto.FLOAT), write.constant(2.0))
-    angle = write("Mul", write("Unsqueeze", number, write.integers(1)), write.constant(frequency))  # [width, d / 2]
+    number = write("Add", write.real(at), write.constant(2.0))
+    angle = write("Mul", write.widened(number, 1), write.constant(frequency))  # [width, d / 2]
     return write("Concat", write("Sin", angle), write("Cos", angle), axis=1)
 
 
@@ -104,7 +103,7 @@ def encoder(write: Writer, of: Encoder, tokens: str, lengths: str) -> tuple[str,
     if of.summary is None:
         return words, x, None
     states = write("Slice", x, write.integers(1), write.integers(2**62), write.integers(1))
-    return words, states, write("Gather", x, write.constant(0, np.int64), axis=1)
+    return words, states, write("Gather", x, write.integer(0), axis=1)
 
 
 def decoder_layer(write: Writer, layer: layers.DecoderLayer, x: str, lengths: str, encoded: str, of_source: str) -> str:

@@ -33,7 +33,7 @@ def graph(model: NonAutoregressiveTransformer, decoding: dict) -> onnx.ModelProt
     canvas = Canvas.of(write, write("Reshape", likely, write.integers(-1)))
     if count > 1:
         times = write("Mul", write.size(tokens, 0), write.integers(count))
-        rows = write("Div", layers.steps(write, times), write.constant(count, np.int64))
+        rows = write("Div", layers.steps(write, times), write.integer(count))
         source = source.chosen(write, rows)
     states = decoded(write, model, source, canvas, decoding.get("shown"))
     write.output("lengths", likely, "int64", ["batch", "candidates"])
@@ -45,7 +45,7 @@ def graph(model: NonAutoregressiveTransformer, decoding: dict) -> onnx.ModelProt
         if decoding["kind"] == "graph" and decoding["strategy"] in ("lookahead", "greedy"):
             weighed = links
             if decoding["strategy"] == "lookahead":
-                weighed = write("Add", links, write("Unsqueeze", scores, write.integers(1)))
+                weighed = write("Add", links, write.widened(scores, 1))
             following = write("ArgMax", weighed, axis=2, keepdims=0)
             write.output("following", following, "int64", ["batch", "positions"])
         else:
@@ -99,13 +99,11 @@ def vertices(write: Writer, model: NonAutoregressiveTransformer, states: str, ca
     config = model.config
     every = logits(write, model, states)
     said = write("ArgMax", without(write, model, every, [config.pad, config.bos, config.eos]), axis=2, keepdims=0)
-    last = write("Unsqueeze", write("Sub", canvas.lengths, write.constant(1, np.int64)), write.integers(1))
-    said = write(
-        "Where", write("Equal", canvas.steps, write.constant(0, np.int64)), write.constant(config.bos, np.int64), said
-    )
-    said = write("Where", write("Equal", canvas.steps, last), write.constant(config.eos, np.int64), said)
+    last = write.widened(write("Sub", canvas.lengths, write.integer(1)), 1)
+    said = write("Where", write("Equal", canvas.steps, write.integer(0)), write.integer(config.bos), said)
+    said = write("Where", write("Equal", canvas.steps, last), write.integer(config.eos), said)
     every = write("LogSoftmax", every, axis=2)
-    own = write("GatherElements", every, write("Unsqueeze", said, write.integers(2)), axis=2)
+    own = write("GatherElements", every, write.widened(said, 2), axis=2)
     return said, write("Squeeze", own, write.integers(2))
 
 
@@ -113,9 +111,7 @@ def transitions(write: Writer, model: NonAutoregressiveTransformer, states: str,
     """Log-probabilities [B, P, P] of `natlab.kernels.dag_links`."""
     of = model.links
     at = layers.positions(write, of.positions, canvas.width)
-    x = write(
-        "Concat", states, write("Expand", write("Unsqueeze", at, write.integers(0)), write("Shape", states)), axis=2
-    )
+    x = write("Concat", states, write("Expand", write.widened(at, 0), write("Shape", states)), axis=2)
     dim = model.config.d_model // of.heads
     query, key = (
         write("Reshape", layers.linear(write, part, x), write.integers(0, 0, of.heads, dim))
@@ -124,11 +120,11 @@ def transitions(write: Writer, model: NonAutoregressiveTransformer, states: str,
     query = write("Transpose", query, perm=[0, 2, 1, 3])  # [B, H, P, d / H]
     key = write("Transpose", key, perm=[0, 2, 3, 1])
     scores = write("FusedMatMul", query, key, domain=FUSED, alpha=dim**-0.5)  # [B, H, P, P]
-    later = write("Less", write("Unsqueeze", canvas.steps, write.integers(1)), canvas.steps)  # [P, P]
-    reached = write("And", later, write("Unsqueeze", canvas.inside, write.integers(1)))  # [B, P, P]
-    scores = write("Where", write("Unsqueeze", reached, write.integers(1)), scores, write.constant(NEVER))
+    later = write("Less", write.widened(canvas.steps, 1), canvas.steps)  # [P, P]
+    reached = write("And", later, write.widened(canvas.inside, 1))  # [B, P, P]
+    scores = write("Where", write.widened(reached, 1), scores, write.constant(NEVER))
     shares = write("Softmax", scores, axis=3)
     gates = write("Softmax", layers.linear(write, of.gates, x), axis=2)  # [B, P, H]
-    gates = write("Unsqueeze", write("Transpose", gates, perm=[0, 2, 1]), write.integers(3))
+    gates = write.widened(write("Transpose", gates, perm=[0, 2, 1]), 3)
     total = write("ReduceSum", write("Mul", shares, gates), write.integers(1), keepdims=0)
     return write("Log", write("Where", reached, total, write.constant(0.0)))

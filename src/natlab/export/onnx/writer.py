@@ -62,8 +62,21 @@ class Writer:
         """A vector of integers."""
         return self.constant(values, np.int64)
 
+    def integer(self, value: int) -> str:
+        """A single integer."""
+        return self.constant(value, np.int64)
+
     def cast(self, value: str, type: int) -> str:
+        """The same values of another type, one of `onnx.TensorProto`."""
         return self("Cast", value, to=type)
+
+    def real(self, value: str) -> str:
+        """The same values as float32."""
+        return self.cast(value, TensorProto.FLOAT)
+
+    def widened(self, value: str, *axes: int) -> str:
+        """The same values with further axes, of size 1, at these places."""
+        return self("Unsqueeze", value, self.integers(*axes))
 
     def model(self) -> onnx.ModelProto:
         """The graph as a model, checked."""

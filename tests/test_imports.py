@@ -41,7 +41,7 @@ MAY = {
     "bundles": "corpus errors files",
     "config": "bundles corpus errors families models papers proxy schema tracking",
     "provenance": "config files",
-    "export": "bundles config corpus errors families files models provenance",
+    "export": "bundles config corpus errors families files models provenance schema",
     "measuring": "bundles compat corpus decoding errors export families files losses metrics models provenance proxy "
     "sources tracking training",
     "jobs": "errors files processes",

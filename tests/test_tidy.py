@@ -2,6 +2,7 @@
 
 import os
 import time
+from unittest import mock
 
 import pytest
 
@@ -45,26 +46,43 @@ def test_checkpoints_go_once_their_training_has_ended_and_its_model_is_there(res
     assert found(results) == [(tidy.FINISHED, path) for path in made]
 
 
-def test_of_unfinished_trainings_the_newest_stays(results):
+def test_a_training_goes_that_was_left_for_another_that_has_ended(results):
     left = training(results, "aa", finished=False, age=60)
     training(results, "bb", finished=False)
-    assert found(results) == [(tidy.LEFT, path) for path in left]
+    put(results / "models" / SYSTEM / "model.pt")
+    assert found(results) == []  # none has ended
+    put(results / "checkpoints" / SYSTEM / "bb" / "finished.json")
+    assert [path for why, path in found(results) if why == tidy.LEFT] == left
 
 
-def test_a_training_that_goes_on_stays_and_others_are_as_old_as_they_are(results):
-    training(results, "aa", finished=False, age=60)
+def test_a_training_begun_after_another_has_ended_stays(results):
+    training(results, "aa", finished=True, age=60)
+    training(results, "bb", finished=False)
+    put(results / "models" / SYSTEM / "model.pt")
+    assert {path.parent.name for _, path in found(results)} == {"aa"}
+
+
+def test_a_training_that_some_process_holds_stays(results, capsys):
+    made = training(results, "aa", finished=True)
+    put(results / "models" / SYSTEM / "model.pt")
     held = results / "checkpoints" / SYSTEM / "aa" / "lock"
     write_json(held, holder_of_this_process())
-    training(results, "bb", finished=False)
     assert found(results) == []
     write_json(held, {**holder_of_this_process(), "birth": "long ago"})
-    os.utime(held, (time.time() - 60, time.time() - 60))
-    assert {why for why, _ in found(results)} == {tidy.LEFT}
+    assert len(found(results)) == 2
+    held.write_text("")  # as a full disk leaves it
+    assert len(found(results)) == 2
+    all_of_it = list(tidy.needless(results))
+    write_json(held, holder_of_this_process())  # begun since
+    with mock.patch.object(tidy, "needless", lambda results: all_of_it):
+        cli.main(["tidy", "--results", str(results), "--delete"])
+    assert all(path.exists() for path in made)
 
 
 def test_builds_before_the_last_go(results):
     for build in ("old", "new"):
-        put(results / "kernels" / build / "manifest.json")
+        put(results / "kernels" / build / "manifest.json", age=2 * tidy.DAY)
+    put(results / "kernels" / "young" / "manifest.json")
     put(results / "kernels" / "objects" / "a.o")
     assert found(results) == []  # which is the last nobody says
     write_json(results / "kernels" / "built.json", {"hash": "new"})
@@ -75,8 +93,11 @@ def test_what_is_half_written_goes_after_a_day(results):
     put(results / "corpora" / "c" / ".bin.part" / ".inner.12.part", age=2 * tidy.DAY)
     half = put(results / "models" / ".model.pt.12.part", age=2 * tidy.DAY)
     put(results / "models" / ".model.pt.13.part")
+    put(results / "mine" / ".download.iso.part", age=2 * tidy.DAY)  # nothing of natlab's
     folder = results / "corpora" / "c" / ".bin.part"
     os.utime(folder, (0, 0))
+    going = put(results / "corpora" / "d" / ".bin.part" / "text").parent
+    os.utime(going, (0, 0))
     assert found(results) == [(tidy.HALF, folder), (tidy.HALF, half)]
 
 
@@ -90,7 +111,7 @@ def test_parts_of_translations_go_once_these_are_whole(results):
 def test_it_says_what_would_go_and_deletes_only_when_asked(results, capsys):
     made = training(results, "aa", finished=True)
     put(results / "models" / SYSTEM / "model.pt", size=3_000_000)
-    put(results / "kernels" / "old" / "manifest.json", size=2_000_000)
+    put(results / "kernels" / "old" / "manifest.json", size=2_000_000, age=2 * tidy.DAY)
     write_json(results / "kernels" / "built.json", {"hash": "new"})
     assert cli.main(["tidy", "--results", str(results), "--paths"]) == 0
     said = capsys.readouterr().out

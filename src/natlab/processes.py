@@ -1,5 +1,6 @@
 """Whether a process that left its name in a file still runs, on this machine or on another that shares the disk."""
 
+import json
 import os
 import socket
 from collections.abc import Mapping
@@ -35,3 +36,12 @@ def alive(holder: Mapping[str, Any], silent: float) -> bool:
     if holder["host"] == socket.gethostname():
         return birth(holder["pid"]) == holder["birth"]
     return silent < SILENCE
+
+
+def held(lock: Path, silent: float) -> bool:
+    """Whether the holder that a lock's file names lives, given for how many seconds it has shown no sign of it; False
+    where there is no such file, or one that is being written."""
+    try:
+        return alive(json.loads(lock.read_text(encoding="utf-8")), silent)
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # What can change a number; the rest of the environment is pinned by requirements.lock.
 PACKAGES = ("natlab", "torch", "fairseq", "numpy", "sacrebleu", "sacremoses", "jieba", "subword-nmt")
+PACKAGES += ("ctranslate2", "onnxruntime")
 # A run rewrites its own report, which may be in git, as it goes.
 ALL_BUT_REPORTS = (":(top)", ":(top,exclude)reports")
 
@@ -77,7 +78,9 @@ def of_run(run: "Run", results: Path) -> dict:
         "data": {str(folder): _checksums(folder) for folder in _data(run, results) if folder.exists()},
         "models": [
             {
-                "fingerprint": next((origin["fingerprint"] for origin in measured.get(model, [])), None)
+                "fingerprint": next(
+                    (origin["fingerprint"] for origin in measured.get(model, []) if origin["fingerprint"]), None
+                )
                 or _published(run, model, results),
                 "spec": run.spec(*model),
             }
@@ -95,6 +98,7 @@ def _measurements(run: "Run", model: "Model", results: Path) -> Iterator[dict]:
     place = results / "measurements" / _place(run, model)
     # its latencies, and what models make of its translations
     beside = [*place.parent.glob(f"{place.name}.latency.json"), *place.parent.glob(f"{place.name}.*/*.json")]
+    beside += place.parents[1].glob(f"{place.name}.speed.json")  # of all systems
     for path in sorted([*place.glob("*.json"), *beside]):
         yield read_json(path)["provenance"]
 

@@ -5,7 +5,6 @@ curve and the lock of its checkpoints folder; why a job failed, in its log.
 """
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -129,15 +128,8 @@ def _current(job: Job, root: Path, since: float, now: float) -> Progress | None:
     if progress.left is not None:  # it was reckoned when the curve was written
         progress.left = max(0.0, progress.left - max(0.0, now - (folder / "curve.jsonl").stat().st_mtime))
     progress.silent = max(0.0, now - signs[folder])
-    progress.held = _held(folder, progress.silent)
+    progress.held = processes.held(folder / "lock", progress.silent)
     return progress
-
-
-def _held(folder: Path, silent: float) -> bool:
-    try:
-        return processes.alive(read_json(folder / "lock"), silent)
-    except (FileNotFoundError, json.JSONDecodeError):  # nobody's, or being written
-        return False
 
 
 def _last_sign(folder: Path) -> float:

@@ -1,12 +1,13 @@
 """`natlab tidy`: what under results/ nothing needs any more, how much that is, and, if asked, its end.
 
-- Checkpoints of trainings that have ended and whose model is there. Their curves, settings and experiments stay.
-- Checkpoints of trainings that were left for another: unfinished, with a later one of the same system and seed beside
-  them that has other settings, data or code.
-- Builds of the kernels before the last one.
-- What killed processes left half written, and the parts of translations that are whole by now.
+- Checkpoints of trainings that have ended and whose model is there. Their curves, settings and experiments stay. Asked
+  for again, they are trained anew.
+- Checkpoints of trainings that were left for another of the same system and seed that has ended, whose model is there.
+- Builds of the kernels before the last one, a day old.
+- What killed processes left half written, for a day untouched.
+- The parts of translations that are whole by now.
 
-Nothing goes of a training that some process still holds.
+Nothing goes of a training that some process holds.
 """
 
 import argparse
@@ -17,26 +18,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from natlab import processes
 from natlab.errors import UserError
 from natlab.files import read_json
-from natlab.processes import alive
 
 FINISHED, LEFT = "checkpoints of finished trainings", "checkpoints of trainings left for another"
 BUILDS, HALF, PARTS = "earlier builds of the kernels", "half-written files", "parts of whole translations"
 DAY = 86400  # seconds after which nobody writes any more at what is half written
+# where natlab writes files aside
+WRITTEN = ("bundles", "candidates", "checkpoints", "corpora", "distilled", "downloads", "measurements", "models")
+WRITTEN += ("packages", "surfaces", "translations")
 
 
 class Needless(NamedTuple):
-    """A file or folder that can go, and why."""
+    """A file or folder that can go, and why; ``training``: the folder of the training that it is of."""
 
     why: str
     path: Path
+    training: Path | None = None
 
     @property
     def size(self) -> int:
         """Bytes."""
-        files = [self.path] if self.path.is_file() else [path for path in self.path.rglob("*") if path.is_file()]
-        return sum(path.stat().st_size for path in files)
+        return sum(_stats(path)[0] for path in _inside(self.path))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,73 +52,89 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if not args.results.is_dir():
         raise UserError(f"{args.results}: no such folder; call it where Snakemake is called, or name --results")
-    found = list(needless(args.results))
+    found = [(each, each.size) for each in needless(args.results)]
     for why in (FINISHED, LEFT, BUILDS, HALF, PARTS):
-        of_kind = [each for each in found if each.why == why]
+        of_kind = [pair for pair in found if pair[0].why == why]
         if of_kind:
-            print(f"{sum(each.size for each in of_kind) / 1e6:10.1f} MB  {len(of_kind):5d}  {why}")
-        for each in of_kind if args.paths else ():
+            print(f"{sum(size for _, size in of_kind) / 1e6:10.1f} MB  {len(of_kind):5d}  {why}")
+        for each, _ in of_kind if args.paths else ():
             print(f"    {each.path}")
-    print(f"{sum(each.size for each in found) / 1e6:10.1f} MB  {len(found):5d}  in all")
+    print(f"{sum(size for _, size in found) / 1e6:10.1f} MB  {len(found):5d}  in all")
     if not args.delete:
-        print("nothing is deleted: --delete does that")
+        print("nothing is deleted: --delete does that (a finished training, asked for again, then starts anew)")
         return
-    for each in found:
-        if each.path.is_dir():
-            shutil.rmtree(each.path)
-        else:
-            each.path.unlink()
+    for each, _ in found:
+        if each.training is None or not _held(each.training):
+            _remove(each.path)
     print("deleted")
 
 
 def needless(results: Path) -> Iterator[Needless]:
     """All under a folder of results that can go."""
     for seed in sorted((results / "checkpoints").glob("*/*/*/seed*")):
-        model = results / "models" / seed.relative_to(results / "checkpoints") / "model.pt"
-        yield from _of_trainings(seed, model.exists())
+        if (results / "models" / seed.relative_to(results / "checkpoints") / "model.pt").exists():
+            yield from _of_trainings(seed)
     yield from _builds(results / "kernels")
-    yield from _half_written(results)
+    for folder in WRITTEN:
+        yield from _half_written(results / folder)
     for parts in sorted((results / "translations").glob("*/*/*/seed*.parts")):
         if parts.with_suffix("").is_dir():
             yield Needless(PARTS, parts)
 
 
-def _of_trainings(seed: Path, published: bool) -> Iterator[Needless]:
-    """The checkpoints that can go of the trainings, a folder each, of one system and seed."""
-    folders = [folder for folder in seed.iterdir() if folder.is_dir() and not _held(folder)]
-    newest = max((_changed(folder) for folder in seed.iterdir() if folder.is_dir()), default=0.0)
-    for folder in sorted(folders):
-        finished = (folder / "finished.json").exists()
-        why = FINISHED if finished and published else LEFT
-        if why == FINISHED or (not finished and _changed(folder) < newest):
-            yield from (Needless(why, path) for path in sorted(folder.glob("checkpoint_*")))
-
-
-def _changed(folder: Path) -> float:
-    """When the newest file of a folder was written."""
-    return max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
+def _of_trainings(seed: Path) -> Iterator[Needless]:
+    """The checkpoints that can go of the trainings, a folder each, of one system and seed whose model is there."""
+    ended = {folder: _stats(folder / "finished.json")[1] for folder in seed.iterdir() if folder.is_dir()}
+    last = max(ended.values(), default=0.0)
+    for folder in sorted(ended):
+        begun = _stats(folder / "spec.json")[1]  # or gone on with
+        if not _held(folder) and (ended[folder] or begun < last):
+            why = FINISHED if ended[folder] else LEFT
+            yield from (Needless(why, path, folder) for path in sorted(folder.glob("checkpoint_*")))
 
 
 def _held(folder: Path) -> bool:
     """Whether a process trains in a folder of checkpoints (`natlab.training.lock`)."""
     lock = folder / "lock"
-    with suppress(FileNotFoundError):
-        return alive(read_json(lock), time.time() - lock.stat().st_mtime)
-    return False
+    return processes.held(lock, time.time() - _stats(lock)[1])
 
 
 def _builds(kernels: Path) -> Iterator[Needless]:
-    """Builds but the one that built.json describes."""
+    """Builds but the one that built.json describes, and young ones, which another version's runs may have loaded."""
     if not (kernels / "built.json").exists():
         return
     last = read_json(kernels / "built.json")["hash"]
     for manifest in sorted(kernels.glob("*/manifest.json")):
-        if manifest.parent.name != last:
+        if manifest.parent.name != last and time.time() - _stats(manifest)[1] > DAY:
             yield Needless(BUILDS, manifest.parent)
 
 
-def _half_written(results: Path) -> Iterator[Needless]:
-    """Files and folders that were to take another's place (`natlab.files`), for a day untouched."""
-    for path in sorted(results.rglob(".*.part")):
-        if time.time() - path.stat().st_mtime > DAY and not any(of.name.endswith(".part") for of in path.parents):
+def _half_written(folder: Path) -> Iterator[Needless]:
+    """Files and folders that were to take another's place (`natlab.files`), in which nothing is written any more."""
+    for path in sorted(folder.rglob(".*.part")):
+        newest = max((_stats(inner)[1] for inner in _inside(path)), default=0.0)
+        if time.time() - newest > DAY and not any(above.name.endswith(".part") for above in path.parents):
             yield Needless(HALF, path)
+
+
+def _inside(path: Path) -> Iterator[Path]:
+    """A file, or a folder and all that is in it."""
+    yield path
+    if not path.is_symlink():
+        yield from path.rglob("*")
+
+
+def _stats(path: Path) -> tuple[int, float]:
+    """The bytes of a file, and when it was written; 0 of what has just gone."""
+    with suppress(FileNotFoundError):
+        found = path.lstat()
+        return 0 if path.is_dir() else found.st_size, found.st_mtime
+    return 0, 0.0
+
+
+def _remove(path: Path) -> None:
+    """Delete a file or a folder that nobody has deleted meanwhile."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

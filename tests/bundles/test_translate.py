@@ -1,5 +1,7 @@
 """`natlab translate` as a user calls it."""
 
+import io
+import os
 import subprocess
 import sys
 
@@ -62,7 +64,7 @@ def test_what_is_shown_of_a_sentence(bundles):
 
 def test_other_paths_of_a_graph_are_shown():
     said = Said([4, 5], -0.5, 24)
-    made = Translation("das haus", "das haus", (0, 2), said, ("ein haus", "haus"))
+    made = Translation("das haus", "das haus", (0, 2), 0, said, ("ein haus", "haus"))
     assert translate.shown(7, "the house", ["dat"], [(made, 0.0012)]).split("\n") == [
         "7\tthe house",
         "  dat\tdas haus",
@@ -94,6 +96,9 @@ def test_no_line_gives_no_line(bundles):
         (["--batch", 0], "--batch 0: 1 or more is possible"),
         (["--threads", 0], "--threads 0: 1 or more is possible"),
         (["--input", "nowhere"], "--input nowhere: No such file or directory"),
+        (["--output", "nowhere/out"], "--output nowhere/out: No such file or directory"),
+        (["--output", "."], "--output .: Is a directory"),
+        (["--output", "/dev/full"], "/dev/full: No space left on device"),
     ],
 )
 def test_refusals(bundles, arguments, message):
@@ -107,6 +112,40 @@ def test_a_bundles_name_is_what_tells_it_from_others(tmp_path):
     assert translate.called([tmp_path / "a" / "x", tmp_path / "b" / "x"]) == ["a/x", "b/x"]
     assert translate.called([tmp_path / "a" / "x"]) == ["x"]
     assert len(set(translate.called([tmp_path / "x", tmp_path / "x"]))) == 1
+
+
+def test_a_file_is_not_written_over_while_it_is_read(bundles, tmp_path):
+    (first, _), _ = bundles
+    (tmp_path / "text").write_bytes(TEXT)
+    done = natlab(first, "--input", tmp_path / "text", "--output", tmp_path / "text")
+    assert done.returncode == 2 and b"is what is read, too" in done.stderr
+    assert (tmp_path / "text").read_bytes() == TEXT
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(bundles):
+    (first, _), expected = bundles
+    natlab_ = f"{sys.executable} -m natlab.cli translate {first} --batch 1"
+    script = f"(echo the low house; yes the house | head -3000) | {natlab_} | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines() == expected[:1] and done.stderr == ""
+
+
+def test_a_program_that_waits_for_each_answer_gets_it(bundles):
+    (first, _), expected = bundles
+    command = [sys.executable, "-m", "natlab.cli", "translate", str(first), "--batch", "1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for line, answer in ((b"\xef\xbb\xbfThe low house\n", expected[0]), (b"the house\n", expected[3])):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert process.stdout.readline().decode() == answer + "\n"
+
+
+def test_text_is_utf_8_whatever_the_terminal(bundles):
+    (first, _), _ = bundles
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "natlab.cli", "translate", str(first), "--show"]
+    done = subprocess.run(command, input="the … Straße\n".encode(), capture_output=True, env=environment)
+    assert done.returncode == 0 and "1\tthe … Straße\n" in done.stdout.decode("utf-8")
 
 
 class Terminal:
@@ -125,16 +164,25 @@ class Terminal:
         pass
 
 
-def test_a_bar_shows_how_far_a_file_is_translated(tmp_path):
-    (tmp_path / "in").write_text("a\n" * 4)
+def test_a_bar_shows_how_far_a_file_is_translated():
+    source = io.BytesIO(b"before\n" + b"a\n" * 4)
+    source.readline()
     terminal = Terminal()
-    progress = translate.Progress(str(tmp_path / "in"), terminal)
+    progress = translate.Progress(source, terminal)
+    assert source.readline() == b"a\n"
     progress.at(2)
     assert terminal.written == f"\r[{'#' * 15}{'.' * 15}] 2 of 4"
     progress.at(3)  # at once after it
     assert terminal.written.count("\r") == 1
     progress.end()
     assert terminal.written.endswith("\r\033[K")
-    unknown = Terminal()
-    translate.Progress(None, unknown).at(1)
-    assert unknown.written == ""
+
+
+def test_there_is_no_bar_for_what_can_be_read_once_nor_off_a_terminal(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    terminal = Terminal()
+    with open(reader, "rb") as pipe:
+        translate.Progress(pipe, terminal).at(1)
+    translate.Progress(io.BytesIO(b"a\n"), io.StringIO()).at(1)
+    assert terminal.written == ""

@@ -5,8 +5,10 @@ import torch
 from tests.decoding.models import model_of, random_sources
 
 from natlab.bundles import engines
+from natlab.bundles.engines import ctranslate2
 from natlab.bundles.manifest import Manifest
 from natlab.decoding import decode, pad_right
+from natlab.export import ctranslate
 from natlab.export.ctranslate import convert
 from natlab.models.transformer import Transformer
 
@@ -83,7 +85,8 @@ def test_whole_numbers_of_eight_bits_are_smaller_and_say_nearly_the_same(tmp_pat
 
 
 def test_sources_longer_than_the_models_positions_are_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(engines, "LONGEST", 60)
+    monkeypatch.setattr(ctranslate2, "READ", 10)
+    monkeypatch.setattr(ctranslate, "LONGEST", 60)
     net = ending(1, {})
     convert(net, tmp_path / "model", "float32")
     engine = engines.start(manifest(1), tmp_path, threads=1)

@@ -52,20 +52,30 @@ def test_a_system_is_exported_as_its_training_is_validated_unless_said(run, tmp_
 
 
 @pytest.mark.parametrize(
-    ("system", "decoding", "message"),
+    ("system", "decoding"),
     [
-        ("vanilla_kd", "sideways", "--decoding sideways: not in config/systems.yaml; it has: beam5"),
-        ("vanilla_kd", "sample", "kind sample is for no bundle; possible are argmax"),
-        ("vanilla_kd", "npd7", "reranker: transformer is for no bundle"),
-        ("aeqa_raw", "argmax_reordered", "reorder: argmax is for no bundle"),
-        ("vanilla_kd", "argmax_reference_length", "reference_length: True is for no bundle"),
-        ("dat_raw", "dag_samples", "says no choice for dag_samples"),
+        ("vanilla_kd", "sideways"),
+        ("vanilla_kd", "beam5"),  # it does not read what it has written
+        ("vanilla_kd", "collapse"),
+        ("transformer", "argmax"),
+        ("dat_raw", "argmax"),
+        ("vanilla_kd", "aeqa_shown_00"),  # without codes nothing of them is shown
+        ("vanilla_kd", "npd7"),  # which takes another model
+        ("aeqa_raw", "argmax_reordered"),  # or another pass
+        ("vanilla_kd", "argmax_reference_length"),
+        ("dat_raw", "dag_samples_stepwise"),
+        ("vanilla_kd", "npd_noise7"),
     ],
 )
-def test_decodings_that_no_bundle_can_do_are_refused(run, tmp_path, system, decoding, message):
-    with pytest.raises(UserError, match=message) as caught:
+def test_decodings_that_do_not_suit_a_system_or_a_bundle_are_refused(run, tmp_path, system, decoding):
+    with pytest.raises(UserError, match=f"--decoding of {system}: .*'{decoding}'; allowed: ") as caught:
         verb.decoded(run, place(system), decoding, tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_tuned_decoding_chose_must_be_there(run, tmp_path):
+    with pytest.raises(UserError, match="says no choice for dag_samples"):
+        verb.decoded(run, place("dat_raw"), "dag_samples", tmp_path)
 
 
 def test_tuned_options_are_those_that_were_chosen(run, tmp_path):
@@ -100,7 +110,10 @@ def test_a_fill_without_an_onnx_form_is_refused_and_nothing_written(tmp_path, mo
 def test_what_a_bundle_says_of_itself(tmp_path):
     results = tmp_path / "results"
     values = {"bleu": {"value": 12.345}, "chrf": {"value": 40}, "repetition": {"value": 1}}
-    write_json(made.PLACE.under(results / "measurements") / "name.test.json", {"sentences": 7, "values": values})
+    write_json(
+        made.PLACE.under(results / "measurements") / "name.test.json",
+        {"sentences": 7, "values": values, "provenance": {"fingerprint": "f00d"}},
+    )
     folder, _ = made.bundle(tmp_path, precision="int8")
     said = manifest.read(folder)
     assert (said.engine, said.precision, said.system, said.dataset) == ("onnx", "int8", "random", "tiny")
@@ -112,20 +125,52 @@ def test_what_a_bundle_says_of_itself(tmp_path):
     assert "Licence of the data**: free" in card and "weights in int8" in card
 
 
-def test_scores_that_nobody_measured_are_not_there(tmp_path):
+@pytest.mark.parametrize("fingerprint", [None, "of an earlier model"])
+def test_scores_that_nobody_measured_of_this_model_are_not_there(tmp_path, fingerprint):
+    if fingerprint is not None:
+        earlier = {"sentences": 7, "values": {"bleu": {"value": 1.0}}, "provenance": {"fingerprint": fingerprint}}
+        write_json(made.PLACE.under(tmp_path / "results/measurements") / "name.test.json", earlier)
     folder, _ = made.bundle(tmp_path)
     assert "**Scores**: not measured" in (folder / "README.md").read_text()
+
+
+def test_a_folder_that_is_no_bundle_is_not_written_over(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "thesis.tex").write_text("years")
+    with pytest.raises(UserError, match="is there, and is no bundle"):
+        made.bundle(tmp_path)
+    assert (tmp_path / "bundle" / "thesis.tex").read_text() == "years"
+
+
+def test_a_bundle_is_written_anew(tmp_path):
+    folder, _ = made.bundle(tmp_path)
+    (folder / "more").write_text("")
+    verb.export(made.DATASET, made.PLACE, "name", made.ARGMAX, "float32", tmp_path / "results", folder)
+    assert not (folder / "more").exists() and manifest.read(folder)
+
+
+def test_another_corpus_than_the_models_is_refused(tmp_path):
+    folder, _ = made.bundle(tmp_path)
+    dictionary = tmp_path / "results/corpora/tiny/bin/dict.tgt.txt"
+    dictionary.write_text(dictionary.read_text() + "more 1\n")
+    with pytest.raises(UserError, match=r"dict.tgt.txt: \d+ symbols, and .* not its corpus"):
+        verb.export(made.DATASET, made.PLACE, "name", made.ARGMAX, "float32", tmp_path / "results", folder)
 
 
 def test_a_word_that_is_spelled_as_the_unknown_one_is_told_from_it(tmp_path):
     folder, _ = made.bundle(tmp_path)
     assert (folder / "vocabulary.tgt").read_text().split("\n")[3] == "<unk>"
-    results = tmp_path / "results"
-    with open(results / "corpora/tiny/bin/dict.tgt.txt", "a") as file:
-        file.write("<unk> 1 #fairseq:overwrite\n")
-    verb.export(made.DATASET, made.PLACE, "name", made.ARGMAX, "float32", results, folder)
+    dictionary = tmp_path / "results/corpora/tiny/bin/dict.tgt.txt"
+    *others, _ = dictionary.read_text().splitlines()
+    dictionary.write_text("".join(f"{line}\n" for line in [*others, "<unk> 1 #fairseq:overwrite"]))
+    verb.export(made.DATASET, made.PLACE, "name", made.ARGMAX, "float32", tmp_path / "results", folder)
     symbols = (folder / "vocabulary.tgt").read_text().split("\n")
     assert (symbols[3], symbols[-2]) == ("<<unk>>", "<unk>")
+
+
+def test_a_run_that_is_not_there_is_refused(capsys):
+    assert cli.main(["export", "nowhere.json", "vanilla_kd"]) == 2
+    assert "nowhere.json: no such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("resolved", [False, True])

@@ -2,18 +2,23 @@
 
 import argparse
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from tests import plain
 
+from natlab.bundles.manifest import ENGINES
 from natlab.corpus.binarise import binarise
 from natlab.files import read_json, write_json
 from natlab.measuring import speed
 from natlab.measuring.data import Data
 from natlab.measuring.speed import Ready, Way
 from natlab.models.load import build, publish
+from natlab.papers import cells
+from natlab.schema import read_yaml
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 LINES = ["a b c d", "c b", "a", "b b a c", "d d a b c"]
 SIZE = {"d_model": 16, "d_hidden": 16, "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "dropout": 0.0}
 SPEC = {"dataset": "small", "scale": "demo", "system": "nat", "seed": 3}
@@ -59,7 +64,7 @@ def test_each_way_has_all_its_values(arguments, tmp_path):
     speed.run(arguments)
     found = read_json(tmp_path / "speed.json")
     assert (found["dataset"], found["scale"], found["seed"], found["system"]) == ("small", "demo", 3, None)
-    assert found["sentences"] == 3 and found["provenance"]["fingerprint"] is None
+    assert found["sentences"] == 3 and found["models"] == {"at": "at", "nat": "nat"}
     values = found["values"]
     units = {
         **dict.fromkeys((f"{of}/{threads}" for of in ("mean", "median", "p95") for threads in (1, 2)), "ms"),
@@ -68,6 +73,12 @@ def test_each_way_has_all_its_values(arguments, tmp_path):
         **dict.fromkeys(("sentences/8", "sentences/64", "sentences/best"), "sentences/s"),
         **{"memory": "MB", "disk": "MB", "bleu_tok": "BLEU", "same": "%"},
     }
+    schema = read_yaml(REPOSITORY / "workflow/schemas/table.schema.yaml")
+    assert set(schema["$defs"]["cell"]["properties"]["engine"]["enum"]) == {
+        "natlab",
+        *(f"{engine}{eight}" for engine in ENGINES for eight in ("", "_int8")),
+    }
+    assert all(cells.NUMBERED.fullmatch(f"speed/{metric}") for metric in units)
     for way in WAYS:
         of = Way(**way)
         # nothing of natlab's own is there to be the same as, for itself and for the greedy search

@@ -1,14 +1,16 @@
 """A bundle that is open: from lines of plain text to lines of plain text."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from natlab.bundles import engines, manifest
-from natlab.bundles.reading import Said
+from natlab.bundles.said import Said
 from natlab.bundles.text import Text
 from natlab.corpus.vocabulary import UNK
+
+TOKENS = 1024  # of a batch, padding counted: a graph has eight times as many vertices, and links between all of them
 
 
 class Translation(NamedTuple):
@@ -17,6 +19,7 @@ class Translation(NamedTuple):
     text: in plain words; empty of a line without words.
     subwords: the same before they are put together.
     unknown: how many of the source's subwords the model does not know, and of how many.
+    unread: how many of them, at the end, the model does not read, because they are too many.
     said: tokens, score and positions; None of a line without words.
     others: of a graph, what its next best paths say.
     """
@@ -24,6 +27,7 @@ class Translation(NamedTuple):
     text: str
     subwords: str
     unknown: tuple[int, int]
+    unread: int
     said: Said | None
     others: tuple[str, ...] = ()
 
@@ -39,16 +43,15 @@ class Bundle:
         folder = Path(folder)
         self.folder, self.manifest = folder, manifest.read(folder)
         self.text = Text(self.manifest, folder)
-        self.engine = engines.start(self.manifest, folder, threads or os.cpu_count() or 1)
+        self.read = engines.read(self.manifest)
+        self.engine = engines.start(self.manifest, folder, threads or len(os.sched_getaffinity(0)))
 
     def translate(self, lines: Sequence[str], batch: int = 32) -> list[Translation]:
         """What each line becomes, in their order; sentences of like length are translated together, ``batch`` of them
-        at most."""
+        at most, and of long ones fewer."""
         sources = [self.text.encode(line) for line in lines]
-        order = sorted((i for i, source in enumerate(sources) if source), key=lambda i: len(sources[i]))
         found: list[Said | None] = [None] * len(lines)
-        for start in range(0, len(order), batch):
-            rows = order[start : start + batch]
+        for rows in together([len(source) for source in sources], batch):
             for row, said in zip(rows, self.engine([sources[i] for i in rows]), strict=True):
                 found[row] = said
         tokens = [[] if said is None else said.tokens for said in found]
@@ -57,8 +60,21 @@ class Bundle:
                 text,
                 self.text.subwords(numbers),
                 (source.count(UNK), max(0, len(source) - 1)),
+                0 if self.read is None else max(0, len(source) - self.read),
                 said,
                 tuple(self.text.decode(said.others)) if said is not None else (),
             )
             for text, numbers, source, said in zip(self.text.decode(tokens), tokens, sources, found, strict=True)
         ]
+
+
+def together(lengths: Sequence[int], batch: int) -> Iterator[list[int]]:
+    """The numbers of sentences of these lengths, batch by batch, the shortest first; of those without a token none."""
+    rows: list[int] = []
+    for row in sorted((n for n, length in enumerate(lengths) if length), key=lambda n: lengths[n]):
+        if rows and (len(rows) == batch or (len(rows) + 1) * lengths[row] > TOKENS):
+            yield rows
+            rows = []
+        rows.append(row)
+    if rows:
+        yield rows

@@ -2,38 +2,25 @@
 each kind of decoding.
 
 A function of a bundle's decoding takes a batch's outputs, whether the model may say ε, and the sources' numbers, and
-returns of each sentence what was `Said`.
+returns of each sentence what was `natlab.bundles.said.Said`.
 """
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-BOS = 0  # the symbol that stands for ε, too
+from natlab.bundles.said import Said
+from natlab.corpus.vocabulary import BOS
+
+EPSILON = BOS  # of a model that may say it
 OTHERS = 3  # that are shown of a graph's paths besides the best
 FRAME = 2  # a graph's vertices of bos and eos, which are no tokens
 UNIT = 1 << 36  # as `natlab.kernels.dag_sample`
 Outputs = Mapping[str, NDArray]
-
-
-class Said(NamedTuple):
-    """A target.
-
-    tokens: its numbers, without its end.
-    score: the mean log-probability, in nats, of what was chosen: of a canvas its positions, of a graph the tokens on
-    its path, of an autoregressive model the tokens and the end.
-    positions: of the canvas it was read from, or as many as it has tokens.
-    others: of a graph whose decoding weighs several paths, what the next best ones say, the best first.
-    """
-
-    tokens: list[int]
-    score: float
-    positions: int
-    others: tuple[list[int], ...] = ()
 
 
 def without_repeats(tokens: Sequence[int]) -> list[int]:
@@ -50,7 +37,7 @@ def argmax(outputs: Outputs, decoding: Mapping[str, Any], blank: bool, sources: 
     for row, best in enumerate(scores.argmax(1)):
         length = int(lengths[row, best])
         said = tokens[row, best, :length].tolist()
-        said = [token for token in said if token != BOS] if blank else said
+        said = [token for token in said if token != EPSILON] if blank else said
         said = without_repeats(said) if decoding.get("deduplicate") else said
         found.append(Said(said, float(scores[row, best]), length))
     return found
@@ -62,7 +49,7 @@ def collapse(outputs: Outputs, decoding: Mapping[str, Any], blank: bool, sources
     for length, tokens, scores in zip(
         outputs["lengths"][:, 0], outputs["said"][:, 0], outputs["scores"][:, 0], strict=True
     ):
-        said = [token for token in without_repeats(tokens[:length].tolist()) if token != BOS]
+        said = [token for token in without_repeats(tokens[:length].tolist()) if token != EPSILON]
         found.append(Said(said, float(scores[:length].mean()), int(length)))
     return found
 

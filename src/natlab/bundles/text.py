@@ -1,12 +1,12 @@
 """From a line of plain text to the numbers of its subwords, and back."""
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from natlab.bundles.manifest import Manifest
+from natlab.bundles.manifest import CODES, VOCABULARIES, Manifest
 from natlab.corpus.detokenise import detokenised
-from natlab.corpus.subwords import joined, load_codes
+from natlab.corpus.subwords import CACHED_WORDS, joined, load_codes
 from natlab.corpus.tokenise import tokeniser
 from natlab.corpus.vocabulary import EOS, UNK, symbol_index
 from natlab.files import lines
@@ -24,10 +24,9 @@ class Text:
         language = manifest.languages
         self.tokenise = tokeniser(manifest.tokenise, language["src"], manifest.lowercase)
         self.longest = manifest.truncate
-        codes = folder / "codes.src"
-        self.segment: Callable[[str], str] = load_codes(codes).segment if codes.exists() else str
-        self.index = symbol_index(list(lines(folder / "vocabulary.src")))
-        self.symbols = list(lines(folder / "vocabulary.tgt"))
+        self.codes = load_codes(folder / CODES) if CODES in manifest.files else None
+        source, self.symbols = (list(lines(folder / name)) for name in VOCABULARIES)
+        self.index = symbol_index(source)
         self.plain = manifest.tokenise == "none"
         self.language = language["tgt"]
 
@@ -35,7 +34,9 @@ class Text:
         """The numbers of a line's subwords, and of the sentence's end; none of a line without any. Control characters
         part words, as spaces do."""
         words = self.tokenise(printable(line)).split()[: self.longest]
-        subwords = self.segment(" ".join(words)).split()
+        if self.codes is not None and len(self.codes.cache) > CACHED_WORDS:
+            self.codes.cache.clear()
+        subwords = words if self.codes is None else self.codes.segment(" ".join(words)).split()
         return [*(self.index.get(subword, UNK) for subword in subwords), EOS] if subwords else []
 
     def decode(self, sentences: Iterable[Sequence[int]]) -> list[str]:

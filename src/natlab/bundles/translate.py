@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -34,42 +35,56 @@ def run(args: argparse.Namespace) -> None:
         if getattr(args, option) is not None and getattr(args, option) < 1:
             raise UserError(f"--{option} {getattr(args, option)}: 1 or more is possible")
     bundles = [Bundle(folder, args.threads) for folder in args.bundles]
-    names = called([bundle.folder for bundle in bundles])
-    with ExitStack() as stack:
-        source = opened(stack, args.input)
-        out = (
-            sys.stdout
-            if args.output is None
-            else stack.enter_context(open(args.output, "w", encoding="utf-8", newline="\n"))
-        )
-        progress = Progress(args.input, sys.stderr)
-        for number, (line, found) in enumerate(translated(source, bundles, 1 if args.show else args.batch), 1):
-            if args.show:
-                out.write(shown(number, line, names, found))
-            else:
-                out.write("\t".join(each.text for each, _ in found) + "\n")
-            warn(number, names, [each for each, _ in found])
-            progress.at(number)
-        progress.end()
-
-
-def opened(stack: ExitStack, path: str | None) -> BinaryIO:
-    """The bytes of a file, or of standard input. UserError where there is no such file."""
-    if path is None:
-        return sys.stdin.buffer
     try:
-        return stack.enter_context(open(path, "rb"))
+        with ExitStack() as stack:
+            source = sys.stdin.buffer if args.input is None else opened(stack, "--input", args.input, "rb")
+            if args.output is not None and args.input is not None and same(args.input, args.output):
+                raise UserError(f"--output {args.output}: is what is read, too; name another file")
+            target = sys.stdout.buffer if args.output is None else opened(stack, "--output", args.output, "wb")
+            write(bundles, source, target, args.batch, args.show)
+            target.flush()
+    except BrokenPipeError:  # whoever read has seen enough; what is left has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        raise UserError(f"--input {path}: {error.strerror}; name a file of one sentence a line") from None
+        raise UserError(
+            f"{args.output or 'standard output'}: {error.strerror}; make room, or write elsewhere"
+        ) from None
+
+
+def write(bundles: list[Bundle], source: BinaryIO, target: BinaryIO, batch: int, show: bool) -> None:
+    """Write what ``bundles`` make of the lines of ``source``, as the verb does."""
+    names = called([bundle.folder for bundle in bundles])
+    one_by_one = show or batch == 1 or source.isatty()
+    progress = Progress(source, sys.stderr)
+    for number, (line, found) in enumerate(translated(source, bundles, batch, one_by_one), 1):
+        text = shown(number, line, names, found) if show else "\t".join(each.text for each, _ in found) + "\n"
+        target.write(text.encode("utf-8"))
+        if one_by_one:
+            target.flush()
+        warn(number, names, [each for each, _ in found])
+        progress.at(number)
+    progress.end()
+
+
+def opened(stack: ExitStack, option: str, path: str, mode: str) -> BinaryIO:
+    """The bytes of a file that an option names. UserError where it cannot be opened."""
+    try:
+        return stack.enter_context(open(path, mode))
+    except OSError as error:
+        raise UserError(f"{option} {path}: {error.strerror}; name another file") from None
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two names are of one file."""
+    return os.path.exists(other) and os.path.samefile(one, other)
 
 
 def translated(
-    source: BinaryIO, bundles: list[Bundle], batch: int
+    source: BinaryIO, bundles: list[Bundle], batch: int, one_by_one: bool
 ) -> Iterator[tuple[str, list[tuple[Translation, float]]]]:
     """Each line, and of each bundle its translation and the seconds that a sentence took, on average over the lines
-    that were translated with it. Sentences one by one, and those of a terminal, as soon as they come."""
-    at_once = batch == 1 or source.isatty()
-    for lines in batches(decoded(source), 1 if at_once else CHUNK):
+    that were translated with it."""
+    for lines in batches(decoded(source), 1 if one_by_one else CHUNK):
         columns = []
         for bundle in bundles:
             start = time.perf_counter()
@@ -80,9 +95,11 @@ def translated(
 
 
 def decoded(source: BinaryIO) -> Iterator[str]:
-    """Lines of UTF-8: only ``\\n`` ends one, a ``\\r`` before it belongs to that; what is no UTF-8 becomes U+FFFD."""
-    for line in source:
-        yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
+    """Lines of UTF-8: only ``\\n`` ends one, a ``\\r`` before it belongs to that; what is no UTF-8 becomes U+FFFD, a
+    byte order mark at the start is dropped."""
+    for number, line in enumerate(source):
+        text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "replace")
+        yield text if number else text.removeprefix("\ufeff")
 
 
 def called(folders: list[Path]) -> list[str]:
@@ -111,22 +128,24 @@ def shown(number: int, line: str, names: list[str], found: list[tuple[Translatio
 
 
 def warn(number: int, names: list[str], found: list[Translation]) -> None:
-    """Say where a model does not know what it translates."""
+    """Say where a model does not know, or does not read, what it translates."""
     for name, made in zip(names, found, strict=True):
         unknown, of = made.unknown
         if unknown:
             print(f"line {number}: {name} does not know {unknown} of {of} subwords", file=sys.stderr)
+        if made.unread:
+            print(f"line {number}: {name} reads {of - made.unread} of {of} subwords, no more", file=sys.stderr)
 
 
 class Progress:
-    """A bar on a terminal, of a file whose lines can be counted; nothing elsewhere."""
+    """A bar on a terminal, of a file that can be read twice, so that its lines can be counted; nothing elsewhere."""
 
-    def __init__(self, path: str | None, terminal: TextIO):
-        self.terminal, self.next = terminal, 0.0
-        self.total = 0
-        if path is not None and terminal.isatty():
-            with open(path, "rb") as file:
-                self.total = sum(1 for _ in file)
+    def __init__(self, source: BinaryIO, terminal: TextIO):
+        self.terminal, self.next, self.total = terminal, 0.0, 0
+        if terminal.isatty() and source.seekable() and not source.isatty():
+            start = source.tell()
+            self.total = sum(1 for _ in source)
+            source.seek(start)
 
     def at(self, number: int) -> None:
         now = time.monotonic()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from natlab import families
-from natlab.bundles.manifest import ENGINES
+from natlab.bundles.manifest import engines_for
 from natlab.config import rows
 from natlab.config.files import DATASETS, stems
 from natlab.config.run import RAW, Run
@@ -385,16 +385,16 @@ def check_cells(run: Run) -> None:
                 timed = reading.metric.startswith(cells.SPEED)
                 if timed or reading.metric in cells.TRANSLATION_METRICS + cells.LATENCY_METRICS:
                     traits = [trait for of, trait in cells.NEEDED.items() if reading.metric in cells.EXTRAS[of]]
-                    offered = rows.offers(run.systems[reading.system])
-                    suitable = [name for name, of in run.decodings.items() if _decodes(of, offered, traits)]
-                    if not suitable and not any(_decodes(of, offered, ()) for of in run.decodings.values()):
+                    row = run.systems[reading.system]
+                    suitable = [name for name, of in run.decodings.items() if rows.decodes(of, row, traits)]
+                    if not suitable and not any(rows.decodes(of, row) for of in run.decodings.values()):
                         raise UserError(
                             f"{file}: {cell.where}: {reading.metric} is of translations, and {reading.system} "
-                            f"{rows.kind(run.systems[reading.system]).description}; ask for another metric"
+                            f"{rows.kind(row).description}; ask for another metric"
                         )
                     known(file, f"{cell.where}: decoding of {reading.system}", reading.decoding, suitable)
                 if timed:
-                    _check_engine(file, cell.where, reading, run.decodings[reading.decoding]["kind"])
+                    _check_engine(file, cell.where, reading, run.decodings[reading.decoding])
     for kind in ("tables", "figures"):
         for name, table in getattr(run, kind).items():
             if not run.filled[name]:
@@ -408,13 +408,16 @@ def check_cells(run: Run) -> None:
             known(f"config/papers/{name}.yaml", "draw.systems", system, run.systems)
 
 
-def _check_engine(file: str, where: str, reading: cells.Reading, kind: str) -> None:
-    """An engine is one of a bundle that can do the kind of decoding, or natlab's own code."""
-    can = [name for name, kinds in ENGINES.items() if kind in kinds]
+def _check_engine(file: str, where: str, reading: cells.Reading, decoding: dict[str, Any]) -> None:
+    """What is timed takes one model and nothing of the reference, and its engine is one that can decode so, or natlab's
+    own code."""
+    models = families.trait("decoding", decoding["kind"], "models", ())
+    asked = [key for key in (*models, "reference_length") if decoding.get(key)]
+    asked += [key for key in families.trait("decoding", decoding["kind"], "of_system", ()) if key in models]
+    if asked:
+        raise UserError(
+            f"{file}: {where}: {reading.decoding} takes more than its model ({asked[0]}), and so is not timed beside "
+            "others; take another decoding, or the metric speedup"
+        )
+    can = engines_for(decoding)
     known(file, f"{where}: engine", reading.at, [cells.OWN_ENGINE, *can, *(f"{name}_int8" for name in can)])
-
-
-def _decodes(given: dict[str, Any], offered: set[str], traits: Iterable[str]) -> bool:
-    """Whether a decoding has all it needs of what is ``offered``, and its kind these ``traits``."""
-    enough = all(families.trait("decoding", given["kind"], trait, False) for trait in traits)
-    return enough and offered.issuperset(rows.needs("decoding", given["kind"], given))

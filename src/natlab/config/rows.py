@@ -1,6 +1,6 @@
 """What a row of `config/systems.yaml` says, alone and with a scale. A row is the file's mapping, held to its schema."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from natlab import families
@@ -96,8 +96,15 @@ def needs(family: str, name: str, given: Mapping[str, Any]) -> list[str]:
     """What a member needs with the options that it is ``given``: some bring needs of their own, if they are set."""
     found = list(families.trait(family, name, "needs", ()))
     for option, of_option in families.trait(family, name, "option_needs", {}).items():
-        found += of_option if given.get(option) not in (None, False) else ()
+        value = given.get(option)  # which may be 0, and is set then
+        found += () if value is None or value is False else of_option
     return found
+
+
+def decodes(decoding: Mapping[str, Any], row: Mapping[str, Any], traits: Iterable[str] = ()) -> bool:
+    """Whether a system of this row has all that a decoding needs, and its kind these ``traits``."""
+    enough = all(families.trait("decoding", decoding["kind"], trait, False) for trait in traits)
+    return enough and offers(row).issuperset(needs("decoding", decoding["kind"], decoding))
 
 
 def chooses(row: Mapping[str, Any]) -> bool:

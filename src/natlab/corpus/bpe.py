@@ -17,14 +17,13 @@ from subword_nmt.apply_bpe import BPE
 from subword_nmt.learn_bpe import learn_bpe
 
 from natlab.corpus.dataset import SIDES, SPLITS, in_bpe, load
-from natlab.corpus.subwords import load_codes
+from natlab.corpus.subwords import CACHED_WORDS, load_codes
 from natlab.corpus.text import Counts, batches, folder_aside, in_order, pair_writer, pairs, read
 from natlab.files import sha256, write_json, written_aside
 
 # Learning holds every type, its symbols and an index of its symbol pairs, some 1.5 kB a type. Types beyond the most
 # frequent million occur a handful of times among hundreds of millions of tokens and do not move the merges.
 MAX_TYPES = 1_000_000
-CACHED_WORDS = 200_000  # words whose segmentation a process remembers
 
 
 def encode(dataset: dict[str, Any], tok: str | Path, out: str | Path, threads: int = 1) -> None:

@@ -7,6 +7,8 @@ from subword_nmt.apply_bpe import BPE
 from natlab.corpus.text import read
 from natlab.errors import UserError
 
+CACHED_WORDS = 200_000  # words whose segmentation a process remembers
+
 
 def load_codes(path: str | Path) -> BPE:
     """The encoder of a BPE code file of subword-nmt's format.

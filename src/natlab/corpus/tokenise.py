@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 CHINESE = "zh"
+SCHEMES = ("moses", "jieba", "none")
 
 
 @cache

@@ -6,7 +6,7 @@ from pathlib import Path
 from natlab.files import lines
 
 SPECIALS = ("<s>", "<pad>", "</s>", "<unk>")  # fairseq.data.Dictionary's first four, in its order
-EOS, UNK = SPECIALS.index("</s>"), SPECIALS.index("<unk>")
+BOS, PAD, EOS, UNK = range(len(SPECIALS))
 OWN = " #fairseq:overwrite"  # ends the line of a word of the corpus that is spelled like one of them
 UNKNOWN = "<<unk>>"  # how fairseq spells the unknown word where "<unk>" may be a word
 

@@ -3,27 +3,28 @@
 from pathlib import Path
 
 import numpy as np
-from ctranslate2.specs import Activation, LayerSpec, TransformerSpec
-from ctranslate2.specs.common_spec import LinearSpec
 from numpy.typing import NDArray
 from torch import nn
 
-from natlab.bundles.engines import LONGEST
+from natlab.bundles.engines._ctranslate2 import package
+from natlab.bundles.engines.ctranslate2 import LONGEST
 from natlab.models.layers import DecoderLayer, EncoderLayer, FeedForward
 from natlab.models.transformer import Transformer
+
+specs = package.specs
 
 
 def convert(model: Transformer, folder: Path, precision: str) -> None:
     """Write a model's weights, ``float32`` or ``int8``, and vocabulary to a new folder."""
     config = model.config
     layers = config.encoder_layers, config.decoder_layers
-    activation = {"relu": Activation.RELU, "gelu": Activation.GELU}[config.activation]
-    spec = TransformerSpec.from_config(layers, config.heads, pre_norm=False, activation=activation)
+    activation = {"relu": specs.Activation.RELU, "gelu": specs.Activation.GELU}[config.activation]
+    spec = specs.TransformerSpec.from_config(layers, config.heads, pre_norm=False, activation=activation)
     for side, part in ((spec.encoder, model.encoder), (spec.decoder, model)):
         embeddings = side.embeddings[0] if side is spec.encoder else side.embeddings
         embeddings.weight = array(part.embedding.weight)
         side.scale_embeddings = config.scale_embeddings
-        side.position_encodings.encodings = part.positions(0, LONGEST).detach().numpy()
+        side.position_encodings.encodings = array(part.positions(0, LONGEST))
         for to, layer in zip(side.layer, part.layers, strict=True):
             fill(to, layer)
     spec.decoder.projection.weight = array(model.embedding.weight)
@@ -43,7 +44,7 @@ def convert(model: Transformer, folder: Path, precision: str) -> None:
     spec.save(str(folder))
 
 
-def fill(to: LayerSpec, layer: EncoderLayer | DecoderLayer) -> None:
+def fill(to: specs.LayerSpec, layer: EncoderLayer | DecoderLayer) -> None:
     """A layer's weights."""
     own, norms = to.self_attention, [(to.self_attention.layer_norm, layer.attention_norm)]
     linear(own.linear[0], layer.attention.qkv)
@@ -59,9 +60,9 @@ def fill(to: LayerSpec, layer: EncoderLayer | DecoderLayer) -> None:
         norm.gamma, norm.beta = array(part.weight), array(part.bias)
 
 
-def linear(to: LinearSpec, part: nn.Linear) -> None:
+def linear(to: specs.common_spec.LinearSpec, part: nn.Linear) -> None:
     to.weight, to.bias = array(part.weight), array(part.bias)
 
 
 def array(parameter: nn.Parameter) -> NDArray[np.float32]:
-    return parameter.detach().float().numpy()
+    return parameter.detach().float().cpu().numpy()

@@ -6,21 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from natlab import families
-from natlab.bundles.manifest import ENGINES, Manifest
+from natlab.bundles.manifest import CODES, FILE, PRECISIONS, VOCABULARIES, Manifest, engines_for
+from natlab.config import rows
 from natlab.corpus import dataset as datasets
 from natlab.corpus.text import folder_aside
 from natlab.corpus.vocabulary import UNK, UNKNOWN, read_symbols
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.models import validation
+from natlab.schema import known
 
 if TYPE_CHECKING:
     from natlab.config import Run
-
-PRECISIONS = ("float32", "int8")
-KINDS = [kind for kinds in ENGINES.values() for kind in kinds]
-# Options of these that engines have not, with what is possible.
-BEYOND = {"reranker": None, "reorder": None, "reference_length": False, "stepwise": False}
 
 
 class Place(NamedTuple):
@@ -36,7 +33,9 @@ class Place(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run_file", metavar="RUNFILE", help="the run, as config/config.yaml, or as it was resolved")
+    parser.add_argument(
+        "run_file", type=Path, metavar="RUNFILE", help="the run, as config/config.yaml, or as it was resolved"
+    )
     parser.add_argument("system", metavar="SYSTEM", help="a system of the run that has been trained")
     parser.add_argument("--dataset", help="the dataset it was trained on; needed where the run has several")
     parser.add_argument("--seed", type=int, help="default: the run's first")
@@ -49,15 +48,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from natlab import config
 
-    if args.run_file.endswith(".json"):
-        of = config.load(read_json(args.run_file), args.run_file)
-    else:
-        of = config.load_file(args.run_file)
+    of = config.load_file(args.run_file) if args.run_file.suffix != ".json" else resolved(args.run_file)
     place = chosen(of, args.system, args.dataset, args.seed)
     name, decoding = decoded(of, place, args.decoding, args.results)
     out = args.out or place.under(args.results / "bundles") / f"{name}.{args.precision}"
     export(of.dataset(place.dataset), place, name, decoding, args.precision, args.results, out)
     print(f"{out}: translates plain text: natlab translate {out}")
+
+
+def resolved(path: Path) -> "Run":
+    """The run of the settings that a run's report holds. UserError where there is no such file."""
+    from natlab import config
+
+    try:
+        return config.load(read_json(path), str(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; name a run's file, as {config.DEFAULT_RUN}") from None
 
 
 def chosen(run: "Run", system: str, dataset: str | None, seed: int | None) -> Place:
@@ -80,22 +86,17 @@ def chosen(run: "Run", system: str, dataset: str | None, seed: int | None) -> Pl
 
 
 def decoded(run: "Run", place: Place, name: str | None, results: Path) -> tuple[str, dict[str, Any]]:
-    """The name and the options of a decoding, those that are tuned as they were chosen. UserError for one that no
-    bundle can do."""
-    spec = run.spec(place.dataset, place.system, place.seed)
+    """The name and the options of a decoding, those that are tuned as they were chosen. UserError for one that does not
+    suit the system, or that no bundle can do."""
+    row = run.systems[place.system]
+    validated = validation.decoding(run.spec(place.dataset, place.system, place.seed))
+    if validated is None:
+        raise UserError(f"{place.system}: translates nothing; export a system that starts from it")
+    suitable = {each: of for each, of in run.decodings.items() if rows.decodes(of, row) and engines_for(of)}
     if name is None:
-        validated = validation.decoding(spec)
-        if validated is None:
-            raise UserError(f"{place.system}: translates nothing; export a system that starts from it")
-        name = next(each for each, row in run.decodings.items() if row["kind"] == validated["kind"])
-    if name not in run.decodings:
-        raise UserError(f"--decoding {name}: not in config/systems.yaml; it has: {', '.join(run.decodings)}")
+        name = next(each for each, of in suitable.items() if of["kind"] == validated["kind"])
+    known(f"--decoding of {place.system}", "for a bundle", name, suitable)
     decoding = run.decoding(place.dataset, name, place.system)
-    if decoding["kind"] not in KINDS:
-        raise UserError(f"--decoding {name}: kind {decoding['kind']} is for no bundle; possible are {', '.join(KINDS)}")
-    for option, possible in BEYOND.items():
-        if decoding.get(option, possible) != possible:
-            raise UserError(f"--decoding {name}: {option}: {decoding[option]} is for no bundle; take another decoding")
     if families.tuned(decoding):
         tuned = place.under(results / "translations") / "tuned.json"
         choices = read_json(tuned) if tuned.exists() else {}
@@ -120,12 +121,14 @@ def export(
     from natlab.export import card, forms
     from natlab.models.load import load
 
+    if out.exists() and not (out / FILE).exists():
+        raise UserError(f"{out}: is there, and is no bundle, so that it is not written over; name another folder")
     path = place.under(results / "models") / "model.pt"
     if not path.exists():
         raise UserError(f"{path}: no such model; train it: snakemake --cores 2 {path}")
     model, made = load(path)
     corpus = results / "corpora" / place.dataset
-    (engine,) = (name for name, kinds in ENGINES.items() if decoding["kind"] in kinds)
+    (engine,) = engines_for(decoding)
     manifest = Manifest(
         system=place.system,
         dataset=place.dataset,
@@ -145,20 +148,34 @@ def export(
             "model": provenance.record(made["fingerprint"]),
         },
     )
-    measured = place.under(results / "measurements") / f"{name}.test.json"
+    vocabularies = []
+    for side, size in (("src", model.config.source_vocabulary), ("tgt", model.config.target_vocabulary)):
+        dictionary = corpus / "bin" / f"dict.{side}.txt"
+        symbols = read_symbols(dictionary)
+        if len(symbols) != size:
+            raise UserError(
+                f"{dictionary}: {len(symbols)} symbols, and {path} knows {size}: not its corpus; train again"
+            )
+        if symbols[UNK] in symbols[UNK + 1 :]:  # a corpus may have the word <unk>
+            symbols[UNK] = UNKNOWN
+        vocabularies.append(symbols)
     with folder_aside(out) as folder:
         forms.WRITERS[engine](model, decoding, precision, folder)
-        for side in datasets.SIDES:
-            symbols = read_symbols(corpus / "bin" / f"dict.{side}.txt")
-            if symbols[UNK] in symbols[UNK + 1 :]:  # a corpus may have the word <unk>
-                symbols[UNK] = UNKNOWN
-            lines(folder / f"vocabulary.{side}", symbols)
+        for file, symbols in zip(VOCABULARIES, vocabularies, strict=True):
+            write_lines(folder / file, symbols)
         if not datasets.in_bpe(dataset):
-            shutil.copyfile(corpus / "bpe" / "codes.src", folder / "codes.src")
-        lines(folder / "README.md", card.lines(manifest, read_json(measured) if measured.exists() else None))
+            shutil.copyfile(corpus / "bpe" / CODES, folder / CODES)
+        measurement = measured(place.under(results / "measurements") / f"{name}.test.json", made["fingerprint"])
+        write_lines(folder / "README.md", card.lines(manifest, measurement))
         manifest.write(folder)
 
 
-def lines(path: Path, of: list[str]) -> None:
+def measured(path: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The measurement in a file, if it is there and of the model of this fingerprint."""
+    found = read_json(path) if path.exists() else {"provenance": {"fingerprint": None}}
+    return found if found["provenance"]["fingerprint"] == fingerprint else None
+
+
+def write_lines(path: Path, of: list[str]) -> None:
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{line}\n" for line in of)

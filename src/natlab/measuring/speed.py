@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
     from natlab.measuring.data import Data, device, device_name
     from natlab.models.load import load
 
-    paths, tuned = auxiliary(args.models), auxiliary(args.tuned)
+    paths, tuned = auxiliary(args.models, "--models"), auxiliary(args.tuned, "--tuned")
     loaded = {system: load(path, device()) for system, path in paths.items()}
     data = Data(args.data)
     found = data.sources("test")
@@ -106,6 +106,7 @@ def run(args: argparse.Namespace) -> None:
         "split": "test",
         "sentences": min(args.sentences, len(sources)),
         "values": values,
+        "models": {system: made["fingerprint"] for system, (_, made) in loaded.items()},
         "provenance": provenance.record(None, device_name()),
     }
     write_json(args.out, measurement)
@@ -241,7 +242,7 @@ def weight(ways: Mapping[Way, Ready], sources: Sentences, threads: int, values: 
 
 def peak(sources: Sentences, threads: int, *of: Any) -> int:
     """Of a process of its own: the bytes of memory that it has held at most once it has translated ``sources``, by the
-    model at a path under a decoding, or by a bundle's manifest and folder."""
+    model at a path under a decoding, or by a bundle's manifest and folder; of a GPU's memory it says nothing."""
     if isinstance(of[0], str):
         from natlab.models.load import load
 

@@ -220,16 +220,20 @@ def corpora(table: Mapping) -> Iterator[str]:
 
 
 def check_places(file: str, table: Mapping) -> None:
-    """Refuse a table, in ``file``, with a cell that asks for a text and does not say which."""
+    """Refuse a table, in ``file``, with a cell that asks for a text and does not say which, or that names an engine or
+    another split where these make no difference."""
     for number, row in enumerate(table["rows"]):
         for column in table["columns"]:
             description = _description(row, column, table.get("cell", {})) or {}
-            for key in PLACE.get(description.get("metric"), ()):
+            metric = description.get("metric") or ""
+            where, timed = f"{file}: rows.{number}, column {column['key']}", metric.startswith(SPEED)
+            if "engine" in description and metric and not timed:
+                raise UserError(f"{where}: {metric} is by natlab's own code; drop engine, or ask for a speed")
+            if timed and description.get("split", "test") != "test":
+                raise UserError(f"{where}: speeds are of test; drop split")
+            for key in PLACE.get(metric, ()):
                 if key not in description:
-                    raise UserError(
-                        f"{file}: rows.{number}, column {column['key']}: {description['metric']} needs the key {key}; "
-                        "add it"
-                    )
+                    raise UserError(f"{where}: {metric} needs the key {key}; add it")
 
 
 def sources(cell: Cell | Quantity, scale: str, seed: int) -> list[str]:

@@ -2,9 +2,22 @@
 
 import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without warnings in the log: ONNX Runtime's ask for a shape inference that fused nodes do not have."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def write(model: onnx.ModelProto, precision: str, path: Path) -> None:
@@ -15,8 +28,7 @@ def write(model: onnx.ModelProto, precision: str, path: Path) -> None:
         return
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    logging.getLogger().setLevel(logging.ERROR)  # it asks for a shape inference that fused nodes do not have
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, quiet():
         whole = Path(folder) / "model.onnx"
         onnx.save(model, whole)
         unknown = {"DefaultTensorType": onnx.TensorProto.FLOAT}

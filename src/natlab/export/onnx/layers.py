@@ -10,7 +10,7 @@ from natlab.models.transformer import Encoder
 
 def array(parameter: nn.Parameter) -> np.ndarray:
     """The values of a parameter."""
-    return parameter.detach().float().numpy()
+    return parameter.detach().float().cpu().numpy()
 
 
 def product(write: Writer, linear: nn.Linear, x: str) -> str:

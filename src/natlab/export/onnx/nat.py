@@ -17,7 +17,7 @@ def graph(model: NonAutoregressiveTransformer, decoding: dict) -> onnx.ModelProt
     """Inputs: tokens [B, S], int64, padded on the right, and their lengths [B], int64, the end counted. Outputs, of K
     canvases a sentence of P positions at most (K is 1 but for several length candidates):
 
-    lengths: [B, K], int64. tokens: [B, K, P], int64, the likeliest of those that a target may hold; scores: [B, K, P],
+    lengths: [B, K], int64. said: [B, K, P], int64, the likeliest of those that a target may hold; scores: [B, K, P],
     their log-probabilities, in nats. Of a graph also, for decodings that follow the best link, following: [B, P],
     int64, the vertex after each one; for others links: [B, P, P], log-probabilities of the transitions.
     """
@@ -123,8 +123,11 @@ def transitions(write: Writer, model: NonAutoregressiveTransformer, states: str,
     later = write("Less", write.widened(canvas.steps, 1), canvas.steps)  # [P, P]
     reached = write("And", later, write.widened(canvas.inside, 1))  # [B, P, P]
     scores = write("Where", write.widened(reached, 1), scores, write.constant(NEVER))
-    shares = write("Softmax", scores, axis=3)
-    gates = write("Softmax", layers.linear(write, of.gates, x), axis=2)  # [B, P, H]
+    gates = write("LogSoftmax", layers.linear(write, of.gates, x), axis=2)  # [B, P, H]
     gates = write.widened(write("Transpose", gates, perm=[0, 2, 1]), 3)
-    total = write("ReduceSum", write("Mul", shares, gates), write.integers(1), keepdims=0)
-    return write("Log", write("Where", reached, total, write.constant(0.0)))
+    shares = write("Add", write("LogSoftmax", scores, axis=3), gates)
+    # log sum exp over heads; ONNX Runtime's own takes several times as long
+    best = write("ReduceMax", shares, write.integers(1), keepdims=1)
+    total = write("ReduceSum", write("Exp", write("Sub", shares, best)), write.integers(1), keepdims=0)
+    found = write("Add", write("Log", total), write("Squeeze", best, write.integers(1)))
+    return write("Where", reached, found, write.constant(-np.inf))

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 18
 FUSED = "com.microsoft"  # ONNX Runtime's own nodes, which do what several of ONNX do
-TYPES = {"int64": TensorProto.INT64, "float32": TensorProto.FLOAT, "bool": TensorProto.BOOL}
+TYPES = {"int64": TensorProto.INT64, "float32": TensorProto.FLOAT}
 
 
 class Writer:

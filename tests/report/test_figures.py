@@ -1,6 +1,8 @@
 """Figures: what is drawn is what was measured; every shipped figure can be drawn with and without measurements."""
 
 import argparse
+import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,20 @@ def test_points_of_a_method_are_joined(tmp_path):
 )
 def test_a_front_is_of_the_points_that_no_other_beats(points, front):
     assert figures._front(points) == front
+
+
+def test_names_of_points_side_by_side_lie_over_nothing(tmp_path):
+    table = spec.load(PAPERS / "mple/figure7.yaml")
+    made = measured(tmp_path, table)
+    entries = {key: replace(entry, measured=5.0 + 0.001 * key[0]) for key, entry in made.entries.items()}
+    (axes,) = figures.draw(Table(made.spec, made.run, entries)).axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) > 2 and not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+
+def test_a_margin_for_names_makes_no_value_negative(tmp_path):
+    (axes,) = figures.draw(measured(tmp_path, spec.load(PAPERS / "aeqa/figure7.yaml"))).axes
+    assert axes.get_xlim()[0] >= 0
 
 
 def test_speed_against_quality_is_on_a_scale_of_logarithms_with_its_front(tmp_path):

@@ -24,10 +24,12 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
+from matplotlib.transforms import Bbox  # noqa: E402
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = "os^v<>"
+LETTERS, HANDLE = 13, 6  # of a legend: letters in an inch, and those that a mark takes the place of
 LARGEST = 60  # inches of a side, however much there is to show: a program that draws takes no more than 65,536 dots
 INK, SOFT = "#1c2128", "#66707c"
 STYLE = {
@@ -150,7 +152,7 @@ def _lines(table: Table, drawing: dict) -> Figure:
             _line(other if key in right else axes, points, colours[key], MARKERS[s % 6])
         if right:
             other.spines["right"].set_visible(True)
-            other.set_ylabel(", ".join(tables.head(_column(table, key)) for key in right))
+            other.set_ylabel(",\n".join(tables.head(_column(table, key)) for key in right))
         for key in across:
             value = _common(table, key, "measured", of_group)
             if value is not None:
@@ -172,7 +174,9 @@ def _lines(table: Table, drawing: dict) -> Figure:
     ]
     if any(isinstance(table.entries[n, key].published, int | float) for n in placed for key in series):
         handles.append(_point_handle("published"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5))
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    ncols = max(1, min(len(handles), 5, int(LETTERS * width / (longest + HANDLE))))
+    figure.legend(handles=handles, loc="outside upper center", ncols=ncols)
     return figure
 
 
@@ -210,7 +214,7 @@ def _scatter(table: Table, drawing: dict) -> Figure:
     groups = list(dict.fromkeys(row.get("group", row["label"]) for row in rows))
     labels = list(dict.fromkeys(row["label"] for row in rows))
     colours = _colours(len(groups))
-    hollow, measured = False, []
+    measured, published = [], []
     for g, group in enumerate(groups):
         points = {}
         for n, row in enumerate(rows):
@@ -219,7 +223,7 @@ def _scatter(table: Table, drawing: dict) -> Figure:
             x, y = (table.entries[n, drawing[axis]] for axis in ("x", "y"))
             marker = MARKERS[labels.index(row["label"]) % 6]
             if isinstance(x.published, int | float) and isinstance(y.published, int | float):
-                hollow = True
+                published.append((x.published, y.published))
                 axes.plot(x.published, y.published, marker, ms=6, mfc="white", color=colours[g])
                 if x.measured is None or y.measured is None:
                     _named(axes, row["label"], (x.published, y.published), colours[g])
@@ -240,11 +244,14 @@ def _scatter(table: Table, drawing: dict) -> Figure:
     if drawing.get("front") and measured:
         axes.step(*zip(*_front(measured), strict=True), where="post", ls="--", lw=1, color=SOFT, zorder=0)
     axes.margins(x=0.5, y=0.15)
+    if all(of >= 0 for of, _ in [*measured, *published]):  # the margin is for names, and makes no value negative
+        axes.set_xlim(left=max(0, axes.get_xlim()[0]) if not drawing.get("log") else None)
     axes.set_xlabel(tables.head(_column(table, drawing["x"])))
     axes.set_ylabel(tables.head(_column(table, drawing["y"])))
     axes.grid()
-    if hollow:
+    if published:
         figure.legend(handles=[_point_handle("published", "o")], loc="outside upper right")
+    _apart(axes)
     return figure
 
 
@@ -261,6 +268,17 @@ def _named(axes: Axes, name: str, point: tuple[float, float], colour: str, left:
     """Write a point's name beside it."""
     offset, side = ((-7, 5), "right") if left else ((7, 5), "left")
     axes.annotate(name, point, offset, textcoords="offset points", ha=side, color=colour)
+
+
+def _apart(axes: Axes) -> None:
+    """Move names upwards until none lies over another."""
+    axes.figure.canvas.draw()  # which says how large they are
+    placed: list[Bbox] = []
+    for name in sorted(axes.texts, key=lambda name: name.get_window_extent().y0):
+        while any(name.get_window_extent().overlaps(other) for other in placed):
+            across, up = name.xyann
+            name.xyann = (across, up + 2)
+        placed.append(name.get_window_extent())
 
 
 def _surface(table: Table, surface: Sequence[dict]) -> Figure:

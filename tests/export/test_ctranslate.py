@@ -80,6 +80,8 @@ def test_whole_numbers_of_eight_bits_are_smaller_and_say_nearly_the_same(tmp_pat
         found[precision] = engines.start(manifest(1, precision=precision), tmp_path / precision, threads=1)(sources)
     size = {precision: (tmp_path / precision / "model" / "model.bin").stat().st_size for precision in found}
     assert size["int8"] < size["float32"]
+    convert(net, tmp_path / "again" / "model", "float32")  # the model is as it was
+    assert engines.start(manifest(1), tmp_path / "again", threads=1)(sources) == found["float32"]
     same = sum(a.tokens[0] == b.tokens[0] for a, b in zip(*found.values(), strict=True))
     assert same > 18
 

@@ -119,7 +119,7 @@ SOURCES = [[4, 5, 6, 2], [7, 2], [8, 9, 2]]
 def seconds(monkeypatch):
     """Instead of a clock: B takes a second a call, A four."""
 
-    def interleaved(decoders, sentences, warmup, clock):
+    def interleaved(decoders, sentences, warmup, clock, pause):
         for sentence in sentences:
             for decoder in decoders.values():
                 decoder(sentence)

@@ -133,6 +133,12 @@ def test_speed_against_quality_is_on_a_scale_of_logarithms_with_its_front(tmp_pa
         (table.entries[n, "ms"].measured, table.entries[n, "bleu"].measured) for n in range(len(table.spec["rows"]))
     ]
     assert list(zip(*front.get_data(orig=True), strict=True)) == figures._front(points)
+    # too many for a name each: colours and marks say which is which
+    assert not axes.texts
+    (legend,) = axes.figure.legends
+    rows = table.spec["rows"]
+    groups, labels = (list(dict.fromkeys(row[key] for row in rows)) for key in ("group", "label"))
+    assert [text.get_text() for text in legend.get_texts()] == groups + labels
 
 
 def test_lines_may_be_on_scales_of_logarithms(tmp_path):

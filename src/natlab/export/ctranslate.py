@@ -65,4 +65,5 @@ def linear(to: specs.common_spec.LinearSpec, part: nn.Linear) -> None:
 
 
 def array(parameter: nn.Parameter) -> NDArray[np.float32]:
-    return parameter.detach().float().cpu().numpy()
+    """A copy of the values: CTranslate2 turns weights into whole numbers in place."""
+    return np.array(parameter.detach().float().cpu())

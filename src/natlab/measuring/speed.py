@@ -29,6 +29,7 @@ OVER = {
 }
 LENGTHS = (5, 10, 20, 50, 100, 200)  # subwords of sources, their end not counted
 OF_LENGTH = 5  # sources of each length
+PAUSE = 0.005  # seconds before each call: threads of ONNX Runtime and of OpenMP spin for some after theirs
 
 Sentences = Sequence[list[int]]
 Translate = Callable[[Sentences], list[list[int]]]
@@ -165,7 +166,7 @@ def one_by_one(
     as fast as the ``reference`` by its own ways that is, on average."""
     for threads in THREADS:
         started = {way: of.start(threads) for way, of in ways.items()}
-        seconds = interleaved(started, [[source] for source in sources], warmup, clock)
+        seconds = interleaved(started, [[source] for source in sources], warmup, clock, PAUSE)
         for way, of_way in seconds.items():
             for statistic, value in summary(of_way).items():
                 values[way.key(f"{statistic}/{threads}")] = {"value": value, "unit": "ms"}
@@ -185,7 +186,7 @@ def by_length(ways: Mapping[Way, Ready], sources: Sentences, values: dict) -> No
     for length in LENGTHS:
         firsts = [number * length for number in range(OF_LENGTH)]
         drawn = [[words[(first + k) % len(words)] for k in range(length)] for first in firsts]
-        seconds = interleaved(started, [[[*source, end]] for source in drawn], 1, clock)
+        seconds = interleaved(started, [[[*source, end]] for source in drawn], 1, clock, PAUSE)
         for way, of_way in seconds.items():
             values[way.key(f"length/{length}")] = {"value": 1000 * statistics.median(of_way), "unit": "ms"}
 
@@ -197,7 +198,7 @@ def together(ways: Mapping[Way, Ready], sources: Sentences, threads: int, values
     rates: dict[Way, dict[int, float]] = {way: {} for way in ways}
     for size in BATCHES:
         batches = [ordered[first : first + size] for first in range(0, len(ordered), size)]
-        for way, seconds in interleaved(started, batches, 1, clock).items():
+        for way, seconds in interleaved(started, batches, 1, clock, PAUSE).items():
             rates[way][size] = len(ordered) / sum(seconds)
     for way, of_way in rates.items():
         shown = {str(size): of_way[size] for size in SHOWN} | {"best": max(of_way.values())}

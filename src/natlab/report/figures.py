@@ -24,11 +24,13 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
+from matplotlib.ticker import FuncFormatter  # noqa: E402
 from matplotlib.transforms import Bbox  # noqa: E402
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = "os^v<>"
+NAMED = 14  # points that have their names beside them
 LETTERS, HANDLE = 13, 6  # of a legend: letters in an inch, and those that a mark takes the place of
 LARGEST = 60  # inches of a side, however much there is to show: a program that draws takes no more than 65,536 dots
 INK, SOFT = "#1c2128", "#66707c"
@@ -207,50 +209,59 @@ def _line(axes: Axes, entries: list[tuple[float, Entry]], colour: str, marker: s
 
 
 def _scatter(table: Table, drawing: dict) -> Figure:
-    """A point a row with its name, its deviations over seeds around it, and hollow, what was published of it; the
-    measured points of a group of rows joined by a line."""
-    figure, axes = pyplot.subplots(figsize=(5.2, 3.6), layout="constrained")
+    """A point a row, its deviations over seeds around it, and hollow, what was published of it; the measured points of
+    a group of rows joined by a line. Points have their names beside them or, where there are many, colours for groups
+    and marks for labels."""
     rows = table.spec["rows"]
+    named = len(rows) <= NAMED
+    figure, axes = pyplot.subplots(figsize=(5.2, 3.6) if named else (7.4, 4.4), layout="constrained")
     groups = list(dict.fromkeys(row.get("group", row["label"]) for row in rows))
     labels = list(dict.fromkeys(row["label"] for row in rows))
-    colours = _colours(len(groups))
+    markers = {label: MARKERS[n % 6] for n, label in enumerate(labels)}
+    colours = dict(zip(groups, _colours(len(groups)), strict=False))
     measured, published = [], []
-    for g, group in enumerate(groups):
+    for group, colour in colours.items():
         points = {}
         for n, row in enumerate(rows):
             if row.get("group", row["label"]) != group:
                 continue
             x, y = (table.entries[n, drawing[axis]] for axis in ("x", "y"))
-            marker = MARKERS[labels.index(row["label"]) % 6]
+            marker = markers[row["label"]]
             if isinstance(x.published, int | float) and isinstance(y.published, int | float):
                 published.append((x.published, y.published))
-                axes.plot(x.published, y.published, marker, ms=6, mfc="white", color=colours[g])
-                if x.measured is None or y.measured is None:
-                    _named(axes, row["label"], (x.published, y.published), colours[g])
+                axes.plot(x.published, y.published, marker, ms=6, mfc="white", color=colour)
+                if named and (x.measured is None or y.measured is None):
+                    _named(axes, row["label"], (x.published, y.published), colour)
             if x.measured is None or y.measured is None:
                 continue
             points[row["label"]] = x.measured, y.measured
-            axes.errorbar(x.measured, y.measured, xerr=x.std, yerr=y.std, color=colours[g], elinewidth=1, capsize=2)
-            axes.plot(x.measured, y.measured, marker, ms=7, color=colours[g])
+            axes.errorbar(x.measured, y.measured, xerr=x.std, yerr=y.std, color=colour, elinewidth=1, capsize=2)
+            axes.plot(x.measured, y.measured, marker, ms=7, color=colour)
         measured += points.values()
-        for label, point in points.items():
+        for label, point in points.items() if named else ():
             # away from the group's others
             name = label if group == label else f"{group}, {label}"
-            _named(axes, name, point, colours[g], left=point < max(points.values()))
+            _named(axes, name, point, colour, left=point < max(points.values()))
         if points:
-            axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=colours[g], alpha=0.6)
+            axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=colour, alpha=0.6)
     if drawing.get("log"):
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     if drawing.get("front") and measured:
         axes.step(*zip(*_front(measured), strict=True), where="post", ls="--", lw=1, color=SOFT, zorder=0)
-    axes.margins(x=0.5, y=0.15)
-    if all(of >= 0 for of, _ in [*measured, *published]):  # the margin is for names, and makes no value negative
-        axes.set_xlim(left=max(0, axes.get_xlim()[0]) if not drawing.get("log") else None)
+    axes.margins(x=0.5 if named else 0.05, y=0.15 if named else 0.05)
+    # the margin is for names, and makes no value negative
+    if not drawing.get("log") and all(of >= 0 for of, _ in [*measured, *published]):
+        axes.set_xlim(left=max(0, axes.get_xlim()[0]))
     axes.set_xlabel(tables.head(_column(table, drawing["x"])))
     axes.set_ylabel(tables.head(_column(table, drawing["y"])))
     axes.grid()
-    if published:
-        figure.legend(handles=[_point_handle("published", "o")], loc="outside upper right")
+    handles = [_point_handle("published", "o")] if published else []
+    if not named:
+        handles += [Line2D([], [], color=colour, lw=4, label=group) for group, colour in colours.items()]
+        handles += [Line2D([], [], ls="", marker=markers[label], color=INK, label=label) for label in labels]
+    if handles:
+        figure.legend(handles=handles, loc="outside upper right" if named else "outside right upper")
     _apart(axes)
     return figure
 

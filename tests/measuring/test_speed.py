@@ -1,6 +1,7 @@
 """All ways to translate with a corpus' models, beside each other."""
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 
@@ -119,13 +120,26 @@ SOURCES = [[4, 5, 6, 2], [7, 2], [8, 9, 2]]
 def seconds(monkeypatch):
     """Instead of a clock: B takes a second a call, A four."""
 
-    def interleaved(decoders, sentences, warmup, clock, pause):
-        for sentence in sentences:
-            for decoder in decoders.values():
-                decoder(sentence)
-        return {way: [4.0 if way == A else 1.0] * len(sentences) for way in decoders}
+    def in_turns(started, batches, warmup):
+        for batch in batches:
+            for translate in started.values():
+                translate(batch)
+        return {way: [4.0 if way == A else 1.0] * len(batches) for way in started}
 
-    monkeypatch.setattr(speed, "interleaved", interleaved)
+    monkeypatch.setattr(speed, "in_turns", in_turns)
+
+
+def test_ways_take_turns_and_the_first_call_of_a_turn_does_not_count(monkeypatch):
+    monkeypatch.setattr(speed, "TURN", 2)
+    ticks = itertools.count()
+    monkeypatch.setattr(speed, "clock", lambda: next(ticks) ** 2)
+    calls = []
+    started = {way: (lambda batch, way=way: calls.append((way, batch))) for way in (A, B)}
+    seconds = speed.in_turns(started, ["a", "b", "c"], 1)
+    turn = [(way, batch) for way in (A, B) for batch in "aab"]
+    assert calls == [(A, "a"), (B, "a"), *turn, (A, "c"), (A, "c"), (B, "c"), (B, "c")]
+    # the clock shows squares: 0 and 1, 4 and 9, ... are what is timed
+    assert seconds == {A: [1, 5, 17], B: [9, 13, 21]}
 
 
 def test_one_at_a_time_on_one_thread_and_on_two(seconds):

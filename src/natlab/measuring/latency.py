@@ -25,19 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def interleaved(
-    decoders: dict[str, Callable], sentences: list, warmup: int, clock: Callable[[], float], pause: float = 0
+    decoders: dict[str, Callable], sentences: list, warmup: int, clock: Callable[[], float]
 ) -> dict[str, list[float]]:
     """Seconds each decoder takes for each sentence. All decode a sentence before any goes on to the next, so that a
-    machine that slows down slows them alike. The first ``warmup`` sentences are decoded once more beforehand.
-    ``pause``: seconds before each, in which the threads of the one before may come to rest."""
+    machine that slows down slows them alike. The first ``warmup`` sentences are decoded once more beforehand."""
     for sentence in sentences[:warmup]:
         for decoder in decoders.values():
             decoder(sentence)
     seconds: dict[str, list[float]] = {name: [] for name in decoders}
     for sentence in sentences:
         for name, decoder in decoders.items():
-            if pause:
-                time.sleep(pause)
             start = clock()
             decoder(sentence)
             seconds[name].append(clock() - start)

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from natlab.measuring.latency import interleaved, summary
+from natlab.measuring.latency import summary
 
 OWN = "natlab"
 THREADS = (1, 2)  # of a sentence at a time
@@ -29,7 +29,8 @@ OVER = {
 }
 LENGTHS = (5, 10, 20, 50, 100, 200)  # subwords of sources, their end not counted
 OF_LENGTH = 5  # sources of each length
-PAUSE = 0.005  # seconds before each call: threads of ONNX Runtime and of OpenMP spin for some after theirs
+TURN = 10  # calls in a row
+PAUSE = 0.005  # seconds before these: threads of ONNX Runtime and of OpenMP spin for some after theirs
 
 Sentences = Sequence[list[int]]
 Translate = Callable[[Sentences], list[list[int]]]
@@ -159,6 +160,26 @@ def clock() -> float:
     return time.perf_counter()
 
 
+def in_turns(started: Mapping[Way, Translate], batches: Sequence[Sentences], warmup: int) -> dict[Way, list[float]]:
+    """Seconds each way takes for each batch. A few batches are translated by all ways before any goes on to the next
+    ones, so that a machine that slows down slows them alike; of each turn one more call, which does not count, comes
+    first, so that a way has its caches to itself as it has with a user. ``warmup``: batches translated beforehand."""
+    for batch in batches[:warmup]:
+        for translate in started.values():
+            translate(batch)
+    seconds: dict[Way, list[float]] = {way: [] for way in started}
+    for first in range(0, len(batches), TURN):
+        turn = batches[first : first + TURN]
+        for way, translate in started.items():
+            time.sleep(PAUSE)
+            translate(turn[0])
+            for batch in turn:
+                start = clock()
+                translate(batch)
+                seconds[way].append(clock() - start)
+    return seconds
+
+
 def one_by_one(
     ways: Mapping[Way, Ready], sources: Sentences, warmup: int, reference: str, values: dict[str, dict]
 ) -> None:
@@ -166,7 +187,7 @@ def one_by_one(
     as fast as the ``reference`` by its own ways that is, on average."""
     for threads in THREADS:
         started = {way: of.start(threads) for way, of in ways.items()}
-        seconds = interleaved(started, [[source] for source in sources], warmup, clock, PAUSE)
+        seconds = in_turns(started, [[source] for source in sources], warmup)
         for way, of_way in seconds.items():
             for statistic, value in summary(of_way).items():
                 values[way.key(f"{statistic}/{threads}")] = {"value": value, "unit": "ms"}
@@ -186,7 +207,7 @@ def by_length(ways: Mapping[Way, Ready], sources: Sentences, values: dict) -> No
     for length in LENGTHS:
         firsts = [number * length for number in range(OF_LENGTH)]
         drawn = [[words[(first + k) % len(words)] for k in range(length)] for first in firsts]
-        seconds = interleaved(started, [[[*source, end]] for source in drawn], 1, clock, PAUSE)
+        seconds = in_turns(started, [[[*source, end]] for source in drawn], 1)
         for way, of_way in seconds.items():
             values[way.key(f"length/{length}")] = {"value": 1000 * statistics.median(of_way), "unit": "ms"}
 
@@ -198,7 +219,7 @@ def together(ways: Mapping[Way, Ready], sources: Sentences, threads: int, values
     rates: dict[Way, dict[int, float]] = {way: {} for way in ways}
     for size in BATCHES:
         batches = [ordered[first : first + size] for first in range(0, len(ordered), size)]
-        for way, seconds in interleaved(started, batches, 1, clock, PAUSE).items():
+        for way, seconds in in_turns(started, batches, 1).items():
             rates[way][size] = len(ordered) / sum(seconds)
     for way, of_way in rates.items():
         shown = {str(size): of_way[size] for size in SHOWN} | {"best": max(of_way.values())}

@@ -223,10 +223,10 @@ def test_where_a_cell_stands_and_what_it_asks():
 
 
 def test_a_speed_is_of_an_engine_beside_all_others_of_the_corpus():
-    own, other = (quantity("speed/times/own_beam5/2", decoding="argmax", **of) for of in ({}, {"engine": "onnx_int8"}))
+    own, other = (quantity("speed/times/own_beam5", decoding="argmax", **of) for of in ({}, {"engine": "onnx_int8"}))
     assert sources(own, "demo", 2) == sources(other, "demo", 2) == ["grammar_ende/demo/seed2.speed.json"]
-    assert own.readings[0].key == "speed/times/own_beam5/2/vanilla_kd/argmax/natlab"
-    assert other.readings[0].key == "speed/times/own_beam5/2/vanilla_kd/argmax/onnx_int8"
+    assert own.readings[0].key == "speed/times/own_beam5/vanilla_kd/argmax/natlab"
+    assert other.readings[0].key == "speed/times/own_beam5/vanilla_kd/argmax/onnx_int8"
 
 
 @pytest.mark.parametrize("metric", ["ideal_loss", "ideal_token_loss", "ideal_l_input", "length_raw", "token_loss"])

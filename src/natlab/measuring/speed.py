@@ -183,19 +183,19 @@ def in_turns(started: Mapping[Way, Translate], batches: Sequence[Sentences], war
 def one_by_one(
     ways: Mapping[Way, Ready], sources: Sentences, warmup: int, reference: str, values: dict[str, dict]
 ) -> None:
-    """Mean, median and 95th percentile of milliseconds a sentence, one at a time, all ways in turn; and how many times
-    as fast as the ``reference`` by its own ways that is, on average."""
+    """Mean, median and 95th percentile of milliseconds a sentence, one at a time; and how many times as fast as the
+    ``reference`` by its own ways that is: means, each with the number of threads that suits it best."""
+    best = dict.fromkeys(ways, float("inf"))
     for threads in THREADS:
         started = {way: of.start(threads) for way, of in ways.items()}
-        seconds = in_turns(started, [[source] for source in sources], warmup)
-        for way, of_way in seconds.items():
-            for statistic, value in summary(of_way).items():
+        for way, seconds in in_turns(started, [[source] for source in sources], warmup).items():
+            best[way] = min(best[way], statistics.fmean(seconds))
+            for statistic, value in summary(seconds).items():
                 values[way.key(f"{statistic}/{threads}")] = {"value": value, "unit": "ms"}
-            for name, of in OVER.items():
-                other = seconds.get(Way(reference, *of))
-                if other is not None:
-                    times = statistics.fmean(other) / statistics.fmean(of_way)
-                    values[way.key(f"times/{name}/{threads}")] = {"value": times, "unit": "x"}
+    for name, of in OVER.items():
+        other = best.get(Way(reference, *of))
+        for way, own_best in best.items() if other is not None else ():
+            values[way.key(f"times/{name}")] = {"value": other / own_best, "unit": "x"}
 
 
 def by_length(ways: Mapping[Way, Ready], sources: Sentences, values: dict) -> None:

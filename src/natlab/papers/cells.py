@@ -75,7 +75,7 @@ METRICS = {
 CURVE = "curve/"  # a value of the validation at so many per cent of a training (`natlab.metrics.curve`)
 NUMBERED = re.compile(
     rf"{REFERENCE_BLEU}[1-9][0-9]*|{EXACT}(test/)?[a-z_]+|{CURVE}[a-z_]+/(100|[1-9]?0)"
-    rf"|{SPEED}((mean|median|p95|times/(own_beam5|ctranslate2_beam5|ctranslate2_int8_greedy))/[12]|sentences/(8|64|best)|length/(5|10|20|50|100|200)|memory|disk|bleu_tok|same)"
+    rf"|{SPEED}((mean|median|p95)/[12]|times/(own_beam5|ctranslate2_beam5|ctranslate2_int8_greedy)|sentences/(8|64|best)|length/(5|10|20|50|100|200)|memory|disk|bleu_tok|same)"
 )
 
 

@@ -144,6 +144,9 @@ def test_speed_against_quality_is_on_a_scale_of_logarithms_with_its_front(tmp_pa
 def test_lines_may_be_on_scales_of_logarithms(tmp_path):
     (axes,) = figures.draw(measured(tmp_path, spec.load(PAPERS / "natlab/speed_lengths.yaml"))).axes
     assert axes.get_xscale() == axes.get_yscale() == "log"
+    axes.figure.canvas.draw()
+    shown = {text.get_text() for axis in (axes.xaxis, axes.yaxis) for text in axis.get_ticklabels(which="both")}
+    assert {"10", "20", "50"} <= shown and not any("$" in text for text in shown)
 
 
 def test_the_surfaces_mark_the_three_models(tmp_path):

@@ -24,7 +24,7 @@ from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
-from matplotlib.ticker import FuncFormatter  # noqa: E402
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
 from matplotlib.transforms import Bbox  # noqa: E402
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
@@ -164,8 +164,7 @@ def _lines(table: Table, drawing: dict) -> Figure:
         axes.set_title(group or "", fontsize=9.5)
         axes.grid(axis="y")
         if drawing.get("log"):
-            axes.set_xscale("log")
-            axes.set_yscale("log")
+            _logarithmic(axes, "x", "y")
     panels[0, 0].set_ylabel(unit or "")
     handles = [
         Line2D([], [], color=colours[key], marker=MARKERS[s % 6], lw=1.4, label=_column(table, key)["label"])
@@ -245,8 +244,7 @@ def _scatter(table: Table, drawing: dict) -> Figure:
         if points:
             axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=colour, alpha=0.6)
     if drawing.get("log"):
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        _logarithmic(axes, "x")
     if drawing.get("front") and measured:
         axes.step(*zip(*_front(measured), strict=True), where="post", ls="--", lw=1, color=SOFT, zorder=0)
     axes.margins(x=0.5 if named else 0.05, y=0.15 if named else 0.05)
@@ -264,6 +262,16 @@ def _scatter(table: Table, drawing: dict) -> Figure:
         figure.legend(handles=handles, loc="outside upper right" if named else "outside right upper")
     _apart(axes)
     return figure
+
+
+def _logarithmic(axes: Axes, *names: str) -> None:
+    """Give axes, "x" or "y", a scale of logarithms with plain numbers at 1, 2 and 5 of each decade."""
+    for name in names:
+        axes.set(**{f"{name}scale": "log"})
+        axis = getattr(axes, f"{name}axis")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _front(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -161,7 +161,7 @@ def test_sources_of_each_length_come_from_the_text(seconds):
 
 def test_sentences_of_like_length_make_a_batch(seconds):
     recorded, values = Recorded(B), {}
-    speed.together(recorded.ways, SOURCES * 4, 3, values)
+    speed.in_batches(recorded.ways, SOURCES * 4, 3, values)
     assert {threads for _, threads, _ in recorded.seen} == {3}
     first, second, *_ = (batch for _, _, batch in recorded.seen)
     assert (len(first), len(second)) == (8, 4) and list(map(len, first)) == [2] * 4 + [3] * 4

@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
             ways[way] = ready(way, paths[way.system], loaded[way.system][0], options, Path(folder) / str(number))
         one_by_one(ways, sources[: args.sentences], args.warmup, args.reference, values)
         by_length(ways, sources, values)
-        together(ways, sources[: args.sentences], args.threads, values)
+        in_batches(ways, sources[: args.sentences], args.threads, values)
         quality(ways, sources, data, args.threads, values)
         weight(ways, sources[:64], args.threads, values)
     spec = next(iter(loaded.values()))[1]["spec"]
@@ -212,7 +212,7 @@ def by_length(ways: Mapping[Way, Ready], sources: Sentences, values: dict) -> No
             values[way.key(f"length/{length}")] = {"value": 1000 * statistics.median(of_way), "unit": "ms"}
 
 
-def together(ways: Mapping[Way, Ready], sources: Sentences, threads: int, values: dict) -> None:
+def in_batches(ways: Mapping[Way, Ready], sources: Sentences, threads: int, values: dict) -> None:
     """Sentences a second in batches of like length, and the best of all sizes of these."""
     started = {way: of.start(threads) for way, of in ways.items()}
     ordered = sorted(sources, key=len)

@@ -22,7 +22,7 @@ localrules:
 rule all:
     default_target: True
     input:
-        f"{REPORTS}/report.html",
+        f"{REPORTS}/index.html",
 
 
 # The run's tables only.

@@ -2,8 +2,9 @@
 
 The workflow calls `begin` when Snakemake starts to run jobs and `end` when it stops. The record is two files in
 ``results/runs/<run>/``: ``jobs.json``, every job of the run with what it waits for, and ``events.jsonl``, one line for
-each job that starts, finishes or fails. The record needs no running Snakemake to be read, so it serves during a run,
-after it, and on any machine that shares the disk. Imports neither torch nor fairseq nor, for reading, Snakemake.
+each job that starts, finishes or fails; what jobs took in earlier starts of the run is in ``spent.jsonl``. The record
+needs no running Snakemake to be read, so it serves during a run, after it, and on any machine that shares the disk.
+Imports neither torch nor fairseq nor, for reading, Snakemake.
 """
 
 import json
@@ -11,16 +12,17 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from natlab.errors import UserError
-from natlab.files import read_json, write_json
+from natlab.files import read_json, write_json, written_aside
 from natlab.processes import birth
 
 RUNS = Path("results/runs")
+JOBS, EVENTS, SPENT = "jobs.json", "events.jsonl", "spent.jsonl"
 
 
 def first_on_path(folder: Path) -> None:
@@ -90,6 +92,26 @@ class Record:
         return birth(self.pid) == self.birth if self.host == socket.gethostname() else None
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What one job took that ended well.
+
+    started, ended: seconds since 1970; threads, gpus: what it held meanwhile.
+    """
+
+    rule: str
+    wildcards: dict[str, str]
+    started: float
+    ended: float
+    threads: int
+    gpus: int
+
+    @property
+    def hours(self) -> float:
+        """Hours on the clock."""
+        return (self.ended - self.started) / 3600
+
+
 def describe(wildcards: Mapping[str, str]) -> str:
     """Wildcards as people read them: ``grammar_ende glat_kd seed 1``, ``grammar_ende transformer seed 1 train 2/8``."""
     left = {name: value for name, value in wildcards.items() if name != "scale"}
@@ -107,6 +129,11 @@ def describe(wildcards: Mapping[str, str]) -> str:
     return " ".join([*parts, *(value.rpartition("/")[2] for value in left.values())])
 
 
+def folder(run: str) -> str:
+    """Where a run's record lies below the folder of results."""
+    return f"{RUNS.name}/{run}"
+
+
 # ---- written by the workflow
 
 
@@ -118,7 +145,7 @@ def begin(run: str, workflow: Any, logs: Sequence[str]) -> None:
     from snakemake.logging import logger
 
     dag = workflow.dag
-    folder = RUNS / run
+    kept = RUNS / run
     jobs = [
         Job(
             number=dag.jobid(job),
@@ -136,9 +163,10 @@ def begin(run: str, workflow: Any, logs: Sequence[str]) -> None:
         for level in dag.toposorted()  # along the street
         for job in sorted(level, key=dag.jobid)
     ]
-    (folder / "events.jsonl").unlink(missing_ok=True)
+    write_spent(spent(kept), kept)
+    (kept / EVENTS).unlink(missing_ok=True)
     write_json(
-        folder / "jobs.json",
+        kept / JOBS,
         {
             "run": run,
             "started": time.time(),
@@ -149,7 +177,7 @@ def begin(run: str, workflow: Any, logs: Sequence[str]) -> None:
             "jobs": [asdict(job) for job in jobs],
         },
     )
-    logger.addHandler(Recorder(folder))
+    logger.addHandler(Recorder(kept))
 
 
 def end(run: str, success: bool) -> None:
@@ -182,7 +210,7 @@ def _told(record: logging.LogRecord) -> list[tuple[str, int]]:
 
 
 def _append(folder: Path, event: Mapping[str, Any]) -> None:
-    with open(folder / "events.jsonl", "a", encoding="utf-8") as file:
+    with open(folder / EVENTS, "a", encoding="utf-8") as file:
         file.write(json.dumps({"time": time.time(), **event}) + "\n")
 
 
@@ -193,7 +221,7 @@ def read(run: str, root: Path = Path()) -> Record:
     """The record of a run below ``root``. Raises UserError where the run was never started."""
     folder = root / RUNS / run
     try:
-        kept = read_json(folder / "jobs.json")
+        kept = read_json(folder / JOBS)
     except FileNotFoundError:
         others = ", ".join(started(root)) or "none"
         raise UserError(
@@ -201,7 +229,7 @@ def read(run: str, root: Path = Path()) -> Record:
             "start it with snakemake, or see `natlab preflight`"
         ) from None
     record = Record(**{**kept, "jobs": [Job(**job) for job in kept["jobs"]]})
-    for event in json_lines(folder / "events.jsonl"):
+    for event in json_lines(folder / EVENTS):
         if event["event"] == "ended":
             record.ended = event["success"]
             continue
@@ -211,9 +239,39 @@ def read(run: str, root: Path = Path()) -> Record:
     return record
 
 
+def spent(folder: Path) -> list[Spent]:
+    """What the jobs of a run took that ended well, over all its starts, in the order in which they ended; of a job that
+    ran again, its last time. ``folder`` is ``results/runs/<run>``, or as much of it as a report has kept."""
+    found = [Spent(**line) for line in json_lines(folder / SPENT)]
+    if (folder / JOBS).exists():
+        planned = {job["number"]: job for job in read_json(folder / JOBS)["jobs"]}
+        begun: dict[int, float] = {}
+        for event in json_lines(folder / EVENTS):
+            number = event.get("job")
+            if event["event"] == "started":
+                begun[number] = event["time"]
+            elif event["event"] == "finished" and number in begun:
+                job = planned[number]
+                kept = {key: job[key] for key in ("rule", "wildcards", "threads", "gpus")}
+                found.append(Spent(**kept, started=begun[number], ended=event["time"]))
+    last = {(job.rule, *sorted(job.wildcards.items())): job for job in sorted(found, key=lambda job: job.ended)}
+    return sorted(last.values(), key=lambda job: job.ended)
+
+
+def write_spent(jobs: Iterable[Spent], folder: Path) -> None:
+    """Write what `spent` reads."""
+    with written_aside(folder / SPENT) as file:
+        file.writelines(map(line, jobs))
+
+
+def line(job: Spent) -> str:
+    """A job as a line of ``spent.jsonl``."""
+    return json.dumps(asdict(job), ensure_ascii=False) + "\n"
+
+
 def started(root: Path = Path()) -> list[str]:
     """The runs that have been started below ``root``, the last one first."""
-    found = sorted((root / RUNS).glob("*/jobs.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = sorted((root / RUNS).glob(f"*/{JOBS}"), key=lambda path: path.stat().st_mtime, reverse=True)
     return [path.parent.name for path in found]
 
 

@@ -227,7 +227,7 @@ def test_every_shipped_run_is_planned_without_data(fresh, run):
 def test_the_default_run_is_the_demo_and_can_be_overridden(fresh):
     result = fresh.snakemake("--dry-run", "--config", "seeds=[7]", "corpora={wmt14_ende: grammar_ende_plain}")
     assert result.returncode == 0, result.stdout
-    assert "reports/demo/report.html" in result.stdout
+    assert "reports/demo/index.html" in result.stdout
     assert "results/models/grammar_ende_plain/demo/glat_kd/seed7/model.pt" in result.stdout
     assert "grammar_ende_mild" not in result.stdout and "/seed1/" not in result.stdout
 

@@ -75,7 +75,7 @@ def test_the_report_has_its_tables_and_every_measurement(street):
     for table in ("mple.table1", "mple.table2", "mple.table4"):
         for ending in ("csv", "md", "tex"):
             assert (reports / "tables" / f"{table}.{ending}").stat().st_size > 200
-    assert "Table 1" in (reports / "report.html").read_text(encoding="utf-8")
+    assert "Table 1" in (reports / "index.html").read_text(encoding="utf-8")
     with open(reports / "tables/mple.table1.csv", encoding="utf-8", newline="") as file:
         cells = {(row["row"], row["column"]): row for row in csv.DictReader(file)}
     measured = {key: float(row["measured"]) for key, row in cells.items() if row["measured"]}

@@ -78,6 +78,7 @@ rule figure:
             labels={"paper": "{paper}", "figure": "{figure}"},
         ),
         pdf=f"{REPORTS}/figures/{{paper}}.{{figure}}.pdf",
+        svg=f"{REPORTS}/figures/{{paper}}.{{figure}}.svg",
         csv=f"{REPORTS}/figures/{{paper}}.{{figure}}.csv",
         markdown=f"{REPORTS}/figures/{{paper}}.{{figure}}.md",
     log:
@@ -124,17 +125,19 @@ rule report:
     input:
         run=rules.run_settings.output,
         tables=expand(f"{REPORTS}/tables/{{table}}.csv", table=TABLES),
-        figures=expand(f"{REPORTS}/figures/{{figure}}.{{ending}}", figure=FIGURES, ending=["csv", "png"]),
+        figures=expand(f"{REPORTS}/figures/{{figure}}.{{ending}}", figure=FIGURES, ending=["csv", "svg"]),
         claims=expand(f"{REPORTS}/claims/{{claims}}.csv", claims=CLAIMS),
         measurements=measurements(*RUN.tables, *RUN.figures, *RUN.claims),
+        surfaces=[file for name in RUN.figures for file in surface(name)],
         provenance=rules.provenance.output,
-        code=code("papers/*.py", "report/*.py"),
+        code=code("papers/*.py", "report/*.py", "report/page/*"),
     output:
-        page=f"{REPORTS}/report.html",
+        page=f"{REPORTS}/index.html",
         settings=f"{REPORTS}/run.json",
         measurements=f"{REPORTS}/measurements.csv",
+        record=f"{REPORTS}/record.tar.xz",
     log:
         f"results/logs/report/{RUN.name}.log",
     shell:
-        "{{ natlab report --run {input.run} --measurements results/measurements --out {output.page}"
+        "{{ natlab report --run {input.run} --results results --out $(dirname {output.page})"
         " && cp {input.run} {output.settings}; }} &> {log}"

@@ -353,14 +353,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Write ``OUT.csv`` and ``OUT.md``."""
     stated, settings = claimed.load(args.claims), specs.load_run(args.run_file)
-    about = {}
-    for name in claimed.tables_named(stated):
-        spec = specs.load(Path(args.papers) / f"{name}.yaml")
+    about = {name: specs.load(Path(args.papers) / f"{name}.yaml") for name in claimed.tables_named(stated)}
+    for name, spec in about.items():
         claimed.check_columns(args.claims, stated, name, spec)
-        about[name] = build(spec, settings, args.measurements, args.corpora)
-    apart = deviations(claimed.measurements_of(stated, args.reports, settings["run"]))
-    sampler = Sampler(settings, Path(args.measurements), Path(args.corpora), apart)
-    results = results_of(stated, about, sampler)
-    write_csv(results, f"{args.out}.csv")
-    with written_aside(f"{args.out}.md") as file:
+    results = tested(stated, about, settings, Path(args.measurements), Path(args.corpora), Path(args.reports))
+    write(stated, results, settings, Path(args.out))
+
+
+def tested(
+    stated: Mapping, about: Mapping[str, dict], settings: Mapping, measurements: Path, corpora: Path, reports: Path
+) -> list[Result]:
+    """All parts of all claims on what a run measured. ``about``: the specs of the tables they are about, by name;
+    ``reports``: the folder of reports, whose runs say how seeds deviate."""
+    shown = {name: build(spec, settings, measurements, corpora) for name, spec in about.items()}
+    apart = deviations(claimed.measurements_of(stated, reports, settings["run"]))
+    return results_of(stated, shown, Sampler(settings, measurements, corpora, apart))
+
+
+def write(stated: Mapping, results: list[Result], settings: Mapping, out: Path) -> None:
+    """Write the claims as ``out`` with the endings ``.csv`` and ``.md``."""
+    write_csv(results, f"{out}.csv")
+    with written_aside(f"{out}.md") as file:
         file.write(markdown(stated, results, settings))

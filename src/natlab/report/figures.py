@@ -1,11 +1,13 @@
-"""Figures: tables that are drawn, as PNG and PDF, with their values as CSV. The verb ``figure``.
+"""Figures: tables that are drawn, as PNG, PDF and SVG, with their values as CSV. The verb ``figure``.
 
 Solid marks are measured, hollow ones published, a bar's whisker is the standard deviation over seeds. What nothing
 measured is not drawn. The surfaces of MPLE's Figure 1 come from files of their own (``natlab surface``).
 """
 
 import argparse
+import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import mean
 
@@ -19,7 +21,7 @@ from natlab.report.filled import Entry, Table, build
 
 matplotlib.use("agg")
 
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import font_manager, pyplot  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
@@ -33,6 +35,7 @@ MARKERS = "os^v<>"
 NAMED = 14  # points that have their names beside them
 LETTERS, HANDLE = 13, 6  # of a legend: letters in an inch, and those that a mark takes the place of
 LARGEST = 60  # inches of a side, however much there is to show: a program that draws takes no more than 65,536 dots
+CJK = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "Droid Sans Fallback")
 INK, SOFT = "#1c2128", "#66707c"
 STYLE = {
     "font.size": 9,
@@ -48,6 +51,9 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8.5,
     "pdf.fonttype": 42,
+    # text as text; names in the file that are the same in each
+    "svg.fonttype": "none",
+    "svg.hashsalt": "natlab",
     "figure.dpi": 100,
     "savefig.dpi": 160,
     # a label's $ is a dollar
@@ -65,7 +71,7 @@ def draw(table: Table, surface: Sequence[dict] = ()) -> Figure:
         "scatter": lambda: _scatter(table, drawing),
         "surface": lambda: _surface(table, surface),
     }
-    with pyplot.rc_context(STYLE):
+    with styled():
         return drawn[drawing["kind"]]()
 
 
@@ -74,7 +80,7 @@ def _bars(table: Table, drawing: dict) -> Figure:
     rows, column = table.spec["rows"], _column(table, drawing["value"])
     figure, axes = pyplot.subplots(figsize=(8.2, min(0.9 + 0.27 * len(rows), LARGEST)), layout="constrained")
     groups = list(dict.fromkeys(row.get("group") for row in rows))
-    colours = _colours(len(groups))
+    colours = palette(len(groups))
     for n, row in enumerate(rows):
         entry = table.entries[n, drawing["value"]]
         colour = colours[groups.index(row.get("group"))]
@@ -106,7 +112,7 @@ def _bars(table: Table, drawing: dict) -> Figure:
 def _groups(table: Table, drawing: dict) -> Figure:
     """A group of upright bars a row, a colour a column. Rows of which nothing is known are left out."""
     series = drawing["series"]
-    colours = _colours(len(series))
+    colours = palette(len(series))
     rows = [n for n in range(len(table.spec["rows"])) if any(_known(table.entries[n, key]) for key in series)]
     figure, axes = pyplot.subplots(figsize=(min(max(6.6, 1.1 * len(rows)), LARGEST), 3.3), layout="constrained")
     width = 0.8 / len(series)
@@ -136,7 +142,7 @@ def _lines(table: Table, drawing: dict) -> Figure:
     further ones are lines across a panel. Panels share a scale where values have a unit."""
     rows, right, across = table.spec["rows"], drawing.get("right", []), drawing.get("across", [])
     series = [*drawing["series"], *right]
-    colours = dict(zip([*series, *across], _colours(len(series) + len(across)), strict=False))
+    colours = dict(zip([*series, *across], palette(len(series) + len(across)), strict=False))
     groups = list(dict.fromkeys(row.get("group") for row in rows))
     width = 5.6 if len(groups) == 1 else min(4.2 * len(groups), LARGEST)
     unit = _column(table, series[0]).get("unit")
@@ -217,7 +223,7 @@ def _scatter(table: Table, drawing: dict) -> Figure:
     groups = list(dict.fromkeys(row.get("group", row["label"]) for row in rows))
     labels = list(dict.fromkeys(row["label"] for row in rows))
     markers = {label: MARKERS[n % 6] for n, label in enumerate(labels)}
-    colours = dict(zip(groups, _colours(len(groups)), strict=False))
+    colours = dict(zip(groups, palette(len(groups)), strict=False))
     measured, published = [], []
     for group, colour in colours.items():
         points = {}
@@ -230,7 +236,7 @@ def _scatter(table: Table, drawing: dict) -> Figure:
                 published.append((x.published, y.published))
                 axes.plot(x.published, y.published, marker, ms=6, mfc="white", color=colour)
                 if named and (x.measured is None or y.measured is None):
-                    _named(axes, row["label"], (x.published, y.published), colour)
+                    _named(axes, row["label"], (x.published, y.published))
             if x.measured is None or y.measured is None:
                 continue
             points[row["label"]] = x.measured, y.measured
@@ -240,7 +246,7 @@ def _scatter(table: Table, drawing: dict) -> Figure:
         for label, point in points.items() if named else ():
             # away from the group's others
             name = label if group == label else f"{group}, {label}"
-            _named(axes, name, point, colour, left=point < max(points.values()))
+            _named(axes, name, point, left=point < max(points.values()))
         if points:
             axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=colour, alpha=0.6)
     if drawing.get("log"):
@@ -283,10 +289,10 @@ def _front(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return front
 
 
-def _named(axes: Axes, name: str, point: tuple[float, float], colour: str, left: bool = False) -> None:
+def _named(axes: Axes, name: str, point: tuple[float, float], left: bool = False) -> None:
     """Write a point's name beside it."""
     offset, side = ((-7, 5), "right") if left else ((7, 5), "left")
-    axes.annotate(name, point, offset, textcoords="offset points", ha=side, color=colour)
+    axes.annotate(name, point, offset, textcoords="offset points", ha=side, color=INK)
 
 
 def _apart(axes: Axes) -> None:
@@ -346,9 +352,11 @@ def _levels(values: list[float]) -> list[float]:
     return [low + (high - low) * i / 16 for i in range(17)]
 
 
-def _colours(count: int) -> Sequence:
+def palette(count: int) -> Sequence:
     """So many colours: the six, or as many as it takes from a map."""
-    return COLOURS if count <= len(COLOURS) else pyplot.get_cmap("turbo", count).colors
+    return (
+        COLOURS if count <= len(COLOURS) else [pyplot.get_cmap("viridis")(0.9 * n / (count - 1)) for n in range(count)]
+    )
 
 
 def _column(table: Table, key: str) -> dict:
@@ -391,17 +399,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write ``OUT.csv``, ``OUT.md``, ``OUT.png`` and ``OUT.pdf``."""
-    spec, settings = specs.load(args.table), specs.load_run(args.run_file)
+    """Write ``OUT.csv``, ``OUT.md``, ``OUT.png``, ``OUT.pdf`` and ``OUT.svg``."""
+    spec = specs.load(args.table)
     if "draw" not in spec:
         raise UserError(f"{args.table}: key draw is missing; it is a table: natlab table")
-    table = build(spec, settings, args.measurements, args.corpora)
-    figure = draw(table, [read_json(path) for path in args.surface])
-    tables.write_csv(table, f"{args.out}.csv")
-    with written_aside(f"{args.out}.md") as file:
-        file.write(markdown(table, Path(args.out).name))
-    # without a date, so that the same values are the same file
-    for ending, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
-        with written_aside(f"{args.out}.{ending}", "wb") as file:
-            figure.savefig(file, format=ending, metadata=metadata)
+    table = build(spec, specs.load_run(args.run_file), args.measurements, args.corpora)
+    write(table, Path(args.out), args.surface)
+
+
+def write(table: Table, out: Path, surface: Iterable[str | Path] = ()) -> None:
+    """Draw a figure as ``out`` with the endings ``.png``, ``.pdf`` and ``.svg``, its values as ``.csv`` and ``.md``.
+
+    ``surface``: its grid's files, as `natlab surface` writes them. UserError where no font here has its letters.
+    """
+    with styled(), warnings.catch_warnings():
+        warnings.filterwarnings("error", "Glyph .* missing from", UserWarning)
+        try:
+            figure = draw(table, [read_json(path) for path in surface])
+            # without a date, so that the same values are the same file
+            for ending, metadata in (("png", {}), ("pdf", {"CreationDate": None}), ("svg", {"Date": None})):
+                with written_aside(f"{out}.{ending}", "wb") as file:
+                    figure.savefig(file, format=ending, metadata=metadata)
+        except UserWarning as missing:
+            raise UserError(f"{out}: {missing}; install a font that has it, such as {CJK[0]}") from None
     pyplot.close(figure)
+    tables.write_csv(table, f"{out}.csv")
+    with written_aside(f"{out}.md") as file:
+        file.write(markdown(table, out.name))
+
+
+def styled() -> AbstractContextManager:
+    """How figures look, for a with statement; their fonts are matplotlib's own and, for Chinese letters, what is
+    installed."""
+    installed = set(font_manager.get_font_names())
+    return pyplot.rc_context(STYLE | {"font.family": ["DejaVu Sans", *(name for name in CJK if name in installed)]})

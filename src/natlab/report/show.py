@@ -17,6 +17,6 @@ def run(args: argparse.Namespace) -> None:
     if not path.exists():
         raise UserError(f"{path}: no such table; run the workflow first, or see reports/ for those there are")
     print(path.read_text(encoding="utf-8").removeprefix("## "))
-    report = path.parent.parent / "report.html"
+    report = path.parent.parent / "index.html"
     if report.exists():
         print(f"Report: {report}")

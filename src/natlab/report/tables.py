@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import math
 from pathlib import Path
 
@@ -44,6 +45,22 @@ def write_csv(table: Table, path: str | Path) -> None:
                     value = getattr(entry, name)
                     line[name] = "" if value is None else value
             writer.writerow(line)
+
+
+def values_csv(table: Table) -> str:
+    """The table as it is laid out, for a spreadsheet: a line each for what was published, measured, its deviation over
+    seeds and the difference, numbers unrounded, empty where there is none."""
+    spec, text = table.spec, io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", "group", "value", *(head(column) for column in spec["columns"])])
+    for number, row in enumerate(spec["rows"]):
+        entries = [table.entries[number, column["key"]] for column in spec["columns"]]
+        for kind in ("published", "measured", "std", "difference"):
+            values = [getattr(entry, kind) for entry in entries]
+            if any(value is not None for value in values):
+                shown = ["" if value is None else value for value in values]
+                writer.writerow([label(row), row.get("group", ""), kind, *shown])
+    return text.getvalue()
 
 
 def read_csv(path: str | Path, spec: dict, run: dict) -> Table:
@@ -254,9 +271,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write ``OUT.csv``, ``OUT.md`` and ``OUT.tex``."""
-    spec, settings = specs.load(args.table), specs.load_run(args.run_file)
-    table = build(spec, settings, args.measurements, args.corpora)
-    write_csv(table, f"{args.out}.csv")
+    table = build(specs.load(args.table), specs.load_run(args.run_file), args.measurements, args.corpora)
+    write(table, Path(args.out))
+
+
+def write(table: Table, out: Path) -> None:
+    """Write a table as ``out`` with the endings ``.csv``, ``.md`` and ``.tex``."""
+    write_csv(table, f"{out}.csv")
     for ending, text in (("md", markdown(table)), ("tex", latex(table))):
-        with written_aside(f"{args.out}.{ending}") as file:
+        with written_aside(f"{out}.{ending}") as file:
             file.write(text)

@@ -1,0 +1,67 @@
+"""A paper's claims on the page: each with its parts, their verdicts and what these rest on."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from natlab.report import claims
+from natlab.report.claims import Result
+from natlab.report.page import html, words
+
+STYLES = {
+    claims.HOLDS: "holds",
+    claims.UNDECIDED: "undecided",
+    claims.REFUTED: "refuted",
+    claims.UNMEASURED: "unmeasured",
+}
+
+
+def section(name: str, stated: Mapping, results: list[Result], run: Mapping) -> str:
+    """All claims of a paper."""
+    heads = "".join(f'<th scope="col">{text or "part"}</th>' for text in claims.HEADS)
+    parts = []
+    for claim in stated["claims"]:
+        lines = "".join(_line(part) for part in results if part.claim == claim["id"])
+        parts.append(
+            f'<p class="claim" id="{anchor(name, claim)}">{words.marked(claim["claim"])} '
+            f'<span class="spread">{escape(claim["source"])}</span></p>\n'
+            f'<div class="scroll" role="region" aria-label="Parts of the claim" tabindex="0">'
+            f'<table class="claims"><thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}</tbody></table></div>\n'
+        )
+    return f"""<section id="{html.dotted(name)}">
+<h3>{escape(stated["title"])}</h3>
+<p class="soft">{escape(stated["paper"])}.</p>
+{"".join(parts)}{html.notes(claims.notes(results, run))}
+{html.links("claims", name, {"csv": "CSV", "md": "Markdown"})}
+</section>
+"""
+
+
+def anchor(name: str, claim: Mapping) -> str:
+    """Where a claim stands on the page."""
+    return f"{html.dotted(name)}.{claim['id']}"
+
+
+def counted(results: Iterable[Result]) -> Counter:
+    """How many parts have which verdict."""
+    return Counter(result.verdict for result in results)
+
+
+def badges(counts: Mapping[str, int]) -> str:
+    """Verdicts with their numbers; those there are none of are left out."""
+    found = (
+        f'<span class="verdict {style}">{verdict} {counts[verdict]}</span>'
+        for verdict, style in STYLES.items()
+        if counts.get(verdict)
+    )
+    return f'<span class="verdicts">{"".join(found)}</span>'
+
+
+def _line(part: Result) -> str:
+    says, verdict, measured, *numbers, rests_on, seeds = claims.shown(part)
+    cells = "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
+    return (
+        f'<tr><th scope="row">{words.marked(says)}</th><td><span class="verdict {STYLES[part.verdict]}">'
+        f"{escape(verdict)}</span></td><td>{escape(measured)}</td>{cells}<td>{escape(rests_on)}</td>"
+        f"<td>{escape(seeds)}</td></tr>\n"
+    )

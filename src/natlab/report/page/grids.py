@@ -1,0 +1,148 @@
+"""Tables and figures on the page: published values beside measured ones."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from html import escape
+
+from natlab.report import tables
+from natlab.report.filled import Entry, Table
+from natlab.report.page import html, words
+
+
+def section(name: str, table: Table, known: set[tuple[int, str]]) -> str:
+    """A table, what stands below it, and its files; ``known``: the cells whose values lead to where they come from."""
+    return f"""<section id="{html.dotted(name)}">
+{_title(table)}
+{_grid(name, table, known)}
+{html.notes(tables.notes(table))}
+{html.links("tables", name, {"csv": "CSV, a line a cell", "md": "Markdown", "tex": "LaTeX"})}
+</section>
+"""
+
+
+def figure(name: str, table: Table, picture: bytes, known: set[tuple[int, str]]) -> str:
+    """A figure, ``picture`` being its SVG, with its values folded away below."""
+    title = escape(table.spec["title"])
+    return f"""<section id="{html.dotted(name)}">
+{_title(table)}
+<figure><img alt="{title}" src="data:image/svg+xml;base64,{b64encode(picture).decode()}"></figure>
+<details><summary>Its values</summary>
+{_grid(name, table, known)}
+{html.notes(tables.notes(table))}
+</details>
+{html.links("figures", name, {"svg": "SVG", "pdf": "PDF", "png": "PNG", "csv": "CSV", "md": "Markdown"})}
+</section>
+"""
+
+
+def heading(table: Table) -> str:
+    """As the contents name it: Table 1, Figure 5."""
+    return table.spec["table"]
+
+
+def copies(table: Table) -> dict[str, str]:
+    """What the buttons beside a table copy, by format."""
+    return {"csv": tables.values_csv(table), "md": tables.markdown(table), "tex": tables.latex(table)}
+
+
+def _title(table: Table) -> str:
+    spec = table.spec
+    return f"""<h3>{escape(spec["table"])}: {words.marked(spec["title"])}</h3>
+<p class="soft">{escape(spec["paper"])}. {escape(spec.get("caption", ""))}</p>"""
+
+
+def _grid(name: str, table: Table, known: set[tuple[int, str]]) -> str:
+    """A table's head and body, and buttons that fold and copy it."""
+    anchor, spec = html.dotted(name), table.spec
+    unfilled = [number for number in range(len(spec["rows"])) if _unfilled(table, number)]
+    mostly = 2 * len(unfilled) > len(spec["rows"]) > len(unfilled)
+    fold = ""
+    if unfilled and len(unfilled) < len(spec["rows"]):
+        rows = "the row" if len(unfilled) == 1 else f"the {len(unfilled)} rows"
+        fold = (
+            f'<button type="button" data-fold="{anchor}.rows" aria-pressed="{str(not mostly).lower()}">'
+            f"Show {rows} that nothing here measured</button>"
+        )
+    copying = "".join(
+        f'<button type="button" data-copy="{kind}" data-of="{anchor}">{text}</button>'
+        for kind, text in (("csv", "CSV"), ("md", "Markdown"), ("tex", "LaTeX"))
+    )
+    head = "".join(_head(column) for column in spec["columns"])
+    label = escape(f"{html.paper(spec)}, {spec['table']}")
+    folded = " folded" if mostly else ""
+    return f"""<div class="tools">{fold}<span>Copy as</span>{copying}</div>
+<div class="scroll" role="region" aria-label="{label}" tabindex="0">
+<table class="results{folded}" id="{anchor}.rows">
+<thead><tr><th scope="col"><button type="button" class="sort">Row</button><span class="unit"></span></th>{head}</tr>
+</thead>
+{_body(anchor, table, known)}</table></div>"""
+
+
+def _unfilled(table: Table, number: int) -> bool:
+    """Whether nothing in a row was measured."""
+    return all(table.entries[number, column["key"]].measured is None for column in table.spec["columns"])
+
+
+def _head(column: Mapping) -> str:
+    label = f'<button type="button" class="sort">{escape(column["label"])}</button>'
+    if column.get("text"):
+        label = escape(column["label"])
+    return f'<th scope="col"{_text(column)}>{label}<span class="unit">{escape(column.get("unit", ""))}</span></th>'
+
+
+def _body(anchor: str, table: Table, known: set[tuple[int, str]]) -> str:
+    """Rows in one ``tbody`` a group."""
+    spec, parts, group = table.spec, [], None
+    groups = {
+        group: all(_unfilled(table, n) for n, row in enumerate(spec["rows"]) if row.get("group") == group)
+        for group in {row.get("group") for row in spec["rows"]}
+    }
+    for number, row in enumerate(spec["rows"]):
+        if number == 0 or row.get("group") != group:
+            group = row.get("group")
+            mark = ' class="unfilled"' if groups[group] else ""
+            parts.append(("</tbody>\n" if number else "") + f"<tbody{mark}>")
+            if group:
+                width = len(spec["columns"]) + 1
+                parts.append(
+                    f'<tr><th class="group" scope="rowgroup" colspan="{width}">{words.marked(group)}</th></tr>'
+                )
+        cells = "".join(
+            _cell(f"{anchor}|{number}|{column['key']}", row, column, table, (number, column["key"]) in known, number)
+            for column in spec["columns"]
+        )
+        marks = [mark for mark, on in (("ours", row.get("ours")), ("quoted", row.get("quoted"))) if on]
+        marks += ["unfilled"] if _unfilled(table, number) else []
+        mark = f' class="{" ".join(marks)}"' if marks else ""
+        standing = tables.standing(row, table.run)
+        dataset = f'<span class="published">{escape(standing)}</span>' if standing else ""
+        tag = '<span class="tag">quoted</span>' if row.get("quoted") else ""
+        parts.append(f'<tr{mark}><th scope="row">{words.marked(tables.label(row))}{tag}{dataset}</th>{cells}</tr>')
+    return "\n".join(parts) + "\n</tbody>\n"
+
+
+def _cell(at: str, row: Mapping, column: Mapping, table: Table, known: bool, number: int) -> str:
+    entry: Entry = table.entries[number, column["key"]]
+    text = tables.measured_text(row, column, entry, table.run)
+    value, plus_minus, spread = (text, "", "") if column.get("text") else text.partition(" ± ")
+    if known:
+        title = escape(f"{tables.label(row)}, {tables.head(column)}")
+        measured = f'<button type="button" class="value" data-at="{at}" title="{title}">{escape(value)}</button>'
+    else:
+        measured = f'<span class="{"none" if entry.measured is None else "measured"}">{escape(value)}</span>'
+    if plus_minus:
+        measured += f'<span class="spread"> ± {escape(spread)}</span>'
+    digits = column.get("digits", 2)
+    below = "" if entry.published is None else escape(tables.number(entry.published, digits))
+    if entry.difference is not None:
+        below += f'<span class="difference">{tables.number(entry.difference, digits, signed=True)}</span>'
+    order = next((v for v in (entry.measured, entry.published) if isinstance(v, int | float)), None)
+    sorted_by = "" if order is None or row.get("quoted") else f' data-value="{order:g}"'
+    if column.get("descriptive") or row.get("quoted"):
+        return f"<td{_text(column)}{sorted_by}>{below}</td>"
+    below = below and f'<span class="published">{below}</span>'
+    return f"<td{_text(column)}{sorted_by}>{measured}{below}</td>"
+
+
+def _text(column: Mapping) -> str:
+    return ' class="text"' if column.get("text") else ""

@@ -1,0 +1,74 @@
+"""What the pages of reports share: the document around them, its style, and how names become files and anchors."""
+
+import json
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def document(title: str, contents: str, body: str, styles: Iterable[str] = (), scripts: Iterable[str] = ()) -> str:
+    """A page as HTML that needs no other file and no network.
+
+    contents: the list of its parts, "" for none; body: what is in its ``main``; styles, scripts: more files of this
+    folder than ``style.css`` and ``script.js``.
+    """
+    style, script = ("".join(map(_part, of)) for of in (("style.css", *styles), ("script.js", *scripts)))
+    beside = f'<nav class="contents" aria-label="Contents">\n{contents}</nav>\n' if contents else ""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>{escape(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<a class="skip" href="#main">To the content</a>
+{beside}<main id="main">
+{body}</main>
+<script>
+{script}</script>
+</body>
+</html>
+"""
+
+
+def _part(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def data(name: str, value: object) -> str:
+    """A value as JSON within a page, for its script to read by this name."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{text}</script>\n'
+
+
+def dotted(name: str) -> str:
+    """<paper>.<table>: an anchor on the page, and how files are named."""
+    return name.replace("/", ".")
+
+
+def path(folder: Path, kind: str, name: str) -> Path:
+    """A table's, figure's or claims' files in a report's folder, less their endings."""
+    return folder / kind / dotted(name)
+
+
+def paper(spec: Mapping) -> str:
+    """A paper's short name: MPLE, AXE …"""
+    return spec["paper"].split(":")[0]
+
+
+def links(kind: str, name: str, endings: Mapping[str, str]) -> str:
+    """The files of a table, figure or claims, by the text of each link."""
+    found = (f'<a href="{kind}/{dotted(name)}.{ending}">{text}</a>' for ending, text in endings.items())
+    return f'<p class="files">{" · ".join(found)}</p>'
+
+
+def notes(lines: Iterable[str]) -> str:
+    """What stands below a table."""
+    return f'<ul class="notes">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>'

@@ -1,0 +1,224 @@
+"""The head of the page: what was run and at what scale, what became of the papers' claims, where the time went."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from natlab.jobs import Spent
+from natlab.papers import spec as specs
+from natlab.report.asked import Asked
+from natlab.report.claims import Result
+from natlab.report.filled import Table
+from natlab.report.page import claims, html, words
+
+# the rules of a stage, along the street; a training is a teacher's where another system learns from it
+STAGES = {
+    "Corpora": ("fetch", "extract", "grammar", "noise", "clean", "bpe", "binarise"),
+    "Kernels": ("build_kernels",),
+    "Teachers": (),
+    "Distillation": ("distil", "merge_distilled", "candidates"),
+    "Students": (),
+    "Translations": ("translate",),
+    "Measurements": ("measure", "score", "packages", "latency", "speed", "surface"),
+    "Report": ("run_settings", "provenance", "table", "figure", "claims", "record", "report"),
+}
+_STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}
+
+
+def section(
+    of: Asked,
+    shown: Mapping[str, Table],
+    results: Mapping[str, list[Result]],
+    provenance: Mapping,
+    spent: list[Spent],
+) -> str:
+    """What was run, the claims with their verdicts, how much of each table was measured, and the run's stages."""
+    return f"""<section id="summary">
+<h1>{escape(of.settings["run"])}</h1>
+{_lead(of, provenance)}
+{_verdicts(of, results)}{_tables(shown)}<h2 class="part">How it was run</h2>
+{_facts(of, provenance, spent)}
+{_stages(spent, provenance)}<p class="files">Configuration, checksums of the data, fingerprints of the models and
+versions of all packages: <a href="provenance.json">provenance.json</a>. Every value:
+<a href="measurements.csv">measurements.csv</a>.</p>
+</section>
+"""
+
+
+def scale(provenance: Mapping) -> str:
+    """The models' sizes and trainings, in words; "" where the provenance says neither."""
+    models = [model["spec"] for model in provenance.get("models", ())]
+    sizes = Counter(
+        f"{size['d_model']} wide, {size['encoder_layers']} + {size['decoder_layers']} layers"
+        for size in (model["size"] for model in models)
+    )
+    updates = sorted({model["training"]["updates"] for model in models})
+    if not models:
+        return ""
+    most = sizes.most_common(1)[0][0] + (" (most)" if len(sizes) > 1 else "")
+    span = f"{updates[0]:,}" if len(updates) == 1 else f"{updates[0]:,} to {updates[-1]:,}"
+    return f"{most}; {span} updates"
+
+
+def data(run: Mapping, provenance: Mapping) -> list[str]:
+    """The datasets the run measured, each with its kind, its size and for which corpora it stands."""
+    found = provenance.get("configuration", {}).get("datasets", {})
+    standing: dict[str, list[str]] = {}
+    for corpus, dataset in run["corpora"].items():
+        standing.setdefault(dataset, []).append(corpus)
+    lines = []
+    for dataset, corpora in standing.items():
+        source = found.get(dataset, {}).get("source", {})
+        kind = {"grammar": "generated", "noise": "generated"}.get(source.get("kind"), "real text" if source else "")
+        size = f"{source['pairs']:,} pairs" if "pairs" in source else ""
+        what = ", ".join(filter(None, (kind, size)))
+        others = [corpus for corpus in corpora if corpus != dataset]
+        stands = f"; stands for {', '.join(others)}" if others else ""
+        lines.append(f"{dataset}{f' ({what})' if what else ''}{stands}")
+    return lines
+
+
+def papers(of: Asked) -> dict[str, list[str]]:
+    """The tables and figures shown, by paper."""
+    found: dict[str, list[str]] = {}
+    for spec in (*of.tables.values(), *of.figures.values()):
+        found.setdefault(spec["paper"], []).append(spec["table"])
+    for stated in of.claims.values():
+        found.setdefault(stated["paper"], [])
+    return found
+
+
+def _lead(of: Asked, provenance: Mapping) -> str:
+    shown = "".join(
+        f"<li>{words.marked(paper)}{f': {listed(tables)}' if tables else ''}</li>"
+        for paper, tables in papers(of).items()
+    )
+    seeds = len(of.settings["seeds"])
+    many = "one seed" if seeds == 1 else f"{seeds} seeds"
+    at = scale(provenance)
+    return f"""<p class="lead">Published results of non-autoregressive text generation, measured again with
+{many}{f", by models {escape(at)}" if at else ""}:</p>
+<ul class="lead">{shown}</ul>"""
+
+
+def listed(tables: Iterable[str]) -> str:
+    """Tables and figures in a row: Tables 1, 2, Figure 5; others by their names."""
+    kinds: dict[str, list[str]] = {}
+    for table in tables:
+        kind, _, number = table.rpartition(" ")
+        kinds.setdefault(kind if kind in ("Table", "Figure") else "", []).append(number if kind else table)
+    return ", ".join(
+        f"{kind}{'s' if kind and len(of) > 1 else ''} {', '.join(of)}".strip() for kind, of in kinds.items()
+    )
+
+
+def _verdicts(of: Asked, results: Mapping[str, list[Result]]) -> str:
+    """Each claim of each paper with the verdicts of its parts; it leads to its evidence."""
+    found = []
+    for name, stated in of.claims.items():
+        lines = "".join(
+            f'<tr><th scope="row"><a href="#{claims.anchor(name, claim)}">{escape(claim["claim"])}</a>'
+            f"</th><td>{claims.badges(claims.counted(part for part in results[name] if part.claim == claim['id']))}"
+            "</td></tr>\n"
+            for claim in stated["claims"]
+        )
+        found.append(
+            f'<h2 class="part">What became of the claims: {escape(html.paper(stated))}</h2>\n'
+            f"{claims.badges(claims.counted(results[name]))}\n"
+            '<p class="soft">A claim is tested in parts. A part <b>holds</b> if at least 95 % of resamples of test '
+            "sentences and seeds agree with it, is <b>refuted</b> if at most 5 % do, and <b>undecided</b> between."
+            "</p>\n"
+            f'<div class="scroll" role="region" aria-label="Claims and verdicts" tabindex="0"><table class="overview">'
+            f'<thead><tr><th scope="col">claim</th><th scope="col">parts</th></tr></thead>\n<tbody>{lines}</tbody>'
+            "</table></div>\n"
+        )
+    return "".join(found)
+
+
+def _tables(shown: Mapping[str, Table]) -> str:
+    """What was measured of each table and figure."""
+    lines = []
+    for name, table in shown.items():
+        asked = [
+            table.entries[number, column["key"]].measured is not None
+            for number, row in enumerate(table.spec["rows"])
+            for column in table.spec["columns"]
+            if not row.get("quoted") and not column.get("descriptive")
+        ]
+        kind = "" if specs.of_paper(table.spec) else '<span class="tag">ours</span>'
+        lines.append(
+            f'<tr><th scope="row"><a href="#{html.dotted(name)}">{escape(html.paper(table.spec))} '
+            f"{escape(table.spec['table'])}</a>{kind}: {words.marked(table.spec['title'])}</th>"
+            f"<td>{sum(asked)} of {len(asked)} cells</td></tr>\n"
+        )
+    return (
+        '<h2 class="part">What was measured</h2>\n'
+        '<div class="scroll" role="region" aria-label="What was measured" tabindex="0"><table class="overview">'
+        '<thead><tr><th scope="col">table or figure</th><th scope="col">measured</th></tr></thead>\n'
+        f"<tbody>{''.join(lines)}</tbody></table></div>\n"
+        if lines
+        else ""
+    )
+
+
+def _facts(of: Asked, provenance: Mapping, spent: list[Spent]) -> str:
+    run = of.settings
+    models = provenance.get("models", ())
+    commit = provenance.get("commit") or ""
+    time = ""
+    if spent:
+        gpu = sum(job.hours * job.gpus for job in spent)
+        core = sum(job.hours * job.threads for job in spent)
+        time = f"{_clock(wall(spent))} on the clock, {core:.1f} core-hours"
+        time += f", {gpu:.1f} GPU-hours" if gpu else ""
+    facts = {
+        "Data": "; ".join(data(run, provenance)),
+        "Models": f"{len(models)}, {scale(provenance)}" if models else "",
+        "Scale": run["scale"],
+        "Seeds": ", ".join(map(str, run["seeds"])),
+        "Device": ", ".join(provenance.get("devices", ())),
+        "Time": time,
+        "Commit": commit + (" with uncommitted changes" if provenance.get("dirty") else ""),
+    }
+    lines = "".join(
+        f'<tr><th scope="row">{name}</th><td>{escape(text)}</td></tr>\n' for name, text in facts.items() if text
+    )
+    return f'<table class="facts">\n{lines}</table>'
+
+
+def wall(spent: Iterable[Spent]) -> float:
+    """Hours in which at least one job ran."""
+    total, until = 0.0, float("-inf")
+    for job in sorted(spent, key=lambda job: job.started):
+        total += max(0.0, job.ended - max(job.started, until))
+        until = max(until, job.ended)
+    return total / 3600
+
+
+def _clock(hours: float) -> str:
+    minutes = round(60 * hours)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _stages(spent: list[Spent], provenance: Mapping) -> str:
+    """The street with the number of jobs and their core-hours, stage by stage."""
+    teachers = {
+        teacher
+        for model in provenance.get("models", ())
+        for teacher in [model["spec"]["target"].get("teacher"), *model["spec"]["target"].get("teachers", ())]
+    }
+    jobs, hours = Counter(), Counter()
+    for job in spent:
+        stage = _STAGE_OF.get(job.rule)
+        if job.rule == "train":
+            stage = "Teachers" if job.wildcards.get("system") in teachers else "Students"
+        if stage is not None:
+            jobs[stage] += 1
+            hours[stage] += job.hours * job.threads
+    items = "".join(
+        f"<li><b>{stage}</b><span>{jobs[stage]} job{'s' if jobs[stage] != 1 else ''}</span>"
+        f"<span>{hours[stage]:.2f} core-hours</span></li>\n"
+        for stage in STAGES
+        if jobs[stage]
+    )
+    return f'<ul class="stages" aria-label="Stages of the run">\n{items}</ul>\n' if items else ""

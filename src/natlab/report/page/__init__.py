@@ -9,7 +9,7 @@ from pathlib import Path
 
 from natlab import jobs
 from natlab.errors import UserError
-from natlab.files import read_json, written_aside
+from natlab.files import written_aside
 from natlab.papers import spec as specs
 from natlab.report import asked, record, tables
 from natlab.report.asked import Asked

@@ -50,6 +50,7 @@ VERBS = {
     "rebuild": ("natlab.report.rebuild", "make a committed report again of its record, without models"),
     "export": ("natlab.export.verb", "make a bundle of a trained system, which translates plain text"),
     "translate": ("natlab.bundles.translate", "translate plain text, a line for a line, by one bundle or several"),
+    "overview": ("natlab.report.overview", "write the one page over all reports, reports/index.html"),
     "show": ("natlab.report.show", "print a table and where its report lies"),
 }
 

@@ -1,7 +1,6 @@
 """A committed report made again of its record: without its models, without torch, in seconds. The verb ``rebuild``."""
 
 import argparse
-import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -31,9 +30,7 @@ def rebuild(folder: Path, papers: Path) -> None:
     if not (folder / "run.json").exists():
         raise UserError(f"{folder}: no run.json; name a run's report, reports/<run>")
     of = asked.read(specs.load_run(folder / "run.json"), papers)
-    with tempfile.TemporaryDirectory() as scratch:
-        results = Path(scratch)
-        record.unpack(folder / record.NAME, results)
+    with record.unpacked(folder) as results:
         measurements, corpora = results / "measurements", results / "corpora"
         filled = partial(build, run=of.settings, measurements=measurements, corpora=corpora)
         for name, spec in of.tables.items():

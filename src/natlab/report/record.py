@@ -9,7 +9,9 @@ import io
 import json
 import lzma
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from natlab import jobs
@@ -35,11 +37,19 @@ def pack(of: asked.Asked, results: Path, folder: Path) -> None:
             tar.addfile(entry, io.BytesIO(files[name]))
 
 
-def unpack(record: Path, folder: Path) -> None:
-    """Lay a record out in ``folder``, as ``results/`` is. UserError where it is none, or damaged."""
+@contextmanager
+def unpacked(folder: Path) -> Iterator[Path]:
+    """The record of a report's folder laid out as ``results/`` is, for a while. UserError where there is none, or it is
+    damaged."""
+    with tempfile.TemporaryDirectory() as scratch:
+        _unpack(folder / NAME, Path(scratch))
+        yield Path(scratch)
+
+
+def _unpack(record: Path, into: Path) -> None:
     try:
         with tarfile.open(record, "r:xz") as tar:
-            tar.extractall(folder, filter="data")
+            tar.extractall(into, filter="data")
     except FileNotFoundError:
         raise UserError(f"{record}: no such file; the run's measurements were not kept, run it again") from None
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from natlab import jobs
 from natlab.errors import UserError
-from natlab.files import read_json, written_aside
+from natlab.files import written_aside
 from natlab.papers import spec as specs
 from natlab.report import asked, record, tables
 from natlab.report.asked import Asked
@@ -36,8 +36,9 @@ def run(args: argparse.Namespace) -> None:
         Path(args.results),
         Path(args.out),
     )
-    write(of, results, folder)
     record.pack(of, results, folder)
+    with record.unpacked(folder) as kept:
+        write(of, kept, folder)
 
 
 def write(of: Asked, results: Path, folder: Path) -> None:
@@ -97,23 +98,15 @@ def _dialog() -> str:
 """
 
 
-def _contents(of: Asked, body: str) -> str:
+def _contents(of: Asked, body: str) -> html.Contents:
     """Links to all parts of the page."""
-    lines = ['<li><a href="#summary">Summary</a></li>']
-    for title, specs_of in (("Claims", of.claims), ("Tables", of.tables), ("Figures", of.figures)):
-        if specs_of:
-            lines.append(f'<li class="head">{title}</li>')
-        for name, spec in specs_of.items():
-            label = "claims" if "claims" in spec else spec["table"]
-            lines.append(f'<li><a href="#{html.dotted(name)}">{html.paper(spec)} {label}</a></li>')
-    lines.append('<li class="head">More</li>')
-    for anchor, title in (
-        ("curves", "Training curves"),
-        ("sentences", "Sentences"),
-        ("data", "Data"),
-        ("words", "Words"),
-    ):
-        if f'id="{anchor}"' in body:
-            lines.append(f'<li><a href="#{anchor}">{title}</a></li>')
-    lines.append('<li><a href="../index.html">All runs</a></li>')
-    return "<details><summary>Contents</summary>\n<ul>\n" + "\n".join(lines) + "\n</ul></details>\n"
+    shown = {
+        title: {
+            f"#{html.dotted(name)}": f"{html.paper(spec)} {'claims' if 'claims' in spec else spec['table']}"
+            for name, spec in specs_of.items()
+        }
+        for title, specs_of in (("Claims", of.claims), ("Tables", of.tables), ("Figures", of.figures))
+    }
+    more = {"curves": "Training curves", "sentences": "Sentences", "data": "Data", "words": "Words"}
+    further = {f"#{anchor}": title for anchor, title in more.items() if f'id="{anchor}"' in body}
+    return {"": {"#summary": "Summary"}, **shown, "More": {**further, f"../{NAME}": "All runs"}}

@@ -68,14 +68,13 @@ def _grid(name: str, table: Table, known: set[tuple[int, str]]) -> str:
         for kind, text in (("csv", "CSV"), ("md", "Markdown"), ("tex", "LaTeX"))
     )
     head = "".join(_head(column) for column in spec["columns"])
-    label = escape(f"{html.paper(spec)}, {spec['table']}")
     folded = " folded" if mostly else ""
-    return f"""<div class="tools">{fold}<span>Copy as</span>{copying}</div>
-<div class="scroll" role="region" aria-label="{label}" tabindex="0">
-<table class="results{folded}" id="{anchor}.rows">
+    grid = f"""<table class="results{folded}" id="{anchor}.rows">
 <thead><tr><th scope="col"><button type="button" class="sort">Row</button><span class="unit"></span></th>{head}</tr>
 </thead>
-{_body(anchor, table, known)}</table></div>"""
+{_body(anchor, table, known)}</table>"""
+    return f"""<div class="tools">{fold}<span>Copy as</span>{copying}</div>
+{html.region(f"{html.paper(spec)}, {spec['table']}", grid)}"""
 
 
 def _unfilled(table: Table, number: int) -> bool:

@@ -19,7 +19,8 @@ class Entry:
 
     ``published``: number, text (shown, not compared) or None. ``measured``: mean over ``seeds``, or the text of one
     seed; None when nothing was measured; ``std``: sample standard deviation, None with fewer than two seeds and for
-    what no seed changes.
+    what no seed changes. ``above``: in which share of resamples it is above its row's ``baseline``
+    (`natlab.report.significance`), None where that is not known.
     """
 
     published: float | str | None = None
@@ -33,6 +34,8 @@ class Entry:
     metric: str = ""
     sentences: int | None = None
     signature: str = ""
+    baseline: str = ""
+    above: float | None = None
 
     @property
     def difference(self) -> float | None:

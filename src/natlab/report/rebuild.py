@@ -6,7 +6,7 @@ from pathlib import Path
 
 from natlab.errors import UserError
 from natlab.papers import spec as specs
-from natlab.report import asked, claims, figures, page, record, tables
+from natlab.report import asked, claims, figures, page, record, significance, tables
 from natlab.report.filled import build
 from natlab.report.page import html
 
@@ -34,7 +34,8 @@ def rebuild(folder: Path, papers: Path) -> None:
         measurements, corpora = results / "measurements", results / "corpora"
         filled = partial(build, run=of.settings, measurements=measurements, corpora=corpora)
         for name, spec in of.tables.items():
-            tables.write(filled(spec), html.path(folder, "tables", name))
+            table = significance.compared(filled(spec), measurements, corpora)
+            tables.write(table, html.path(folder, "tables", name))
         for name, spec in of.figures.items():
             figures.write(filled(spec), html.path(folder, "figures", name), asked.surface(spec, of.settings, results))
         for name, stated in of.claims.items():

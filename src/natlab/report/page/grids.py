@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from html import escape
 
-from natlab.report import tables
+from natlab.report import significance, tables
 from natlab.report.filled import Entry, Table
 from natlab.report.page import html, words
 
@@ -14,7 +14,7 @@ def section(name: str, table: Table, known: set[tuple[int, str]]) -> str:
     return f"""<section id="{html.dotted(name)}">
 {_title(table)}
 {_grid(name, table, known)}
-{html.notes(tables.notes(table))}
+{html.notes([*tables.notes(table), *_marks(table)])}
 {html.links("tables", name, {"csv": "CSV, a line a cell", "md": "Markdown", "tex": "LaTeX"})}
 </section>
 """
@@ -43,6 +43,18 @@ def heading(table: Table) -> str:
 def copies(table: Table) -> dict[str, str]:
     """What the buttons beside a table copy, by format."""
     return {"csv": tables.values_csv(table), "md": tables.markdown(table), "tex": tables.latex(table)}
+
+
+def _marks(table: Table) -> list[str]:
+    """What the marks of significance mean, where there are some."""
+    if not any(significance.mark(entry) for entry in table.entries.values()):
+        return []
+    seeds = " and the seeds" if len(table.run["seeds"]) > 1 else "; other seeds could say otherwise"
+    baselines = " or ".join(dict.fromkeys(entry.baseline for entry in table.entries.values() if entry.baseline))
+    return [
+        f"▲, ▼: above, below {baselines} in at least {100 * significance.SURE:g} % of resamples of the test sentences"
+        f"{seeds} (paired bootstrap); not marked: not sure, or not resampled."
+    ]
 
 
 def _title(table: Table) -> str:
@@ -129,6 +141,11 @@ def _cell(at: str, row: Mapping, column: Mapping, table: Table, known: bool, num
         measured = f'<button type="button" class="value" data-at="{at}" title="{title}">{escape(value)}</button>'
     else:
         measured = f'<span class="{"none" if entry.measured is None else "measured"}">{escape(value)}</span>'
+    if sure := significance.mark(entry):
+        says = escape(
+            f"{'above' if sure == '▲' else 'below'} {entry.baseline}, {100 * entry.above:.1f} % of resamples above"
+        )
+        measured += f'<span class="sure" role="img" aria-label="{says}" title="{says}">{sure}</span>'
     if plus_minus:
         measured += f'<span class="spread"> ± {escape(spread)}</span>'
     digits = column.get("digits", 2)

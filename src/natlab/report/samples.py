@@ -10,7 +10,6 @@ from statistics import variance
 
 import numpy as np
 
-from natlab.files import read_json
 from natlab.papers import cells as resolve
 from natlab.report import bootstrap, filled
 
@@ -98,7 +97,7 @@ class Sampler:
     def _reading(self, reading: resolve.Reading, dataset: str, seed: int) -> tuple[float, np.ndarray | None] | None:
         """(value, resampled values [RESAMPLES] if its sentences' parts were kept); None where nothing was measured."""
         path = self.measurements / reading.source(dataset, self.run["scale"], seed)
-        file = read_json(path) if path.exists() else {"values": {}}
+        file = filled.measured(path) if path.exists() else {"values": {}}
         if reading.key not in file["values"]:
             return None
         statistics = file.get("sentence_statistics", {}).get(reading.key)

@@ -19,7 +19,7 @@ SURE = 0.975  # a twentieth of equals would be marked, on either side
 
 
 def compared(table: Table, measurements: Path, corpora: Path) -> Table:
-    """The table with the baseline of each cell that can be compared, and the share of resamples in which it is above."""
+    """The table with the baseline of each cell that can be compared, and the share of resamples that are above it."""
     spec, entries = table.spec, dict(table.entries)
     sampler = Sampler(table.run, measurements, corpora)
     quantities = {(cell.row, cell.column): cell.quantity for cell in resolve.cells(spec, table.run)}

@@ -49,6 +49,7 @@ VERBS = {
     "report": ("natlab.report.page", "write a run's HTML page and its measurements.csv"),
     "export": ("natlab.export.verb", "make a bundle of a trained system, which translates plain text"),
     "translate": ("natlab.bundles.translate", "translate plain text, a line for a line, by one bundle or several"),
+    "compare": ("natlab.report.compare", "list every value of two reports that differs by more than seeds do"),
     "show": ("natlab.report.show", "print a table and where its report lies"),
 }
 

@@ -51,6 +51,7 @@ VERBS = {
     "export": ("natlab.export.verb", "make a bundle of a trained system, which translates plain text"),
     "translate": ("natlab.bundles.translate", "translate plain text, a line for a line, by one bundle or several"),
     "overview": ("natlab.report.overview", "write the one page over all reports, reports/index.html"),
+    "compare": ("natlab.report.compare", "list every value of two reports that differs by more than seeds do"),
     "show": ("natlab.report.show", "print a table and where its report lies"),
 }
 

@@ -12,7 +12,7 @@ Contents = Mapping[str, Mapping[str, str]]  # by the group's name, "" for none: 
 def document(title: str, contents: Contents, body: str, styles: Iterable[str] = (), scripts: Iterable[str] = ()) -> str:
     """A page as HTML that needs no other file and no network.
 
-    contents: links to its parts, in groups; body: what is in its ``main``; styles, scripts: more files of this
+    contents: links to its parts, in groups, or none; body: what is in its ``main``; styles, scripts: more files of this
     folder than ``style.css`` and ``script.js``.
     """
     style, script = ("".join(map(_part, of)) for of in (("style.css", *styles), ("script.js", *scripts)))
@@ -22,6 +22,13 @@ def document(title: str, contents: Contents, body: str, styles: Iterable[str] = 
         for head, of in contents.items()
         if of
     )
+    beside = f"""<nav class="contents" aria-label="Contents">
+<details><summary>Contents</summary>
+<ul>
+{links}
+</ul></details>
+</nav>
+"""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -35,13 +42,7 @@ def document(title: str, contents: Contents, body: str, styles: Iterable[str] = 
 </head>
 <body>
 <a class="skip" href="#main">To the content</a>
-<nav class="contents" aria-label="Contents">
-<details><summary>Contents</summary>
-<ul>
-{links}
-</ul></details>
-</nav>
-<main id="main">
+{beside if links else ""}<main id="main">
 {body}</main>
 <script>
 {script}</script>

@@ -7,7 +7,7 @@ from html import escape
 from natlab.jobs import Spent
 from natlab.papers import spec as specs
 from natlab.report.asked import Asked
-from natlab.report.claims import Result
+from natlab.report.claims import UNMEASURED, Result
 from natlab.report.filled import Table
 from natlab.report.page import claims, html, words
 
@@ -113,23 +113,27 @@ def listed(tables: Iterable[str]) -> str:
 
 
 def _verdicts(of: Asked, results: Mapping[str, list[Result]]) -> str:
-    """Each claim of each paper with the verdicts of its parts; it leads to its evidence."""
+    """Each claim of each paper with the verdicts of its parts; it leads to its evidence. What this run does not measure
+    is folded away."""
     found = []
     for name, stated in of.claims.items():
-        lines = [
-            (
-                f'<a href="#{claims.anchor(name, claim)}">{escape(claim["claim"])}</a>',
-                claims.badges(claims.counted(part for part in results[name] if part.claim == claim["id"])),
-            )
-            for claim in stated["claims"]
-        ]
+        tested, untested = [], []
+        for claim in stated["claims"]:
+            counts = claims.counted(part for part in results[name] if part.claim == claim["id"])
+            link = f'<a href="#{claims.anchor(name, claim)}">{escape(claim["claim"])}</a>'
+            (tested if set(counts) - {UNMEASURED} else untested).append((link, claims.badges(counts)))
+        heads = ("claim", "parts")
         found.append(
             f'<h2 class="part">What became of the claims: {escape(html.paper(stated))}</h2>\n'
             f"{claims.badges(claims.counted(results[name]))}\n"
             '<p class="soft">A claim is tested in parts. A part <b>holds</b> if at least 95 % of resamples of test '
             "sentences and seeds agree with it, is <b>refuted</b> if at most 5 % do, and <b>undecided</b> between."
-            f"</p>\n{html.listing('Claims and verdicts', ('claim', 'parts'), lines)}"
+            f"</p>\n{html.listing('Claims and verdicts', heads, tested)}"
         )
+        if untested:
+            claimed = "1 claim" if len(untested) == 1 else f"{len(untested)} claims"
+            listing = html.listing("Claims not measured", heads, untested)
+            found.append(f"<details><summary>{claimed} that this run does not measure</summary>\n{listing}</details>\n")
     return "".join(found)
 
 

@@ -97,9 +97,17 @@ def _kept(of: asked.Asked, results: Path) -> Iterator[Path]:
         yield corpus / "text" / "exact.json"
         yield from (corpus / step / "stats.json" for step in ("text", "tok", "bpe", "bin"))
         yield from (corpus / "tok" / f"test.{side}" for side in ("src", "tgt"))
+        yield from (corpus / "text").glob("test.ref*")
+        of_system = f"{dataset}/{scale}/{reading.system}/seed{first}"
+        translations = results / "translations" / of_system
+        yield translations / "target.txt"
+        yield results / "graphs" / f"{of_system}.json"
         if reading.decoding and reading.split == "test":
-            translations = results / "translations" / dataset / scale / reading.system / f"seed{first}"
             yield translations / f"{reading.decoding}.test.txt"
+            yield translations / f"{reading.decoding}.test.samples.jsonl"
+        candidates = results / "candidates" / dataset / scale / f"seed{first}"
+        yield from (candidates / name for name in ("gamma.json", "dict.tgt.txt", "test.bleu.npy"))
+        yield from candidates.glob("test.src-tgt.[ct]*")
     for spec in of.figures.values():
         yield from asked.surface(spec, of.settings, results)
 

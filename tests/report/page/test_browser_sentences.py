@@ -7,6 +7,7 @@ import pytest
 from tests.report.page.example import NASTY, RUN, corpus, translated, write_lines
 from tests.report.page.test_sentences import dynamic  # noqa: F401
 
+from natlab.files import write_json
 from natlab.report import page as report
 from natlab.report.page import sentences
 
@@ -248,6 +249,29 @@ def test_it_shows_what_dynamic_kd_chose_from(page_of, dynamic, tmp_path):  # noq
         ["raw", "0.8", "130.0", "b a c", "the sum alone"],
     ]
     assert "L_NAT itself is not kept" in page.inner_text(".s-more")
+
+
+def test_it_shows_a_graph_and_the_paths_taken(page_of, tmp_path):
+    results = tmp_path / "results"
+    corpus(results, ["s"], ["a b"])
+    readings = [translated(results, "dat", decoding, ["a"], ["a b"]) for decoding in ("greedy", "lookahead")]
+    vertices = {
+        0: {"words": [["<s>", 1.0]], "visited": 1.0, "next": [[2, 0.75], [10, 0.25]]},
+        2: {"words": [["a", 0.95], ["b", 0.04], ["c", 0.001]], "visited": 0.75, "next": [[10, 1.0]]},
+        10: {"words": [["</s>", 1.0]], "visited": 1.0, "next": []},
+    }
+    graph = {"vertices": vertices, "paths": {"lookahead": [0, 2, 10], "joint_viterbi": [0, 10]}}
+    write_json(results / "graphs/ds/demo/dat/seed7.json", {"sentences": [graph]})
+    html(tmp_path / "page", sentences.write(RUN, readings, results, tmp_path / "page"))
+    page = opened(page_of, tmp_path / "page")
+    assert page.locator(".s-more").count() == 1  # of the system, whatever it is decoded by
+    page.click(".s-more summary")
+    rows = [row.replace("\xa0", " ").split("\t") for row in page.locator(".s-table tbody tr").all_inner_texts()]
+    assert rows == [
+        ["0", "<s> (100 %)", "100 %", "2 (75 %), 10 (25 %)", "lookahead, joint_viterbi"],
+        ["2", "a (95 %), b (4.0 %)", "75 %", "10 (100 %)", "lookahead"],
+        ["10", "</s> (100 %)", "100 %", "", "lookahead, joint_viterbi"],
+    ]
 
 
 def test_a_missing_script_is_named(browser, page_of, tmp_path):

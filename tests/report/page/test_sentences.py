@@ -190,6 +190,18 @@ def test_of_several_hypotheses_the_best_are_kept(results):
     assert "0" not in found[0]["hypotheses"] and found[0]["texts"].count("h1") == 1
 
 
+def test_graphs_of_the_first_sentences_stand_with_them(results):
+    reading = translated(results, "dat", "argmax", ["a"] * 3, TARGETS)
+    translated(results, "dat", "argmax", ["a"] * 3, TARGETS, seed=8)
+    plain = translated(results, "plain", "argmax", ["a"] * 3, TARGETS)
+    graphs = [{"vertices": {"0": {}}, "paths": {}}, {"vertices": {"0": {}, "7": {}}, "paths": {}}]
+    write_json(results / "graphs/ds/demo/dat/seed7.json", {"sentences": graphs})
+    _, found = written(results, [reading, plain])
+    assert [sentence.get("graphs") for sentence in found] == [{"dat": graphs[0]}, {"dat": graphs[1]}, None]
+    _, found = written(results, [reading], RUN | {"seeds": [8]})
+    assert "graphs" not in found[0]
+
+
 def test_further_references_are_tokenised_as_the_corpus_is(tmp_path):
     corpus(tmp_path / "results", ["a", "b"], ["das haus .", "ja"], ["Das Haus.", ""], ["Ein Haus, bitte!", "Ja."])
     shutil.copy(CONFIG / "grammar_ende.yaml", tmp_path / "ds.yaml")

@@ -122,6 +122,27 @@
     return [made];
   }
 
+  // The graphs that shown systems make of a sentence: its vertices, and which of them are on the paths that are taken.
+  function graphs(sentence) {
+    const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`; // no line ends before it
+    const listed = (pairs) => pairs.filter(([, share], place) => !place || share >= 0.005)
+      .map(([what, share]) => `${what}\u00a0(${percent(share)})`).join(", ");
+    const systems = [...new Set(shown.map((output) => data.outputs[output].system))];
+    return systems.filter((system) => sentence.graphs?.[system]).map((system) => {
+      const { vertices, paths } = sentence.graphs[system];
+      const on = Object.keys(vertices).map((vertex) =>
+        Object.keys(paths).filter((strategy) => paths[strategy].includes(Number(vertex))));
+      const made = table(`The graph of ${system}`, ["vertex", "says", "visited", "leads to", "on the path of"],
+        Object.entries(vertices).map(([vertex, { words: said, visited, next }], row) =>
+          [vertex, listed(said), percent(visited), listed(next), on[row].join(", ")]));
+      made.querySelectorAll("tbody tr").forEach((row, place) => row.classList.toggle("s-on", on[place].length > 0));
+      made.append(element("p", "s-soft", "Of each vertex the likeliest words, how many of the paths come by it, and "
+        + "where it leads. Lookahead goes step by step, joint Viterbi finds the best path; vertices that hardly any path "
+        + "comes by are left out."));
+      return made;
+    });
+  }
+
   function entry(which) {
     const sentence = data.list[which];
     const rows = element("dl", "s-rows");
@@ -141,7 +162,8 @@
     const heading = element("h3", "", `Sentence ${count(which + 1)}`);
     const gap = at.order.value === "gap" ? gapOf(sentence) : null;
     if (gap !== null) heading.append(element("span", "s-soft", ` A − B: ${number(gap)}`));
-    return element("li", "", heading, rows, ...hypotheses(sentence), ...candidates(sentence));
+    return element("li", "", heading, rows, ...hypotheses(sentence), ...graphs(sentence),
+      ...candidates(sentence));
   }
 
   function gapOf(sentence) {

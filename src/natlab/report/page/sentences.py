@@ -56,7 +56,7 @@ def outputs_of(readings: Iterable[tuple[str, Reading]]) -> dict[str, list[tuple[
 
 
 def of_model(results: Path, kind: str, dataset: str, settings: Mapping, *system: str) -> Path:
-    """The folder of translations or candidates of a run's first seed, and of a ``system`` where there is one each."""
+    """The folder of translations, candidates … of a run's first seed, and of a ``system`` where there is one each."""
     return results.joinpath(kind, dataset, settings["scale"], *system, f"seed{settings['seeds'][0]}")
 
 
@@ -174,6 +174,8 @@ def _data(
         system: of_model(results, "translations", dataset, settings, system) / "target.txt" for system, _ in pairs
     }
     candidates = dynamic.read(of_model(results, "candidates", dataset, settings), targets)
+    drawn = {system: of_model(results, "graphs", dataset, settings, system).with_suffix(".json") for system, _ in pairs}
+    graphs = {system: read_json(path)["sentences"] for system, path in drawn.items() if path.exists()}
     head = {
         "seed": settings["seeds"][0],
         "sentences": len(sources),
@@ -195,7 +197,7 @@ def _data(
         else {"names": candidates.names, "gamma": candidates.gamma, "systems": list(candidates.taken)},
     }
     return head, (
-        _sentence(number, source, [of[number] for of in references], outputs, candidates)
+        _sentence(number, source, [of[number] for of in references], outputs, candidates) | _graphs(number, graphs)
         for number, source in enumerate(sources)
     )
 
@@ -296,6 +298,12 @@ def _sentence(
     if allowed:
         found["allowed"] = [allowed.get(place) for place in range(len(texts))]
     return found
+
+
+def _graphs(number: int, graphs: Mapping[str, Sequence[Mapping]]) -> dict[str, Any]:
+    """The graphs of a sentence by system, of those that have one (`natlab.measuring.graphs`)."""
+    found = {system: of_system[number] for system, of_system in graphs.items() if number < len(of_system)}
+    return {"graphs": found} if found else {}
 
 
 def _script(dataset: str, head: Mapping[str, Any], sentences: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -41,6 +41,7 @@ VERBS = {
     "packages": ("natlab.measuring.packages", "install what COMET and BLEURT need beside natlab's own packages"),
     "score": ("natlab.measuring.learned", "score a model's translations by COMET or BLEURT"),
     "measure": ("natlab.measuring.measure", "turn translations and losses into measurements"),
+    "graphs": ("natlab.measuring.graphs", "write the graphs that a model makes of the first sentences of test"),
     "surface": ("natlab.measuring.surface", "evaluate one row of a grid over the plane through three models"),
     "provenance": ("natlab.provenance", "write what a run's numbers rest on: configuration, code, data, models"),
     "table": ("natlab.report.tables", "write one table as CSV, Markdown and LaTeX"),

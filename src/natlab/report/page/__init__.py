@@ -14,9 +14,10 @@ from natlab.papers import spec as specs
 from natlab.report import asked, record, tables
 from natlab.report.asked import Asked
 from natlab.report.claims import read_csv
-from natlab.report.page import claims, curves, evidence, grids, html, summary, words
+from natlab.report.page import claims, corpora, curves, evidence, grids, html, sentences, summary, words
 
 NAME = "index.html"
+STYLES, SCRIPTS = ("sentences.css", "corpora.css"), ("sentences.js",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,13 +69,15 @@ def write(of: Asked, results: Path, folder: Path) -> None:
             ],
         ),
         curves.section(curves.write(record.curves(provenance), results, folder)),
+        sentences.section(sentences.write(settings, of.readings(), results, folder)),
+        corpora.section(settings, of.readings(), results),
     ]
     body = "".join(parts)
     body += words.section(body) + _dialog()
     body += html.data("evidence", origins.value())
     body += html.data("copies", {html.dotted(name): grids.copies(table) for name, table in shown.items()})
     with written_aside(folder / NAME) as file:
-        file.write(html.document(f"natlab: {settings['run']}", _contents(of, body), body))
+        file.write(html.document(f"natlab: {settings['run']}", _contents(of, body), body, STYLES, SCRIPTS))
 
 
 def _made(folder: Path, kind: str, name: str, ending: str) -> Path:

@@ -1,6 +1,6 @@
 "use strict";
 // The page reads without this: it sorts tables, folds rows, copies, and shows what a value was measured of.
-const natlab = { sentences: {} };
+globalThis.natlab = {};
 
 natlab.json = (id) => JSON.parse(document.getElementById(id).textContent);
 

@@ -19,7 +19,7 @@ STAGES = {
     "Distillation": ("distil", "merge_distilled", "candidates"),
     "Students": (),
     "Translations": ("translate",),
-    "Measurements": ("measure", "score", "packages", "latency", "speed", "surface"),
+    "Measurements": ("measure", "score", "packages", "latency", "speed", "surface", "graphs"),
     "Report": ("run_settings", "provenance", "table", "figure", "claims", "record", "report"),
 }
 _STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}

@@ -287,6 +287,15 @@ def test_without_a_system_of_dynamic_kd_there_are_no_candidates(dynamic):
         assert head["candidates"] is None and "candidates" not in first
 
 
+def test_where_no_proxy_targets_are_kept_candidates_are_shown_all_the_same(dynamic):
+    reading = translated(dynamic, "unknown", "argmax", ["x", "y"], ["b a c", "d d"])
+    head, (first, _) = written(dynamic, [reading])
+    assert head["candidates"]["systems"] == [] and (first["favoured"], first["taken"]) == (2, [])
+    shutil.rmtree(dynamic / "candidates")
+    head, (first, _) = written(dynamic, [reading])
+    assert head["candidates"] is None and "candidates" not in first
+
+
 def test_the_section_offers_the_datasets_as_text():
     found = sentences.section(["a", "b&<c"])
     assert found.startswith('<section id="sentences">') and found.endswith("</section>\n")

@@ -31,9 +31,9 @@ class Candidates:
 
 
 def read(folder: Path, targets: Mapping[str, Path]) -> Candidates | None:
-    """The candidates of test in ``folder``, and what systems took, by the files of their proxy ``targets``; None where
-    there is no folder, or no system of dynamic KD: one that takes one and the same teacher's always, or what is no
-    candidate, is none."""
+    """The candidates of test in ``folder``, and what systems took, by the files of their proxy ``targets``, which are
+    there where test has further references. None where there is no folder, or where by these files no system is one of
+    dynamic KD: one that takes one and the same teacher's always, or what is no candidate, is none."""
     if not (folder / "gamma.json").exists():
         return None
     tuned = read_json(folder / "gamma.json")
@@ -43,7 +43,7 @@ def read(folder: Path, targets: Mapping[str, Path]) -> Candidates | None:
     texts = list(zip(*(_sentences(folder / f"test.src-tgt.{side}", symbols) for side in sides), strict=True))
     found = {system: _taken(texts, lines(path)) for system, path in targets.items() if path.exists()}
     taken = {system: of_system for system, of_system in found.items() if of_system is not None}
-    if not taken:
+    if found and not taken:
         return None
     bleu = np.load(folder / "test.bleu.npy").astype(np.float64)
     # rounded as `natlab.select.gamma.chosen` does, so that equal candidates tie

@@ -6,7 +6,8 @@
   if (!section?.querySelector(".s-controls")) return;
   const at = Object.fromEntries(
     ["controls", "dataset", "order", "by-a", "a", "by-b", "b", "swap", "only", "find", "several", "against", "missing",
-      "choice", "name", "usual", "none", "picks", "status", "list", "pages", "page", "to-first", "to-previous", "to-next", "to-last"]
+      "choice", "name", "usual", "none", "picks", "status", "list", "pages", "page", "to-first", "to-previous",
+      "to-next", "to-last"]
       .map((name) => [name, section.querySelector(`.s-${name}`)]));
   const PAGE = 20; // sentences
   let data = null; // of the dataset that is shown
@@ -113,11 +114,12 @@
       return [names[which], String(gamma[which]), number(sum),
         marked(sentence.texts[place], sentence.references), takers.join(", ")];
     });
-    const why = element("p", "s-soft", "T is the candidate of the least L_NAT(T) − β Σ γ S. The sum alone, of its BLEU "
-      + "against all candidates weighed by γ, favours the one so marked, the first of equals. A system whose model took "
-      + "another found that one likelier, by at least β times what its sum is smaller. L_NAT itself is not kept. γ are "
-      + "those of the folder of candidates; systems with others, or without the sum, stand beside.");
-    const made = table("What dynamic KD chose from", ["candidate", "γ", "Σ γ S", "target", "taken by"], rows);
+    const why = element("p", "s-soft", "T is the candidate of the least L_NAT(T) − β Σ γ S. The sum alone, of its "
+      + "BLEU against all candidates weighed by γ, favours the one so marked, the first of equals. A system whose "
+      + "trained model takes another finds that one likelier, by at least β times what its sum is smaller. L_NAT itself "
+      + "is not kept, nor, where test has no further references, what models take. γ are those of the folder of "
+      + "candidates; systems with others, or without the sum, stand beside.");
+    const made = table("What dynamic KD chooses from", ["candidate", "γ", "Σ γ S", "target", "taken by"], rows);
     made.append(why);
     return [made];
   }
@@ -137,8 +139,8 @@
           [vertex, listed(said), percent(visited), listed(next), on[row].join(", ")]));
       made.querySelectorAll("tbody tr").forEach((row, place) => row.classList.toggle("s-on", on[place].length > 0));
       made.append(element("p", "s-soft", "Of each vertex the likeliest words, how many of the paths come by it, and "
-        + "where it leads. Lookahead goes step by step, joint Viterbi finds the best path; vertices that hardly any path "
-        + "comes by are left out."));
+        + "where it leads. Lookahead goes step by step, joint Viterbi finds the best path; vertices that hardly any "
+        + "path comes by are left out."));
       return made;
     });
   }
@@ -242,7 +244,8 @@
     for (const [select, usual] of [[at.a, 0], [at.b, 1]]) {
       const before = select.value;
       select.replaceChildren(...shown.map((output) => new Option(named(data.outputs[output]), output)));
-      select.value = shown.includes(Number(before)) && before !== "" ? before : shown[Math.min(usual, shown.length - 1)];
+      const kept = before !== "" && shown.includes(Number(before));
+      select.value = kept ? before : shown[Math.min(usual, shown.length - 1)];
     }
     for (const box of at.picks.querySelectorAll("input")) box.checked = shown.includes(Number(box.value));
     at.choice.querySelector("summary").textContent =

@@ -41,4 +41,4 @@ def rebuild(folder: Path, papers: Path) -> None:
         for name, stated in of.claims.items():
             tested = claims.tested(stated, of.about(stated), of.settings, measurements, corpora, folder.parent)
             claims.write(stated, tested, of.settings, html.path(folder, "claims", name))
-        page.write(of, results, folder)
+        page.write(of, results, folder, results)

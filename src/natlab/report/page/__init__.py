@@ -39,12 +39,13 @@ def run(args: argparse.Namespace) -> None:
     )
     record.pack(of, results, folder)
     with record.unpacked(folder) as kept:
-        write(of, kept, folder)
+        write(of, kept, folder, results)
 
 
-def write(of: Asked, results: Path, folder: Path) -> None:
+def write(of: Asked, results: Path, folder: Path, texts: Path) -> None:
     """Write a run's page to its report's folder, of the tables, figures and claims that lie there, and of what lies
-    below ``results``. UserError where one of them has not been made."""
+    below ``results``; its sentences of what lies below ``texts``, since a record has not all. UserError where a table,
+    figure or claims have not been made."""
     settings, measurements = of.settings, results / "measurements"
     shown = {
         name: tables.read_csv(_made(folder, kind, name, "csv"), spec, settings)
@@ -69,9 +70,10 @@ def write(of: Asked, results: Path, folder: Path) -> None:
             ],
         ),
         curves.section(curves.write(record.curves(provenance), results, folder)),
-        sentences.section(sentences.write(settings, of.readings(), results, folder)),
+        sentences.section(list(sentences.outputs_of(of.readings()))),
         corpora.section(settings, of.readings(), results),
     ]
+    sentences.write(settings, of.readings(), texts, folder)
     body = "".join(parts)
     body += words.section(body) + _dialog()
     body += html.data("evidence", origins.value())

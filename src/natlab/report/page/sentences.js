@@ -295,7 +295,8 @@
     script.onerror = () => {
       at.controls.hidden = false;
       at.list.replaceChildren();
-      at.status.textContent = `${script.getAttribute("src")} cannot be read; it lies beside this page.`;
+      at.status.textContent = `${script.getAttribute("src")} cannot be read. It lies beside this page and is not kept in git: `
+        + "natlab rebuild with the report's folder writes that of a generated corpus, a run of the workflow any.";
     };
     document.head.append(script);
   }

@@ -42,14 +42,14 @@ MAY = {
     "config": "bundles corpus errors families models papers proxy schema tracking",
     "provenance": "config files",
     "export": "bundles config corpus errors families files models provenance schema",
-    "measuring": "bundles compat corpus decoding errors export families files losses metrics models provenance proxy "
-    "sources tracking training",
+    "measuring": "bundles compat corpus decoding errors export families files kernels losses metrics models provenance "
+    "proxy sources tracking training",
     "jobs": "errors files processes",
     "tidy": "errors files processes",
     "status": "errors files jobs processes schema",
     "costs": "config corpus errors families files jobs models schema",
     "preflight": "config corpus costs devices errors families jobs status",
-    "report": "errors files jobs papers",
+    "report": "corpus errors files jobs papers",
     "cli": "devices errors",
 }
 

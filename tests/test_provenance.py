@@ -94,11 +94,17 @@ def test_commit_and_dirtiness_are_those_of_the_checkout(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "__file__", str(module))
     assert (provenance.record()["commit"], provenance.record()["dirty"]) == (None, None)
     module.write_text("")
+    made = [tmp_path / folder / "README.md" for folder in ("reports", "results")]
+    for page in made:
+        page.parent.mkdir()
+        page.write_text("")
     git("init")
     git("add", ".")
     git("commit", "-m", "first")
     commit = git("rev-parse", "HEAD").stdout.strip()
     (tmp_path / "untracked").write_text("")
+    for page in made:  # what runs write into, or somebody empties
+        page.unlink()
     assert (provenance.record()["commit"], provenance.record()["dirty"]) == (commit, False)
     module.write_text("changed")
     assert (provenance.record()["commit"], provenance.record()["dirty"]) == (commit, True)

@@ -1,4 +1,4 @@
-"""What a newcomer meets first: make's refusals, the pinned environment, the citation and the README's commands."""
+"""What a newcomer meets first: make's refusals, the pinned environment and the citation."""
 
 import importlib.metadata
 import os
@@ -16,11 +16,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from tests.test_imports import IMPORTS, MODULES, USED, room
 
-from natlab import config
-
 REPOSITORY = Path(__file__).resolve().parents[1]
 MAKE = shutil.which("make")
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 def pins(file: str) -> dict[str, str]:
@@ -215,23 +212,3 @@ def test_the_citation_names_natlab_and_the_five_papers():
     for paper in citation["references"]:
         assert {"type", "title", "authors", "year"} <= set(paper)
         assert all({"family-names", "given-names"} <= set(author) for author in paper["authors"])
-
-
-def test_the_readme_names_the_two_commands_and_files_that_exist():
-    assert "make demo" in README and "make test" in README
-    named = set(re.findall(r"(?:config|src|workflow|profiles|tests)/[\w./-]*[\w/]", README))
-    missing = {name for name in named if "<" not in name and not (REPOSITORY / name).exists()}
-    assert missing <= {"config/datasets/multi30k_deen.yaml"}  # which the README adds
-    links = re.findall(r"\]\(([^)]+)\)", README)
-    assert links and all((REPOSITORY / link).exists() for link in links)
-
-
-def test_the_readmes_dataset_is_valid_as_it_stands(tmp_path):
-    shutil.copytree(REPOSITORY / "config", tmp_path / "config")
-    shutil.copytree(REPOSITORY / "workflow" / "schemas", tmp_path / "workflow" / "schemas")
-    [example] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "config/datasets/multi30k_deen.yaml").write_text(example, encoding="utf-8")
-    overrides = {"run": "multi30k_deen", "corpora": {"wmt14_ende": "multi30k_deen"}, "tables": ["mple/table2"]}
-    run = config.from_snakemake(overrides, [], root=tmp_path)
-    assert run.datasets["multi30k_deen"]["languages"] == {"src": "de", "tgt": "en"}
-    assert {model.dataset for model in run.models} == {"multi30k_deen"}

@@ -41,6 +41,7 @@ VERBS = {
     "packages": ("natlab.measuring.packages", "install what COMET and BLEURT need beside natlab's own packages"),
     "score": ("natlab.measuring.learned", "score a model's translations by COMET or BLEURT"),
     "measure": ("natlab.measuring.measure", "turn translations and losses into measurements"),
+    "graphs": ("natlab.measuring.graphs", "write the graphs that a model makes of the first sentences of test"),
     "surface": ("natlab.measuring.surface", "evaluate one row of a grid over the plane through three models"),
     "provenance": ("natlab.provenance", "write what a run's numbers rest on: configuration, code, data, models"),
     "table": ("natlab.report.tables", "write one table as CSV, Markdown and LaTeX"),
@@ -50,6 +51,8 @@ VERBS = {
     "rebuild": ("natlab.report.rebuild", "make a committed report again of its record, without models"),
     "export": ("natlab.export.verb", "make a bundle of a trained system, which translates plain text"),
     "translate": ("natlab.bundles.translate", "translate plain text, a line for a line, by one bundle or several"),
+    "overview": ("natlab.report.overview", "write the one page over all reports, reports/index.html"),
+    "compare": ("natlab.report.compare", "list every value of two reports that differs by more than seeds do"),
     "show": ("natlab.report.show", "print a table and where its report lies"),
 }
 

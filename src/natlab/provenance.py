@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 # What can change a number; the rest of the environment is pinned by requirements.lock.
 PACKAGES = ("natlab", "torch", "fairseq", "numpy", "sacrebleu", "sacremoses", "jieba", "subword-nmt")
 PACKAGES += ("ctranslate2", "onnxruntime")
-# A run rewrites its own report, which may be in git, as it goes.
-ALL_BUT_REPORTS = (":(top)", ":(top,exclude)reports")
+# A run rewrites its own report, which may be in git, as it goes; results may be a link to a larger disk, or be emptied.
+ALL_BUT_OUTPUTS = (":(top)", ":(top,exclude)reports", ":(top,exclude)results")
 
 
 def record(fingerprint: str | None = None, device: str | None = None) -> dict:
     """Provenance as measurements carry it.
 
-    ``commit`` is None outside a git checkout; ``dirty`` says whether tracked files, but for reports, differ from it.
-    ``device`` and ``fingerprint`` (of the model) are given by whoever ran the model.
+    ``commit`` is None outside a git checkout; ``dirty`` says whether tracked files, but for reports and results, differ
+    from it. ``device`` and ``fingerprint`` (of the model) are given by whoever ran the model.
     """
     commit = _git("rev-parse", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *ALL_BUT_REPORTS)
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *ALL_BUT_OUTPUTS)
     return {
         "commit": commit,
         "dirty": bool(changed) if commit else None,

@@ -66,6 +66,11 @@ def latency(decodings: Iterable[Mapping]) -> list[str]:
     return ["natlab.measuring.latency", *decoding([{"kind": "beam"}, *decodings])]
 
 
+def graphs(spec: Mapping) -> list[str]:
+    """The modules that write the graphs that a system makes."""
+    return ["natlab.measuring.graphs", *decoding([{"kind": "graph"}]), *_members(spec)]
+
+
 def speed(decodings: Iterable[Mapping]) -> list[str]:
     """The modules that time ``decodings`` by all engines."""
     return ["natlab.measuring.speed", *decoding(decodings)]

@@ -27,7 +27,7 @@ BUILDS, HALF, PARTS = "earlier builds of the kernels", "half-written files", "pa
 DAY = 86400  # seconds after which nobody writes any more at what is half written
 # where natlab writes files aside
 WRITTEN = ("bundles", "candidates", "checkpoints", "corpora", "distilled", "downloads", "measurements", "models")
-WRITTEN += ("packages", "surfaces", "translations")
+WRITTEN += ("graphs", "packages", "surfaces", "translations")
 
 
 class Needless(NamedTuple):

@@ -130,6 +130,12 @@ def test_no_server(tmp_path):
         fetch("http://127.0.0.1:9/file", SHA256, tmp_path / "file", attempts=2, backoff=0.001)
 
 
+def test_a_mirror_that_lacks_the_file_is_named_with_what_it_lacks(tmp_path):
+    """A mirror one folder too high, say, would else look like one that was never set."""
+    with pytest.raises(UserError, match=f"NATLAB_MIRROR={tmp_path} has no 127.0.0.1:9/file$"):
+        fetch("http://127.0.0.1:9/file", SHA256, tmp_path / "file", mirror=str(tmp_path), attempts=1, backoff=0.001)
+
+
 def test_wrong_checksum_keeps_nothing(server, tmp_path):
     with pytest.raises(UserError, match=f"wrong checksum: sha256 {SHA256}.*{'0' * 64}"):
         get(server, tmp_path / "file.bin", checksum="0" * 64)

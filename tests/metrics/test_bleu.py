@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sacrebleu.metrics import BLEU
 
 from natlab.metrics import bleu
 
@@ -81,7 +82,7 @@ def test_chrf_by_hand():
 def test_bleu_of_any_choice_of_sentences_follows_from_their_statistics(pairs, data):
     hypotheses, references = ([" ".join(side) for side in sides] for sides in zip(*pairs, strict=True))
     chosen = data.draw(st.lists(st.sampled_from(range(len(pairs))), min_size=1, max_size=10))
-    each = bleu.statistics(hypotheses, references)
+    each = bleu.tokenised_bleu(hypotheses, [references])["by_sentence"]
     expected = bleu.tokenised_bleu([hypotheses[n] for n in chosen], [[references[n] for n in chosen]])
     assert bleu.pooled([each[n] for n in chosen]) == pytest.approx(expected["value"])
 
@@ -117,10 +118,25 @@ def test_each_score_says_its_unit_and_how_it_was_made():
 
 def test_statistics_are_counts_of_each_sentence_by_itself():
     # unigrams to 4-grams that match, and all of the hypothesis; its length and the reference's
-    assert bleu.statistics(["a b c d x", "A"], ["a b c d e f", "a"]) == [
+    assert bleu.tokenised_bleu(["a b c d x", "A"], [["a b c d e f", "a"]])["by_sentence"] == [
         [4, 3, 2, 1, 5, 4, 3, 2, 5, 6],
         [0, 0, 0, 0, 1, 0, 0, 0, 1, 1],
     ]
-    assert bleu.statistics(["ein Auto."], ["ein Auto ."])[0][0] == 1  # tokens as they are
+    assert bleu.tokenised_bleu(["ein Auto."], [["ein Auto ."]])["by_sentence"][0][0] == 1  # tokens as they are
     with pytest.raises(ValueError):
-        bleu.statistics(["a", "b"], ["a"])
+        bleu.tokenised_bleu(["a", "b"], [["a"]])
+
+
+@given(
+    st.lists(st.tuples(*[st.lists(st.sampled_from("abc ."), min_size=0, max_size=9)] * 3), min_size=1, max_size=8),
+    st.booleans(),
+)
+def test_scores_are_those_of_sacrebleu_itself(triples, lowercase):
+    """Though it is asked for the statistics of sentences, and once, not for the corpus' score."""
+    hypotheses, *references = (["A" + " ".join(side) for side in sides] for sides in zip(*triples, strict=True))
+    metric = BLEU(lowercase=lowercase)
+    theirs = metric.corpus_score(hypotheses, references)
+    found = bleu.sacrebleu(hypotheses, references, "de", lowercase)
+    assert (found["value"], found["signature"]) == (theirs.score, str(metric.get_signature()))
+    theirs = BLEU(tokenize="none", smooth_method="none").corpus_score(hypotheses, references)
+    assert bleu.tokenised_bleu(hypotheses, references)["value"] == theirs.score

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+RUNNING = Path(__file__).resolve().parents[2] / "docs/running.md"
 
 
 def reran(project) -> dict[str, set[str]]:
@@ -90,11 +90,9 @@ def test_editing_what_every_training_imports_retrains_every_system(project):
 
 
 def test_results_that_were_copied(built, fresh):
-    """README: with their times and Snakemake's memory they are up to date in another checkout; without their times once
-    what it names has set them again."""
-    [touch] = re.findall(
-        r"^\*\*Moving results\.\*\*.*?`snakemake (--touch [^`]*)`", README.read_text("utf-8"), re.M | re.S
-    )
+    """docs/running.md: with their times and Snakemake's memory they are up to date in another checkout; without their
+    times once what it names has set them again."""
+    [touch] = re.findall(r"^## Moving results$.*?`snakemake (--touch [^`]*)`", RUNNING.read_text("utf-8"), re.M | re.S)
     for folder in ("results", "reports", ".snakemake"):
         shutil.copytree(built.root / folder, fresh.root / folder)
     shutil.copy(built.root / "config/config.yaml", fresh.root / "config/config.yaml")

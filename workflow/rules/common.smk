@@ -177,6 +177,16 @@ def exact(name):
     return expand("results/corpora/{dataset}/text", dataset=RUN.exact_datasets(name))
 
 
+def graphs():
+    """The graphs of the run's systems that make some, of its first seed."""
+    first = [model for model in RUN.models if model.seed == RUN.settings["seeds"][0]]
+    return [
+        f"results/graphs/{model.dataset}/{SCALE}/{model.system}/seed{model.seed}.json"
+        for model in first
+        if RUN.spec(*model)["architecture"].get("links")
+    ]
+
+
 # How finely the plane through three models is evaluated, unless the scale says otherwise.
 SURFACE = {"grid": 21, "sentences": 2000, **RUN.scale.get("surface", {})}
 

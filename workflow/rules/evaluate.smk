@@ -179,6 +179,24 @@ rule speed:
         " --out {output} &> {log}"
 
 
+# The graphs that a model makes of the first sentences of test, for the report.
+rule graphs:
+    input:
+        model="results/models/{dataset}/{scale}/{system}/seed{seed}/model.pt",
+        data="results/corpora/{dataset}/bin",
+        code=lambda wildcards: imported(natlab.sources.graphs(training_spec(wildcards))),
+    output:
+        "results/graphs/{dataset}/{scale}/{system}/seed{seed}.json",
+    log:
+        "results/logs/graphs/{dataset}/{scale}/{system}/seed{seed}.log",
+    threads: RUN.scale["threads"]
+    resources:
+        gpu=DECODING_GPUS,
+    shell:
+        "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab graphs --model {input.model}"
+        " --data {input.data} --out {output} &> {log}"
+
+
 # One row of a grid over the plane through three models (MPLE, Figure 1).
 rule surface:
     input:

@@ -128,6 +128,7 @@ rule report:
         figures=expand(f"{REPORTS}/figures/{{figure}}.{{ending}}", figure=FIGURES, ending=["csv", "svg"]),
         claims=expand(f"{REPORTS}/claims/{{claims}}.csv", claims=CLAIMS),
         measurements=measurements(*RUN.tables, *RUN.figures, *RUN.claims),
+        graphs=graphs(),
         surfaces=[file for name in RUN.figures for file in surface(name)],
         provenance=rules.provenance.output,
         code=code("papers/*.py", "report/*.py", "report/page/*"),

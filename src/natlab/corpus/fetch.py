@@ -134,7 +134,12 @@ def _get(url: str, part: Path, mirror: str | None, attempts: int, backoff: float
     elif mirror and (mirrored := Path(mirror) / address(url)).is_file():
         shutil.copyfile(mirrored, part)
         return str(mirrored), False
-    joined = _download(url, part, attempts, backoff, known)
+    try:
+        joined = _download(url, part, attempts, backoff, known)
+    except UserError as error:
+        if not mirror:
+            raise
+        raise UserError(f"{error}; the mirror NATLAB_MIRROR={mirror} has no {address(url)}") from None
     if joined is None:
         raise UserError(
             f"{url}: no such file on the server; correct the address in the dataset file, or put the file in a mirror "
@@ -195,7 +200,9 @@ def _download(url: str, part: Path, attempts: int, backoff: float, known: bool) 
         except (OSError, http.client.HTTPException) as error:
             problem = str(error) or type(error).__name__
     again = "run again to resume" if known else "run again"
-    raise UserError(f"{url}: not fetched in {attempts} attempts ({problem}); {again}, or set NATLAB_MIRROR")
+    raise UserError(
+        f"{url}: not fetched in {attempts} attempts ({problem}); {again}, or name a mirror that has it (NATLAB_MIRROR)"
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -159,8 +159,7 @@ def _against_all(of: Translations, further: list[list[str]]) -> dict[str, dict]:
     hypotheses, *streams = ([stream[number] for number in chosen] for stream in (of.tokens, of.references, *further))
     values = {}
     for name, against in (("bleu_tok_single", streams[:1]), ("bleu_tok_multi", streams)):
-        score, of_sentences = bleu.tokenised_bleu(hypotheses, against), bleu.statistics(hypotheses, *against)
-        values[name] = {**score, "sentences": len(chosen), "by_sentence": of_sentences}
+        values[name] = {**bleu.tokenised_bleu(hypotheses, against), "sentences": len(chosen)}
     return values
 
 
@@ -227,6 +226,7 @@ def target_values(path: Path, corpus: Path, dataset: dict, truth: Truth | None) 
         if pairs:
             hypotheses, reference = zip(*pairs, strict=True)
             score = bleu.tokenised_bleu(hypotheses, [reference])
+            del score["by_sentence"]
             values[f"reference_bleu/{number}"] = {**score, "sentences": len(pairs)}
     return len(targets), values, each[np.isfinite(each)].tolist()
 

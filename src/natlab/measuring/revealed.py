@@ -67,8 +67,7 @@ def revealed(
     references = [text(target[target.ne(config.eos)]) for target in targets]
     values = {}
     for percent, of_percent in zip(PERCENTS, counts.tolist(), strict=True):
-        score = bleu.tokenised_bleu(said[percent], [references])
-        values[f"bleu/{percent}"] = {**score, "by_sentence": bleu.statistics(said[percent], references)}
+        values[f"bleu/{percent}"] = bleu.tokenised_bleu(said[percent], [references])
         right, of = map(sum, zip(*of_percent, strict=True))
         by_sentence = [[100 * of_sentence, number] for of_sentence, number in of_percent]
         values[f"accuracy/{percent}"] = {"value": 100 * right / max(1, of), "unit": "%", "by_sentence": by_sentence}

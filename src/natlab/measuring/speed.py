@@ -245,7 +245,9 @@ def quality(ways: Mapping[Way, Ready], sources: Sentences, data: Any, threads: i
                 found[row] = target
         said[way] = found
         texts = [data.text(torch.tensor(target, dtype=torch.long)) for target in found]
-        values[way.key("bleu_tok")] = tokenised_bleu(texts, [references])
+        score = tokenised_bleu(texts, [references])
+        del score["by_sentence"]
+        values[way.key("bleu_tok")] = score
     for way, found in said.items():
         ours = said.get(way._replace(engine=OWN))
         if ours is not None and way.engine != OWN:

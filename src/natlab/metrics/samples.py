@@ -14,7 +14,7 @@ BEST = 3  # hypotheses of a sentence that are looked at one by one
 
 def oracle_bleu(hypotheses: Sequence[Sequence[str]], references: Sequence[str]) -> dict:
     """Tokenised BLEU of each sentence's best hypothesis, by smoothed sentence BLEU, the first of equal ones (CoDAT,
-    section 4.2): {"value", "unit", "signature", "by_sentence"}, the last as `bleu.statistics`."""
+    section 4.2): {"value", "unit", "signature", "by_sentence"}, the last as `bleu.sacrebleu`."""
     numbers: dict[str, int] = {}
     sides = [
         [[numbers.setdefault(word, len(numbers)) for word in line.split()] for line in side]
@@ -28,7 +28,7 @@ def oracle_bleu(hypotheses: Sequence[Sequence[str]], references: Sequence[str]) 
     for of_sentence in hypotheses:
         best.append(of_sentence[int(np.argmax(scores[start : start + len(of_sentence)]))])
         start += len(of_sentence)
-    return {**bleu.tokenised_bleu(best, [references]), "by_sentence": bleu.statistics(best, references)}
+    return bleu.tokenised_bleu(best, [references])
 
 
 def allowed_best(hypotheses: Sequence[Sequence[str]], distributions: Sequence[Distribution]) -> dict:

@@ -76,6 +76,8 @@ def _check_columns(path: str, spec: dict) -> None:
         swept = correlation.get("sweep", {})
         for key in (correlation["x"], correlation["y"], *(swept[name] for name in ("target", "bleu") if swept)):
             known(path, f"correlations.{number}", key, numbers)
+    for label in spec.get("baseline", ()):
+        known(path, "baseline", label, [row["label"] for row in spec["rows"]])
     draw = spec.get("draw", {})
     several = [key for name in ("series", "right", "across") for key in draw.get(name, ())]
     for key in (*several, *(draw[name] for name in ("value", "line", "x", "y") if name in draw)):

@@ -23,13 +23,10 @@ from natlab.papers import claims as claimed
 from natlab.papers import spec as specs
 from natlab.report import bootstrap, correlation, markup, tables
 from natlab.report.filled import Table, build
-from natlab.report.samples import Sample, Sampler, derived, deviations
+from natlab.report.samples import REPEATABILITY, Sample, Sampler, derived, deviations
 
 HOLDS, REFUTED, UNDECIDED, UNMEASURED = "holds", "refuted", "undecided", "not measured"
 CONFIDENCE = 0.95
-# Two single results of standard deviation s differ by less than 1.96 √2 s = 2.8 s in 95 % of cases: the repeatability
-# limit of ISO 5725-6.
-REPEATABILITY = 2.8
 NUMBERS = ("statistic", "confidence", "low", "high")
 FIELDS = "claim part says verdict measured statistic confidence low high rests_on seeds tests false_holds".split()
 

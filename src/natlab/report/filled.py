@@ -6,6 +6,7 @@ less published. What nothing measured stays empty: published values never stand 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -19,7 +20,8 @@ class Entry:
 
     ``published``: number, text (shown, not compared) or None. ``measured``: mean over ``seeds``, or the text of one
     seed; None when nothing was measured; ``std``: sample standard deviation, None with fewer than two seeds and for
-    what no seed changes.
+    what no seed changes. ``above``: in which share of resamples it is above its row's ``baseline``
+    (`natlab.report.significance`), None where that is not known.
     """
 
     published: float | str | None = None
@@ -33,6 +35,8 @@ class Entry:
     metric: str = ""
     sentences: int | None = None
     signature: str = ""
+    baseline: str = ""
+    above: float | None = None
 
     @property
     def difference(self) -> float | None:
@@ -104,7 +108,7 @@ def read(quantity: resolve.Quantity, run: Mapping, measurements: str | Path) -> 
         files = {}
         for source in resolve.sources(quantity, run["scale"], seed):
             path = Path(measurements) / source
-            files[source] = read_json(path) if path.exists() else {"values": {}}
+            files[source] = measured(path) if path.exists() else {"values": {}}
         held = [files[reading.source(quantity.dataset, run["scale"], seed)] for reading in quantity.readings]
         values = [file["values"].get(reading.key) for file, reading in zip(held, quantity.readings, strict=True)]
         if None in values:
@@ -116,6 +120,16 @@ def read(quantity: resolve.Quantity, run: Mapping, measurements: str | Path) -> 
             if isinstance(value, str):
                 break
     return Measured(by_seed, **last) if by_seed else None
+
+
+def measured(path: Path) -> dict:
+    """A measurement file; a cell's neighbours often read the same one, so the last few are kept. Not to be changed."""
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, changed: int) -> dict:
+    return read_json(path)
 
 
 def _derive(column: dict, measured: dict[str, Measured | None], run: dict) -> Measured | None:

@@ -1,13 +1,12 @@
 """A committed report made again of its record: without its models, without torch, in seconds. The verb ``rebuild``."""
 
 import argparse
-import tempfile
 from functools import partial
 from pathlib import Path
 
 from natlab.errors import UserError
 from natlab.papers import spec as specs
-from natlab.report import asked, claims, figures, page, record, tables
+from natlab.report import asked, claims, figures, page, record, significance, tables
 from natlab.report.filled import build
 from natlab.report.page import html
 
@@ -31,16 +30,15 @@ def rebuild(folder: Path, papers: Path) -> None:
     if not (folder / "run.json").exists():
         raise UserError(f"{folder}: no run.json; name a run's report, reports/<run>")
     of = asked.read(specs.load_run(folder / "run.json"), papers)
-    with tempfile.TemporaryDirectory() as scratch:
-        results = Path(scratch)
-        record.unpack(folder / record.NAME, results)
+    with record.unpacked(folder) as results:
         measurements, corpora = results / "measurements", results / "corpora"
         filled = partial(build, run=of.settings, measurements=measurements, corpora=corpora)
         for name, spec in of.tables.items():
-            tables.write(filled(spec), html.path(folder, "tables", name))
+            table = significance.compared(filled(spec), measurements, corpora)
+            tables.write(table, html.path(folder, "tables", name))
         for name, spec in of.figures.items():
             figures.write(filled(spec), html.path(folder, "figures", name), asked.surface(spec, of.settings, results))
         for name, stated in of.claims.items():
             tested = claims.tested(stated, of.about(stated), of.settings, measurements, corpora, folder.parent)
             claims.write(stated, tested, of.settings, html.path(folder, "claims", name))
-        page.write(of, results, folder)
+        page.write(of, results, folder, results)

@@ -1,15 +1,18 @@
 """What a report was made from, in one archive beside it, of which a clone can make it again (`natlab.report.rebuild`).
 
 ``record.tar.xz`` is laid out as ``results/`` is: of the measurements what the run's cells read, with the sentences'
-statistics behind verdicts; exact values and statistics of the corpora; test sets with the first seed's translations;
-training curves; Figure 1's surfaces; when the run's jobs started and ended. The same content is the same archive.
+statistics behind verdicts; exact values and statistics of the corpora; of generated corpora the test sets with the
+first seed's translations; training curves; Figure 1's surfaces; when the run's jobs started and ended. The same content
+is the same archive.
 """
 
 import io
 import json
 import lzma
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from natlab import jobs
@@ -18,11 +21,12 @@ from natlab.files import read_json, written_aside
 from natlab.report import asked
 
 NAME = "record.tar.xz"
+OURS = "Apache-2.0"  # the licence of corpora that are generated: others' sentences are not ours to hand on
 
 
 def pack(of: asked.Asked, results: Path, folder: Path) -> None:
     """Write the record of a run's report to its folder, of what lies below ``results``."""
-    files = dict(_files(of, results, curves(provenance(folder))))
+    files = dict(_files(of, results, provenance(folder)))
     out = folder / NAME
     with (
         written_aside(out, "wb") as file,
@@ -35,11 +39,19 @@ def pack(of: asked.Asked, results: Path, folder: Path) -> None:
             tar.addfile(entry, io.BytesIO(files[name]))
 
 
-def unpack(record: Path, folder: Path) -> None:
-    """Lay a record out in ``folder``, as ``results/`` is. UserError where it is none, or damaged."""
+@contextmanager
+def unpacked(folder: Path) -> Iterator[Path]:
+    """The record of a report's folder laid out as ``results/`` is, for a while. UserError where there is none, or it is
+    damaged."""
+    with tempfile.TemporaryDirectory() as scratch:
+        _unpack(folder / NAME, Path(scratch))
+        yield Path(scratch)
+
+
+def _unpack(record: Path, into: Path) -> None:
     try:
         with tarfile.open(record, "r:xz") as tar:
-            tar.extractall(folder, filter="data")
+            tar.extractall(into, filter="data")
     except FileNotFoundError:
         raise UserError(f"{record}: no such file; the run's measurements were not kept, run it again") from None
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
@@ -65,13 +77,13 @@ def curves(provenance: Mapping) -> dict[str, str]:
     }
 
 
-def _files(of: asked.Asked, results: Path, curves: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+def _files(of: asked.Asked, results: Path, provenance: Mapping) -> Iterator[tuple[str, bytes]]:
     """(name in the record, content) of all that the report is made from and that is there."""
     for source, keys in of.keys().items():
         path = results / "measurements" / source
         if path.exists():
             yield f"measurements/{source}", _json(_cut(read_json(path), keys))
-    names = {str(path.relative_to(results)) for path in _kept(of, results)} | set(curves.values())
+    names = {str(path.relative_to(results)) for path in _kept(of, results, provenance)}
     for name in names:
         if (results / name).exists():
             yield name, (results / name).read_bytes()
@@ -79,17 +91,29 @@ def _files(of: asked.Asked, results: Path, curves: Mapping[str, str]) -> Iterato
     yield f"{jobs.folder(of.settings['run'])}/{jobs.SPENT}", "".join(map(jobs.line, spent)).encode()
 
 
-def _kept(of: asked.Asked, results: Path) -> Iterator[Path]:
+def _kept(of: asked.Asked, results: Path, provenance: Mapping) -> Iterator[Path]:
     """The files that are kept as they are, whether or not they are there."""
+    yield from (results / path for path in curves(provenance).values())
     scale, first = of.settings["scale"], of.settings["seeds"][0]
+    described = provenance["configuration"].get("datasets", {})
     for dataset, reading in of.readings():
         corpus = results / "corpora" / dataset
         yield corpus / "text" / "exact.json"
         yield from (corpus / step / "stats.json" for step in ("text", "tok", "bpe", "bin"))
+        if not described.get(dataset, {}).get("licence", "").startswith(OURS):
+            continue
         yield from (corpus / "tok" / f"test.{side}" for side in ("src", "tgt"))
+        yield from (corpus / "text").glob("test.ref*")
+        of_system = f"{dataset}/{scale}/{reading.system}/seed{first}"
+        translations = results / "translations" / of_system
+        yield translations / "target.txt"
+        yield results / "graphs" / f"{of_system}.json"
         if reading.decoding and reading.split == "test":
-            translations = results / "translations" / dataset / scale / reading.system / f"seed{first}"
             yield translations / f"{reading.decoding}.test.txt"
+            yield translations / f"{reading.decoding}.test.samples.jsonl"
+        candidates = results / "candidates" / dataset / scale / f"seed{first}"
+        yield from (candidates / name for name in ("gamma.json", "dict.tgt.txt", "test.bleu.npy"))
+        yield from candidates.glob("test.src-tgt.[ct]*")
     for spec in of.figures.values():
         yield from asked.surface(spec, of.settings, results)
 

@@ -2,7 +2,7 @@
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import sqrt
 from pathlib import Path
@@ -10,9 +10,12 @@ from statistics import variance
 
 import numpy as np
 
-from natlab.files import read_json
 from natlab.papers import cells as resolve
 from natlab.report import bootstrap, filled
+
+# Two single results of standard deviation s differ by less than 1.96 √2 s = 2.8 s in 95 % of cases: the repeatability
+# limit of ISO 5725-6.
+REPEATABILITY = 2.8
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Sampler:
     def _reading(self, reading: resolve.Reading, dataset: str, seed: int) -> tuple[float, np.ndarray | None] | None:
         """(value, resampled values [RESAMPLES] if its sentences' parts were kept); None where nothing was measured."""
         path = self.measurements / reading.source(dataset, self.run["scale"], seed)
-        file = read_json(path) if path.exists() else {"values": {}}
+        file = filled.measured(path) if path.exists() else {"values": {}}
         if reading.key not in file["values"]:
             return None
         statistics = file.get("sentence_statistics", {}).get(reading.key)
@@ -109,19 +112,14 @@ class Sampler:
 
     def _noise(self, quantity: resolve.Quantity) -> np.ndarray | None:
         """[1 + RESAMPLES], 0 and then how far other seeds would lie; of cells that are sums of their readings."""
-        known = [self._deviation(quantity.dataset, reading.key) for reading in quantity.readings]
+        known = [deviation(self.deviations, quantity.dataset, reading.key) for reading in quantity.readings]
         if None in known or quantity.metric in (resolve.PARAMETER_RATIO, *resolve.BRACKET):
             return None
         drawn = [
-            bootstrap.noise(deviation, "/".join([quantity.dataset, *map(str, reading)]))
-            for deviation, reading in zip(known, quantity.readings, strict=True)
+            bootstrap.noise(apart, "/".join([quantity.dataset, *map(str, reading)]))
+            for apart, reading in zip(known, quantity.readings, strict=True)
         ]
         return np.concatenate([[0.0], resolve.value(quantity, drawn)])
-
-    def _deviation(self, dataset: str, metric: str) -> float | None:
-        """That of a metric on this dataset; where no run has several seeds there, the largest on another one."""
-        others = [value for (_, of), value in self.deviations.items() if of == metric]
-        return self.deviations.get((dataset, metric), max(others, default=None))
 
 
 def derived(kind: str, parts: list[Sample]) -> Sample:
@@ -142,21 +140,36 @@ def derived(kind: str, parts: list[Sample]) -> Sample:
     )
 
 
+def deviation(known: Mapping[tuple[str, str], float], dataset: str, metric: str) -> float | None:
+    """That of a metric on this dataset; where no run has several seeds there, the largest on another one."""
+    others = [value for (_, of), value in known.items() if of == metric]
+    return known.get((dataset, metric), max(others, default=None))
+
+
 def deviations(files: Iterable[str | Path]) -> dict[tuple[str, str], float]:
+    """`pooled` of the ``measurements.csv`` of reports."""
+    return pooled(map(_lines, files))
+
+
+def pooled(reports: Iterable[Iterable[Mapping]]) -> dict[tuple[str, str], float]:
     """Standard deviations over seeds by (dataset, metric), pooled over whatever was measured with several seeds alike
-    (scale, system, decoding, split), from the ``measurements.csv`` of reports.
+    (scale, system, decoding, split), from the lines of each report's ``measurements.csv``.
 
     Where no seed changes a value (a corpus' own targets, a Transformer's length loss of 0), it says nothing of others.
     """
     groups = defaultdict(list)
-    for path in files:
-        with open(path, encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file):
-                like = tuple(line[key] for key in ("dataset", "metric", "scale", "system", "decoding", "split"))
-                groups[path, like].append(float(line["value"]))
+    for report, lines in enumerate(reports):
+        for line in lines:
+            like = tuple(line[key] for key in ("dataset", "metric", "scale", "system", "decoding", "split"))
+            groups[report, like].append(float(line["value"]))
     squares, freedom = defaultdict(float), defaultdict(int)
     for (_, like), values in groups.items():
         if len(set(values)) > 1:
             squares[like[:2]] += (len(values) - 1) * variance(values)
             freedom[like[:2]] += len(values) - 1
     return {of: sqrt(squares[of] / freedom[of]) for of in squares}
+
+
+def _lines(path: str | Path) -> Iterator[dict]:
+    with open(path, encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)

@@ -10,14 +10,17 @@ from natlab.errors import UserError
 from natlab.files import written_aside
 from natlab.papers import cells as resolve
 from natlab.papers import spec as specs
-from natlab.report import correlation, markup
+from natlab.report import correlation, markup, significance
 from natlab.report.filled import Entry, Table, build
 
 EMPTY = "–"
 CSV_FIELDS = (
     "table line row group column unit published measured std difference n_seeds seeds dataset scale system decoding"
-    " split metric sentences signature"
+    " split metric sentences signature baseline above"
 ).split()
+
+
+TEXTS = "dataset system decoding split metric signature baseline".split()  # of an entry
 
 
 def write_csv(table: Table, path: str | Path) -> None:
@@ -82,7 +85,8 @@ def read_csv(path: str | Path, spec: dict, run: dict) -> Table:
             std=float(line["std"]) if line["std"] else None,
             seeds=tuple(int(seed) for seed in line["seeds"].split()),
             sentences=int(line["sentences"]) if line["sentences"] else None,
-            **{name: line[name] for name in ("dataset", "system", "decoding", "split", "metric", "signature")},
+            above=float(line["above"]) if line["above"] else None,
+            **{name: line[name] for name in TEXTS},
         )
     return Table(spec, run, entries)
 
@@ -271,8 +275,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Write ``OUT.csv``, ``OUT.md`` and ``OUT.tex``."""
-    table = build(specs.load(args.table), specs.load_run(args.run_file), args.measurements, args.corpora)
-    write(table, Path(args.out))
+    settings, measurements, corpora = specs.load_run(args.run_file), Path(args.measurements), Path(args.corpora)
+    table = build(specs.load(args.table), settings, measurements, corpora)
+    write(significance.compared(table, measurements, corpora), Path(args.out))
 
 
 def write(table: Table, out: Path) -> None:

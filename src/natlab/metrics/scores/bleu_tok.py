@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from natlab.metrics.bleu import statistics, tokenised_bleu
+from natlab.metrics.bleu import tokenised_bleu
 from natlab.metrics.interface import Translations
 
 
@@ -15,5 +15,4 @@ class BleuTok:
     means: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, of: Translations) -> dict[str, dict]:
-        found = tokenised_bleu(of.tokens, [of.references])
-        return {"bleu_tok": {**found, "by_sentence": statistics(of.tokens, of.references)}}
+        return {"bleu_tok": tokenised_bleu(of.tokens, [of.references])}

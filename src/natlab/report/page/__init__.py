@@ -14,9 +14,10 @@ from natlab.papers import spec as specs
 from natlab.report import asked, record, tables
 from natlab.report.asked import Asked
 from natlab.report.claims import read_csv
-from natlab.report.page import claims, curves, evidence, grids, html, summary, words
+from natlab.report.page import claims, corpora, curves, evidence, grids, html, sentences, summary, words
 
 NAME = "index.html"
+STYLES, SCRIPTS = ("sentences.css", "corpora.css"), ("sentences.js",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,13 +37,15 @@ def run(args: argparse.Namespace) -> None:
         Path(args.results),
         Path(args.out),
     )
-    write(of, results, folder)
     record.pack(of, results, folder)
+    with record.unpacked(folder) as kept:
+        write(of, kept, folder, results)
 
 
-def write(of: Asked, results: Path, folder: Path) -> None:
+def write(of: Asked, results: Path, folder: Path, texts: Path) -> None:
     """Write a run's page to its report's folder, of the tables, figures and claims that lie there, and of what lies
-    below ``results``. UserError where one of them has not been made."""
+    below ``results``; its sentences of what lies below ``texts``, since a record has not all. UserError where a table,
+    figure or claims have not been made."""
     settings, measurements = of.settings, results / "measurements"
     shown = {
         name: tables.read_csv(_made(folder, kind, name, "csv"), spec, settings)
@@ -67,13 +70,16 @@ def write(of: Asked, results: Path, folder: Path) -> None:
             ],
         ),
         curves.section(curves.write(record.curves(provenance), results, folder)),
+        sentences.section(list(sentences.outputs_of(of.readings()))),
+        corpora.section(settings, of.readings(), results),
     ]
+    sentences.write(settings, of.readings(), texts, folder)
     body = "".join(parts)
     body += words.section(body) + _dialog()
     body += html.data("evidence", origins.value())
     body += html.data("copies", {html.dotted(name): grids.copies(table) for name, table in shown.items()})
     with written_aside(folder / NAME) as file:
-        file.write(html.document(f"natlab: {settings['run']}", _contents(of, body), body))
+        file.write(html.document(f"natlab: {settings['run']}", _contents(of, body), body, STYLES, SCRIPTS))
 
 
 def _made(folder: Path, kind: str, name: str, ending: str) -> Path:
@@ -97,23 +103,15 @@ def _dialog() -> str:
 """
 
 
-def _contents(of: Asked, body: str) -> str:
+def _contents(of: Asked, body: str) -> html.Contents:
     """Links to all parts of the page."""
-    lines = ['<li><a href="#summary">Summary</a></li>']
-    for title, specs_of in (("Claims", of.claims), ("Tables", of.tables), ("Figures", of.figures)):
-        if specs_of:
-            lines.append(f'<li class="head">{title}</li>')
-        for name, spec in specs_of.items():
-            label = "claims" if "claims" in spec else spec["table"]
-            lines.append(f'<li><a href="#{html.dotted(name)}">{html.paper(spec)} {label}</a></li>')
-    lines.append('<li class="head">More</li>')
-    for anchor, title in (
-        ("curves", "Training curves"),
-        ("sentences", "Sentences"),
-        ("data", "Data"),
-        ("words", "Words"),
-    ):
-        if f'id="{anchor}"' in body:
-            lines.append(f'<li><a href="#{anchor}">{title}</a></li>')
-    lines.append('<li><a href="../index.html">All runs</a></li>')
-    return "<details><summary>Contents</summary>\n<ul>\n" + "\n".join(lines) + "\n</ul></details>\n"
+    shown = {
+        title: {
+            f"#{html.dotted(name)}": f"{html.paper(spec)} {'claims' if 'claims' in spec else spec['table']}"
+            for name, spec in specs_of.items()
+        }
+        for title, specs_of in (("Claims", of.claims), ("Tables", of.tables), ("Figures", of.figures))
+    }
+    more = {"curves": "Training curves", "sentences": "Sentences", "data": "Data", "words": "Words"}
+    further = {f"#{anchor}": title for anchor, title in more.items() if f'id="{anchor}"' in body}
+    return {"": {"#summary": "Summary"}, **shown, "More": {**further, f"../{NAME}": "All runs"}}

@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from html import escape
 
-from natlab.report import tables
+from natlab.report import significance, tables
 from natlab.report.filled import Entry, Table
 from natlab.report.page import html, words
 
@@ -14,7 +14,7 @@ def section(name: str, table: Table, known: set[tuple[int, str]]) -> str:
     return f"""<section id="{html.dotted(name)}">
 {_title(table)}
 {_grid(name, table, known)}
-{html.notes(tables.notes(table))}
+{html.notes([*tables.notes(table), *_marks(table)])}
 {html.links("tables", name, {"csv": "CSV, a line a cell", "md": "Markdown", "tex": "LaTeX"})}
 </section>
 """
@@ -45,6 +45,18 @@ def copies(table: Table) -> dict[str, str]:
     return {"csv": tables.values_csv(table), "md": tables.markdown(table), "tex": tables.latex(table)}
 
 
+def _marks(table: Table) -> list[str]:
+    """What the marks of significance mean, where there are some."""
+    if not any(significance.mark(entry) for entry in table.entries.values()):
+        return []
+    seeds = " and the seeds" if len(table.run["seeds"]) > 1 else "; other seeds could say otherwise"
+    baselines = " or ".join(dict.fromkeys(entry.baseline for entry in table.entries.values() if entry.baseline))
+    return [
+        f"▲, ▼: above, below {baselines} in at least {100 * significance.SURE:g} % of resamples of the test sentences"
+        f"{seeds} (paired bootstrap); not marked: not sure, or not resampled."
+    ]
+
+
 def _title(table: Table) -> str:
     spec = table.spec
     return f"""<h3>{escape(spec["table"])}: {words.marked(spec["title"])}</h3>
@@ -68,14 +80,13 @@ def _grid(name: str, table: Table, known: set[tuple[int, str]]) -> str:
         for kind, text in (("csv", "CSV"), ("md", "Markdown"), ("tex", "LaTeX"))
     )
     head = "".join(_head(column) for column in spec["columns"])
-    label = escape(f"{html.paper(spec)}, {spec['table']}")
     folded = " folded" if mostly else ""
-    return f"""<div class="tools">{fold}<span>Copy as</span>{copying}</div>
-<div class="scroll" role="region" aria-label="{label}" tabindex="0">
-<table class="results{folded}" id="{anchor}.rows">
+    grid = f"""<table class="results{folded}" id="{anchor}.rows">
 <thead><tr><th scope="col"><button type="button" class="sort">Row</button><span class="unit"></span></th>{head}</tr>
 </thead>
-{_body(anchor, table, known)}</table></div>"""
+{_body(anchor, table, known)}</table>"""
+    return f"""<div class="tools">{fold}<span>Copy as</span>{copying}</div>
+{html.region(f"{html.paper(spec)}, {spec['table']}", grid)}"""
 
 
 def _unfilled(table: Table, number: int) -> bool:
@@ -130,6 +141,11 @@ def _cell(at: str, row: Mapping, column: Mapping, table: Table, known: bool, num
         measured = f'<button type="button" class="value" data-at="{at}" title="{title}">{escape(value)}</button>'
     else:
         measured = f'<span class="{"none" if entry.measured is None else "measured"}">{escape(value)}</span>'
+    if sure := significance.mark(entry):
+        says = escape(
+            f"{'above' if sure == '▲' else 'below'} {entry.baseline}, {100 * entry.above:.1f} % of resamples above"
+        )
+        measured += f'<span class="sure" role="img" aria-label="{says}" title="{says}">{sure}</span>'
     if plus_minus:
         measured += f'<span class="spread"> ± {escape(spread)}</span>'
     digits = column.get("digits", 2)

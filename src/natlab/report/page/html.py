@@ -6,16 +6,29 @@ from html import escape
 from pathlib import Path
 
 HERE = Path(__file__).parent
+Contents = Mapping[str, Mapping[str, str]]  # by the group's name, "" for none: texts of links, by where they lead
 
 
-def document(title: str, contents: str, body: str, styles: Iterable[str] = (), scripts: Iterable[str] = ()) -> str:
+def document(title: str, contents: Contents, body: str, styles: Iterable[str] = (), scripts: Iterable[str] = ()) -> str:
     """A page as HTML that needs no other file and no network.
 
-    contents: the list of its parts, "" for none; body: what is in its ``main``; styles, scripts: more files of this
+    contents: links to its parts, in groups, or none; body: what is in its ``main``; styles, scripts: more files of this
     folder than ``style.css`` and ``script.js``.
     """
     style, script = ("".join(map(_part, of)) for of in (("style.css", *styles), ("script.js", *scripts)))
-    beside = f'<nav class="contents" aria-label="Contents">\n{contents}</nav>\n' if contents else ""
+    links = "\n".join(
+        (f'<li class="head">{escape(head)}</li>\n' if head else "")
+        + "\n".join(f'<li><a href="{escape(href)}">{escape(text)}</a></li>' for href, text in of.items())
+        for head, of in contents.items()
+        if of
+    )
+    beside = f"""<nav class="contents" aria-label="Contents">
+<details><summary>Contents</summary>
+<ul>
+{links}
+</ul></details>
+</nav>
+"""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -29,7 +42,7 @@ def document(title: str, contents: str, body: str, styles: Iterable[str] = (), s
 </head>
 <body>
 <a class="skip" href="#main">To the content</a>
-{beside}<main id="main">
+{beside if links else ""}<main id="main">
 {body}</main>
 <script>
 {script}</script>
@@ -46,6 +59,22 @@ def data(name: str, value: object) -> str:
     """A value as JSON within a page, for its script to read by this name."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{text}</script>\n'
+
+
+def region(label: str, table: str) -> str:
+    """A table that scrolls sideways where it is wider than the page; ``label`` names it to who cannot see it."""
+    return f'<div class="scroll" role="region" aria-label="{escape(label)}" tabindex="0">\n{table}\n</div>\n'
+
+
+def listing(label: str, heads: Iterable[str], lines: Iterable[Iterable[str]], style: str = "overview") -> str:
+    """A plain table: its heads, and lines of cells, HTML, the first of each its head."""
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
+        for first, *cells in lines
+    )
+    table = f'<table class="{style}"><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>'
+    return region(label, table)
 
 
 def dotted(name: str) -> str:

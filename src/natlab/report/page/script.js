@@ -1,6 +1,6 @@
 "use strict";
 // The page reads without this: it sorts tables, folds rows, copies, and shows what a value was measured of.
-const natlab = { sentences: {} };
+globalThis.natlab = {};
 
 natlab.json = (id) => JSON.parse(document.getElementById(id).textContent);
 
@@ -92,7 +92,8 @@ document.addEventListener("click", ({ target }) => {
 });
 
 // where there is room the contents stand open beside the page
-if (window.matchMedia("(min-width: 70rem)").matches) document.querySelector(".contents details").open = true;
+const contents = document.querySelector(".contents details");
+if (contents && window.matchMedia("(min-width: 70rem)").matches) contents.open = true;
 
 const curves = document.getElementById("curves-model");
 if (curves) {

@@ -7,7 +7,7 @@ from html import escape
 from natlab.jobs import Spent
 from natlab.papers import spec as specs
 from natlab.report.asked import Asked
-from natlab.report.claims import Result
+from natlab.report.claims import UNMEASURED, Result
 from natlab.report.filled import Table
 from natlab.report.page import claims, html, words
 
@@ -19,7 +19,7 @@ STAGES = {
     "Distillation": ("distil", "merge_distilled", "candidates"),
     "Students": (),
     "Translations": ("translate",),
-    "Measurements": ("measure", "score", "packages", "latency", "speed", "surface"),
+    "Measurements": ("measure", "score", "packages", "latency", "speed", "surface", "graphs"),
     "Report": ("run_settings", "provenance", "table", "figure", "claims", "record", "report"),
 }
 _STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}
@@ -114,25 +114,27 @@ def listed(tables: Iterable[str]) -> str:
 
 
 def _verdicts(of: Asked, results: Mapping[str, list[Result]]) -> str:
-    """Each claim of each paper with the verdicts of its parts; it leads to its evidence."""
+    """Each claim of each paper with the verdicts of its parts; it leads to its evidence. What this run does not measure
+    is folded away."""
     found = []
     for name, stated in of.claims.items():
-        lines = "".join(
-            f'<tr><th scope="row"><a href="#{claims.anchor(name, claim)}">{escape(claim["claim"])}</a>'
-            f"</th><td>{claims.badges(claims.counted(part for part in results[name] if part.claim == claim['id']))}"
-            "</td></tr>\n"
-            for claim in stated["claims"]
-        )
+        tested, untested = [], []
+        for claim in stated["claims"]:
+            counts = claims.counted(part for part in results[name] if part.claim == claim["id"])
+            link = f'<a href="#{claims.anchor(name, claim)}">{escape(claim["claim"])}</a>'
+            (tested if set(counts) - {UNMEASURED} else untested).append((link, claims.badges(counts)))
+        heads = ("claim", "parts")
         found.append(
             f'<h2 class="part">What became of the claims: {escape(html.paper(stated))}</h2>\n'
             f"{claims.badges(claims.counted(results[name]))}\n"
             '<p class="soft">A claim is tested in parts. A part <b>holds</b> if at least 95 % of resamples of test '
             "sentences and seeds agree with it, is <b>refuted</b> if at most 5 % do, and <b>undecided</b> between."
-            "</p>\n"
-            f'<div class="scroll" role="region" aria-label="Claims and verdicts" tabindex="0"><table class="overview">'
-            f'<thead><tr><th scope="col">claim</th><th scope="col">parts</th></tr></thead>\n<tbody>{lines}</tbody>'
-            "</table></div>\n"
+            f"</p>\n{html.listing('Claims and verdicts', heads, tested)}"
         )
+        if untested:
+            claimed = "1 claim" if len(untested) == 1 else f"{len(untested)} claims"
+            listing = html.listing("Claims not measured", heads, untested)
+            found.append(f"<details><summary>{claimed} that this run does not measure</summary>\n{listing}</details>\n")
     return "".join(found)
 
 
@@ -147,19 +149,15 @@ def _tables(shown: Mapping[str, Table]) -> str:
             if not row.get("quoted") and not column.get("descriptive")
         ]
         kind = "" if specs.of_paper(table.spec) else '<span class="tag">ours</span>'
+        link = f"{escape(html.paper(table.spec))} {escape(table.spec['table'])}"
+        title = words.marked(table.spec["title"])
         lines.append(
-            f'<tr><th scope="row"><a href="#{html.dotted(name)}">{escape(html.paper(table.spec))} '
-            f"{escape(table.spec['table'])}</a>{kind}: {words.marked(table.spec['title'])}</th>"
-            f"<td>{sum(asked)} of {len(asked)} cells</td></tr>\n"
+            (f'<a href="#{html.dotted(name)}">{link}</a>{kind}: {title}', f"{sum(asked)} of {len(asked)} cells")
         )
-    return (
-        '<h2 class="part">What was measured</h2>\n'
-        '<div class="scroll" role="region" aria-label="What was measured" tabindex="0"><table class="overview">'
-        '<thead><tr><th scope="col">table or figure</th><th scope="col">measured</th></tr></thead>\n'
-        f"<tbody>{''.join(lines)}</tbody></table></div>\n"
-        if lines
-        else ""
-    )
+    if not lines:
+        return ""
+    listing = html.listing("What was measured", ("table or figure", "measured"), lines)
+    return f'<h2 class="part">What was measured</h2>\n{listing}'
 
 
 def _facts(of: Asked, provenance: Mapping, spent: list[Spent]) -> str:

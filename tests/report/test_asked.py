@@ -9,11 +9,15 @@ from natlab.report import asked
 
 
 def test_a_run_asks_for_the_specs_that_it_names_and_for_tables_that_only_claims_are_about(whole):
-    settings = runs.RUN | {"tables": ["q/table2"]}
+    settings = runs.RUN | {"tables": ["natlab/table2"]}
     of = asked.read(settings, whole.papers)
-    assert (list(of.tables), list(of.figures), list(of.claims)) == (["q/table2"], runs.RUN["figures"], ["p/claims"])
-    assert of.settings == settings and of.behind.keys() == {"p/table1"}
-    assert of.about(of.claims["p/claims"]) == of.behind and of.behind["p/table1"]["title"] == runs.TABLE1["title"]
+    assert (list(of.tables), list(of.figures), list(of.claims)) == (
+        ["natlab/table2"],
+        runs.RUN["figures"],
+        ["mple/claims"],
+    )
+    assert of.settings == settings and of.behind.keys() == {"mple/table1"}
+    assert of.about(of.claims["mple/claims"]) == of.behind and of.behind["mple/table1"]["title"] == runs.TABLE1["title"]
 
 
 def test_the_values_of_each_file_that_tables_figures_and_claims_read(whole):
@@ -29,10 +33,10 @@ def test_the_values_of_each_file_that_tables_figures_and_claims_read(whole):
 
 def test_without_their_table_claims_still_ask_for_what_they_compare(whole):
     """And for what the table they are about shows."""
-    of = asked.read({**runs.RUN, "tables": ["q/table2"], "figures": []}, whole.papers)
+    of = asked.read({**runs.RUN, "tables": ["natlab/table2"], "figures": []}, whole.papers)
     assert of.keys()["ds/demo/glat/seed1/argmax.test.json"] == {"bleu_tok"}
     assert of.keys()["ds/demo/axe/seed1.latency.json"] == {"speedup/argmax"}
-    none = asked.read({**runs.RUN, "tables": ["q/table2"], "figures": [], "claims": []}, whole.papers)
+    none = asked.read({**runs.RUN, "tables": ["natlab/table2"], "figures": [], "claims": []}, whole.papers)
     assert set(none.keys()) == {f"own/demo/kd/seed{seed}/argmax.test.samples.json" for seed in (1, 2)}
 
 
@@ -49,7 +53,7 @@ def test_figures_and_claims_need_not_be_named(whole):
 
 
 def test_a_spec_that_is_not_valid_is_named(changed):
-    path = changed.papers / "q/table2.yaml"
+    path = changed.papers / "natlab/table2.yaml"
     path.write_text(yaml.safe_dump(runs.TABLE2 | {"rows": []}), encoding="utf-8")
     with pytest.raises(UserError, match=f"^{path}: .*rows"):
         changed.asked()

@@ -6,6 +6,7 @@ import lzma
 import os
 import shutil
 import tarfile
+import tempfile
 
 import pytest
 from tests.report import whole as runs
@@ -32,22 +33,44 @@ def test_it_holds_what_the_report_is_made_from(whole):
         *(f"measurements/own/demo/kd/seed{seed}/argmax.test.samples.json" for seed in seeds),
     }  # fmt: skip
     assert {name for name in names if name.startswith("translations/")} == {
-        *(f"translations/ds/demo/{system}/seed1/argmax.test.txt" for system in students),
+        *(f"translations/ds/demo/kd/seed1/{decoding}.test.txt" for decoding in ("argmax", "lpd3")),
+        "translations/ds/demo/axe/seed1/argmax.test.txt",
         "translations/ds/demo/transformer/seed1/beam5.test.txt",
-    }  # fmt: skip
-    for dataset in ("ds", "own"):
-        assert {name for name in names if name.startswith(f"corpora/{dataset}/")} == {
-            f"corpora/{dataset}/{file}"
-            for file in (
-                "text/exact.json", "text/stats.json", "tok/stats.json", "bpe/stats.json", "bin/stats.json",
-                "tok/test.src", "tok/test.tgt",
-            )
-        }  # fmt: skip
+    }
+    steps = {"text/exact.json", "text/stats.json", "tok/stats.json", "bpe/stats.json", "bin/stats.json"}
+    for dataset, texts in (("ds", {"tok/test.src", "tok/test.tgt", "text/test.ref1"}), ("own", set())):
+        found = {name for name in names if name.startswith(f"corpora/{dataset}/")}
+        assert found == {f"corpora/{dataset}/{file}" for file in steps | texts}
     assert {name for name in names if name.startswith(("models/", "surfaces/", "runs/"))} == {
         *(f"models/ds/demo/{model}/curve.jsonl" for model in ("transformer/seed1", "transformer/seed2", "kd/seed1")),
         *(f"surfaces/ds/demo/kd+axe+oaxe/seed1/{row}.json" for row in range(3)),
         "runs/small/spent.jsonl",
     }  # fmt: skip
+
+
+def test_of_sentences_that_are_others_it_has_none(whole):
+    """Neither as texts nor by their translations; samples that a table shows are measurements."""
+    packed = held(whole.report / record.NAME)
+    assert not any(name.startswith(("translations/own/", "corpora/own/tok/test.")) for name in packed)
+
+
+def test_further_outputs_that_the_page_shows_are_kept_where_they_are_there(changed):
+    more = [
+        "translations/ds/demo/axe/seed1/target.txt", "translations/ds/demo/axe/seed1/argmax.test.samples.jsonl",
+        "graphs/ds/demo/axe/seed1.json", "candidates/ds/demo/seed1/gamma.json",
+        "candidates/ds/demo/seed1/test.src-tgt.c0", "candidates/ds/demo/seed1/test.bleu.npy",
+    ]  # fmt: skip
+    others = [
+        "graphs/ds/demo/axe/seed2.json",
+        "candidates/ds/demo/seed1/train.src-tgt.c0",
+        "graphs/own/demo/kd/seed1.json",
+    ]
+    for name in (*more, *others):
+        (changed.results / name).parent.mkdir(parents=True, exist_ok=True)
+        (changed.results / name).write_text("kept", encoding="utf-8")
+    before = set(held(changed.report / record.NAME))
+    record.pack(changed.asked(), changed.results, changed.report)
+    assert set(held(changed.report / record.NAME)) - before == set(more)
 
 
 def test_of_sentences_it_keeps_the_statistics_of_values_that_are_asked_for(whole):
@@ -60,7 +83,7 @@ def test_of_sentences_it_keeps_the_statistics_of_values_that_are_asked_for(whole
     # and all else as it is
     name = "measurements/ds/demo/kd/seed1.latency.json"
     assert json.loads(content[name]) == read_json(whole.results / name)
-    for name in ("corpora/own/tok/test.src", "corpora/ds/text/exact.json"):
+    for name in ("corpora/ds/tok/test.src", "corpora/own/text/exact.json"):
         assert content[name] == (whole.results / name).read_bytes()
 
 
@@ -71,18 +94,19 @@ def test_the_same_content_is_the_same_archive_whenever_and_by_whom_it_was_writte
         path.chmod(0o700)
     record.pack(changed.asked(), changed.results, changed.report)
     assert (changed.report / record.NAME).read_bytes() == first
-    (changed.results / "corpora/own/tok/test.src").write_text("other\n", encoding="utf-8")
+    (changed.results / "corpora/ds/tok/test.src").write_text("other\n", encoding="utf-8")
     record.pack(changed.asked(), changed.results, changed.report)
     assert (changed.report / record.NAME).read_bytes() != first
 
 
-def test_a_record_of_what_it_laid_out_is_the_same(changed, tmp_path):
+def test_a_record_of_what_it_laid_out_is_the_same(changed):
     first = (changed.report / record.NAME).read_bytes()
-    record.unpack(changed.report / record.NAME, tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "corpora", "measurements", "models", "runs", "surfaces", "translations",
-    }  # fmt: skip
-    record.pack(changed.asked(), tmp_path / "out", changed.report)
+    with record.unpacked(changed.report) as laid_out:
+        assert {path.name for path in laid_out.iterdir()} == {
+            "corpora", "measurements", "models", "runs", "surfaces", "translations",
+        }  # fmt: skip
+        record.pack(changed.asked(), laid_out, changed.report)
+    assert not laid_out.exists()
     assert (changed.report / record.NAME).read_bytes() == first
 
 
@@ -103,9 +127,15 @@ def test_a_record_needs_the_runs_provenance(changed):
     assert str(refused.value) == f"{path}: no such file; make the run's provenance first"
 
 
+def unpacked(folder):
+    """Lay a record out, and forget it."""
+    with record.unpacked(folder):
+        pass
+
+
 def test_a_record_that_is_not_there_is_refused_in_one_line(tmp_path):
     with pytest.raises(UserError) as refused:
-        record.unpack(tmp_path / record.NAME, tmp_path / "out")
+        unpacked(tmp_path)
     says = "no such file; the run's measurements were not kept, run it again"
     assert str(refused.value) == f"{tmp_path / record.NAME}: {says}"
 
@@ -123,7 +153,7 @@ def test_a_damaged_record_is_refused_in_one_line(whole, tmp_path, damage):
     path = tmp_path / record.NAME
     path.write_bytes(damage((whole.report / record.NAME).read_bytes()))
     with pytest.raises(UserError) as refused:
-        record.unpack(path, tmp_path / "out")
+        unpacked(tmp_path)
     message = str(refused.value)
     assert message.startswith(f"{path}: damaged (") and message.endswith("); take it from git again")
     assert len(message.splitlines()) == 1
@@ -155,17 +185,22 @@ def crafted(path, *entries):
         [("pipe", tarfile.FIFOTYPE, "")],
     ],
 )
-def test_nothing_outside_its_folder_is_written(tmp_path, entries):
-    (tmp_path / "kept.txt").write_text("kept", encoding="utf-8")
+def test_nothing_outside_its_folder_is_written(tmp_path, monkeypatch, entries):
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch/kept.txt").write_text("kept", encoding="utf-8")
     path, outside = tmp_path / record.NAME, str(tmp_path)
     crafted(path, *((name.format(outside=outside), kind, _in(of, outside)) for name, kind, of in entries))
-    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    before = contents(tmp_path)
     try:
-        record.unpack(path, tmp_path / "out")
+        unpacked(tmp_path)
     except UserError as error:
         assert len(str(error).splitlines()) == 1 and str(path) in str(error)
-    shutil.rmtree(tmp_path / "out", ignore_errors=True)
-    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+    assert contents(tmp_path) == before
+
+
+def contents(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 def _in(of, outside):

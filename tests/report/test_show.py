@@ -9,7 +9,7 @@ from natlab.report import show
 
 
 def test_it_prints_the_table_and_where_the_report_lies(changed, capsys):
-    path = changed.report / "tables/p.table1.md"
+    path = changed.report / "tables/mple.table1.md"
     show.run(argparse.Namespace(table=str(path)))
     printed = capsys.readouterr().out
     assert printed.startswith("Table 1: Losses of NATs ") and "| KD " in printed

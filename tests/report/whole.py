@@ -14,14 +14,15 @@ from natlab.report import asked, record
 # what must be shown as text, wherever it comes from; a file of YAML has no U+2028, a translation may
 HOSTILE = "<script>alert(1)</script> & \"double\" 'single' </table>"
 SENTENCE = f"{HOSTILE} a ± b\u2028c"
+SENTENCES = 40
 RUN = {
     "run": "small",
     "scale": "demo",
     "seeds": [1, 2],
     "corpora": {"wmt14_ende": "ds", "own": "own"},
-    "tables": ["p/table1", "q/table2"],
-    "figures": ["p/figure5", "p/figure1"],
-    "claims": ["p/claims"],
+    "tables": ["mple/table1", "natlab/table2"],
+    "figures": ["mple/figure5", "mple/figure1"],
+    "claims": ["mple/claims"],
 }
 PAPER = "MPLE: learning from proxies (Somebody 2022)"
 BLEU = {"key": "bleu", "label": "BLEU", "unit": "BLEU", "cell": {"metric": "bleu_tok"}}
@@ -30,6 +31,7 @@ TABLE1 = {
     "paper": PAPER,
     "title": f"Losses of NATs {HOSTILE}",
     "caption": "All of it.",
+    "baseline": ["KD"],
     "cell": {"corpus": "wmt14_ende", "decoding": "argmax"},
     "columns": [
         {"key": "iterations", "label": "iterations", "text": True, "descriptive": True},
@@ -106,14 +108,21 @@ CLAIMS = {
             "claim": "OaXE is in order",
             "source": "section 2",
             "parts": [
-                {"says": "with speed", "order": {"table": "p/table1", "x": "speed", "y": "bleu"}},
+                {"says": "with speed", "order": {"table": "mple/table1", "x": "speed", "y": "bleu"}},
                 _part("above AXE", "kd", "axe"),
                 _part("above itself", "kd", "kd"),
             ],
         },
+        {"id": "c", "claim": "GLAT is better", "source": "section 3", "parts": [_part("than KD", "glat", "kd")]},
     ],
 }
-SPECS = {"p/table1": TABLE1, "q/table2": TABLE2, "p/figure5": FIGURE5, "p/figure1": FIGURE1, "p/claims": CLAIMS}
+SPECS = {"mple/table1": TABLE1, "natlab/table2": TABLE2, "mple/figure5": FIGURE5, "mple/figure1": FIGURE1}
+SPECS |= {"mple/claims": CLAIMS}
+# ds is generated; own has sentences of others
+DATASETS = {
+    "ds": {"source": {"kind": "grammar", "pairs": 12000}, "licence": "Apache-2.0"},
+    "own": {"licence": "theirs"},
+}
 # BLEU of the first seed; speeds
 SCORES = {"transformer": 27.0, "kd": 21.0, "axe": 24.0, "oaxe": 22.5}
 SPEEDS = {"kd": 12.0, "axe": 9.0}
@@ -192,18 +201,19 @@ def make(root: Path) -> Whole:
             ]
             if kind == "claims":
                 options += ["--papers", whole.papers, "--reports", whole.report.parent]
-            if name == "p/figure1":
+            if name == "mple/figure1":
                 options += ["--surface", *asked.surface(FIGURE1, RUN, whole.results)]
             assert cli.main([verb, *map(str, [*given, *options])]) == 0
     assert whole.write_report() == 0
     shutil.copy(whole.run_file, whole.report / "run.json")
+    assert cli.main(["overview", str(whole.report.parent), "--papers", str(whole.papers)]) == 0
     return whole
 
 
 def measurement(results: Path, place: str, seed: int, name: str, values: dict, **more: object) -> None:
     """One measurement file; ``place``: ``<dataset>/<system>``."""
     dataset, system = place.split("/")
-    file = {"dataset": dataset, "scale": "demo", "system": system, "seed": seed, "sentences": 40} | more
+    file = {"dataset": dataset, "scale": "demo", "system": system, "seed": seed, "sentences": SENTENCES} | more
     file |= {"values": values, "provenance": ORIGIN | {"fingerprint": f"{system}-{seed}"}}
     write_json(results / f"measurements/{dataset}/demo/{system}/seed{seed}{name}", file)
 
@@ -215,7 +225,7 @@ def _measurements(results: Path) -> None:
             for n, decoding in enumerate(decodings):
                 value = score + seed / 10 + n
                 # of every sentence so many of 1000 n-grams are right, of each length
-                correct = [[round(10 * value)] * 4 + [1000] * 6] * 40
+                correct = [[round(10 * value)] * 4 + [1000] * 6] * SENTENCES
                 measurement(
                     results, f"ds/{system}", seed, f"/{decoding}.test.json",
                     {"bleu_tok": {"value": value, "unit": "BLEU", "signature": "nrefs:1|tok:none"},
@@ -238,23 +248,27 @@ def _measurements(results: Path) -> None:
         write_json(results / f"surfaces/ds/demo/kd+axe+oaxe/seed1/{row}.json", {"models": models, "points": points})
 
 
+def _lines(path: Path, name: str) -> None:
+    """A file of a test set: its sentences, of which the second could be anything."""
+    texts = [f"{name} {number}" for number in range(1, SENTENCES + 1)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{text}\n" for text in [texts[0], SENTENCE, *texts[2:]]), encoding="utf-8", newline="\n")
+
+
 def _corpora(results: Path) -> None:
+    """Test sets and what the systems say; of all of it the report keeps a part."""
     for dataset in ("ds", "own"):
         corpus = results / "corpora" / dataset
         write_json(corpus / "text/exact.json", {"conditional_tc": 1.25})
         for step in ("text", "tok", "bpe", "bin"):
-            write_json(corpus / step / "stats.json", {"test": {"pairs": 3}})
-        (corpus / "tok").mkdir(exist_ok=True)
-        for side in ("src", "tgt"):
-            (corpus / f"tok/test.{side}").write_text(f"{side} one\n{SENTENCE}\n{side} three\n", encoding="utf-8")
-        (corpus / "tok/train.src").write_text("not kept\n", encoding="utf-8")
-    for system in SCORES:
+            write_json(corpus / step / "stats.json", {"splits": {"test": {"pairs_out": SENTENCES}}})
+        for file in ("tok/test.src", "tok/test.tgt", "tok/train.src", "text/test.ref1"):
+            _lines(corpus / file, Path(file).suffix[1:])
+    for system, decoding in (("transformer", "beam5"), ("kd", "argmax"), ("kd", "lpd3"), ("axe", "argmax")):
         for seed in RUN["seeds"]:
-            folder = results / f"translations/ds/demo/{system}/seed{seed}"
-            folder.mkdir(parents=True)
-            for decoding in ("argmax", "beam5"):
-                text = f"{system} one\n{SENTENCE}\n{system} three\n"
-                (folder / f"{decoding}.test.txt").write_text(text, encoding="utf-8")
+            _lines(results / f"translations/ds/demo/{system}/seed{seed}/{decoding}.test.txt", system)
+    _lines(results / "translations/ds/demo/kd/seed1/beam1.test.txt", "a decoding that nothing asks for")
+    _lines(results / "translations/own/demo/kd/seed1/argmax.test.txt", "kd")
 
 
 def _models(whole: Whole) -> None:
@@ -269,7 +283,7 @@ def _models(whole: Whole) -> None:
         for seed in RUN["seeds"]
     ]  # fmt: skip
     provenance = {
-        "configuration": {"run": RUN, "datasets": {"ds": {"source": {"kind": "grammar", "pairs": 12000}}, "own": {}}},
+        "configuration": {"run": RUN, "datasets": DATASETS},
         "commit": COMMIT,
         "dirty": True,
         "packages": {"torch": "2.13"},

@@ -81,31 +81,31 @@ def found(whole, *specs):
 
 
 def test_a_cell_leads_to_what_its_seeds_measured_and_of_what(whole):
-    known, cells, _ = found(whole, ("p/table1", TABLE1))
-    assert known["p/table1"] == {
+    known, cells, _ = found(whole, ("mple/table1", TABLE1))
+    assert known["mple/table1"] == {
         (0, "bleu"), (1, "bleu"), (1, "speed"), (2, "bleu"), (2, "speed"), (4, "bleu"), (6, "bleu"),
     }  # fmt: skip
-    assert cells["p.table1"].keys() == {f"{row}|{column}" for row, column in known["p/table1"]}
-    (reading,) = cells["p.table1"]["1|bleu"]
+    assert cells["mple.table1"].keys() == {f"{row}|{column}" for row, column in known["mple/table1"]}
+    (reading,) = cells["mple.table1"]["1|bleu"]
     assert reading == {
         "dataset": "ds", "system": "kd", "decoding": "argmax", "split": "test", "metric": "bleu_tok", "sentences": "40",
         "signature": "nrefs:1|tok:none", "model": "kd-1", "commit": f"{COMMIT} with uncommitted changes",
         "device": "Some CPU", "file": "ds/demo/kd/seed1/argmax.test.json", "seeds": {1: 21.1, 2: 21.2},
     }  # fmt: skip
-    (reading,) = cells["p.table1"]["2|speed"]
+    (reading,) = cells["mple.table1"]["2|speed"]
     assert (reading["metric"], reading["signature"], reading["seeds"]) == ("speedup/argmax", "", {1: 10.0, 2: 11.0})
 
 
 def test_a_text_leads_to_the_text_of_each_seed_and_exact_values_to_none(whole):
-    known, cells, _ = found(whole, ("q/table2", TABLE2))
-    assert known["q/table2"] == {(0, "says")}
-    assert cells["q.table2"]["0|says"][0]["seeds"] == {1: SENTENCE, 2: SENTENCE}
+    known, cells, _ = found(whole, ("natlab/table2", TABLE2))
+    assert known["natlab/table2"] == {(0, "says")}
+    assert cells["natlab.table2"]["0|says"][0]["seeds"] == {1: SENTENCE, 2: SENTENCE}
 
 
 def test_what_several_cells_read_stands_once(whole):
-    _, cells, one = found(whole, ("p/table1", TABLE1))
-    _, both, two = found(whole, ("p/table1", TABLE1), ("p/figure5", FIGURE5))
-    assert both["p.figure5"].items() <= both["p.table1"].items() and both["p.table1"] == cells["p.table1"]
+    _, cells, one = found(whole, ("mple/table1", TABLE1))
+    _, both, two = found(whole, ("mple/table1", TABLE1), ("mple/figure5", FIGURE5))
+    assert both["mple.figure5"].items() <= both["mple.table1"].items() and both["mple.table1"] == cells["mple.table1"]
     assert one["readings"] == two["readings"] and one["texts"] == two["texts"]
     assert len(one["texts"]) == len(set(one["texts"]))
 
@@ -116,13 +116,13 @@ def test_a_cell_of_which_a_reading_is_missing_leads_nowhere(changed):
     ]}  # fmt: skip
     loss = changed.results / "measurements/ds/demo/transformer/seed1/loss.json"
     write_json(loss, {"values": {"loss_raw": {"value": 2.0}}, "provenance": {}})
-    known, cells, _ = found(changed, ("p/table1", spec))
-    assert known["p/table1"] == set() and cells == {"p.table1": {}}
+    known, cells, _ = found(changed, ("mple/table1", spec))
+    assert known["mple/table1"] == set() and cells == {"mple.table1": {}}
     values = {"loss_raw": {"value": 3.0}, "length_raw": {"value": 0.5}}
     write_json(changed.results / "measurements/ds/demo/kd/seed2/loss.json", {"values": values, "provenance": {}})
-    known, cells, _ = found(changed, ("p/table1", spec))
-    assert known["p/table1"] == {(0, "c"), (1, "c")}
-    assert [(reading["system"], reading["metric"], reading["seeds"]) for reading in cells["p.table1"]["0|c"]] == [
+    known, cells, _ = found(changed, ("mple/table1", spec))
+    assert known["mple/table1"] == {(0, "c"), (1, "c")}
+    assert [(reading["system"], reading["metric"], reading["seeds"]) for reading in cells["mple.table1"]["0|c"]] == [
         ("transformer", "loss_raw", {1: 2.0}), ("kd", "loss_raw", {2: 3.0}), ("kd", "length_raw", {2: 0.5}),
     ]  # fmt: skip
-    assert read_json(loss)["provenance"] == {} and cells["p.table1"]["0|c"][0]["commit"] == ""
+    assert read_json(loss)["provenance"] == {} and cells["mple.table1"]["0|c"][0]["commit"] == ""

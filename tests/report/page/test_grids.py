@@ -77,7 +77,9 @@ def test_a_table_line_by_line():
         '<td data-value="22.22"><span class="none">–</span><span class="published">22.22</span></td>'
         '<td><span class="none">–</span></td></tr>',
         "</tbody>",
-        "</table></div>",
+        "</table>",
+        "</div>",
+        "",
         '<ul class="notes"><li>Measured: run small, scale demo, seeds 1, 2; mean ± sample standard deviation over '
         "seeds.</li><li>Difference: measured less published. –: nothing measured.</li></ul>",
         f'<p class="files">{links}</p>',
@@ -146,6 +148,23 @@ def test_a_table_that_is_mostly_unmeasured_is_folded_and_one_that_is_wholly_so_i
     for values in ({}, {(n, "bleu"): Entry(measured=1.0) for n in range(3)}):
         shown = grids.section("p/t", filled(SPEC | {"rows": rows}, values), set())
         assert 'class="results"' in shown and "data-fold" not in shown
+
+
+def test_values_that_are_surely_above_or_below_the_baseline_are_marked_and_the_marks_explained():
+    of_kd = {"measured": 20.0, "baseline": "KD"}
+    rows = [{"label": "KD"}, *({"label": str(n)} for n in range(3))]
+    values = {(0, "bleu"): Entry(measured=20.0)}
+    values |= {(n, "bleu"): Entry(**of_kd, above=above) for n, above in enumerate((0.981, 0.5, 0.02), 1)}
+    shown = grids.section("p/t", filled(SPEC | {"rows": rows}, values), set())
+    assert re.findall('<span class="sure" role="img" aria-label="(.*?)" title="(.*?)">(.)</span>', shown) == [
+        (*["above KD, 98.1 % of resamples above"] * 2, "▲"), (*["below KD, 2.0 % of resamples above"] * 2, "▼"),
+    ]  # fmt: skip
+    assert "<li>▲, ▼: above, below KD in at least 97.5 % of resamples of the test sentences and the seeds" in shown
+    one = grids.section("p/t", filled(SPEC | {"rows": rows}, values, RUN | {"seeds": [1]}), set())
+    assert "of the test sentences; other seeds could say otherwise (paired bootstrap)" in one
+    del values[1, "bleu"], values[3, "bleu"]
+    unsure = grids.section("p/t", filled(SPEC | {"rows": rows}, values), set())
+    assert "▲" not in unsure and "bootstrap" not in unsure
 
 
 def test_missing_seeds_are_said_with_the_deviation():

@@ -26,14 +26,29 @@ def test_data_comes_back_as_it_was_and_ends_no_script(value):
 
 
 def test_a_document_holds_its_style_and_its_script():
-    made = html.document("a & <b>", "<ul></ul>", "<p>x</p>\n")
+    contents = {"": {"#a": "A & B"}, "None": {}, "More <": {"x?a&b": "x"}}
+    made = html.document("a & <b>", contents, "<p>x</p>\n")
     assert made.startswith('<!DOCTYPE html>\n<html lang="en">') and "<title>a &amp; &lt;b&gt;</title>" in made
-    assert '<nav class="contents" aria-label="Contents">\n<ul></ul></nav>\n<main id="main">\n<p>x</p>\n</main>' in made
+    assert '</nav>\n<main id="main">\n<p>x</p>\n</main>' in made
+    links = made.partition("<ul>\n")[2].partition("\n</ul>")[0]
+    assert links.splitlines() == [
+        '<li><a href="#a">A &amp; B</a></li>', '<li class="head">More &lt;</li>', '<li><a href="x?a&amp;b">x</a></li>',
+    ]  # fmt: skip
     for name in ("style.css", "script.js"):
         assert (html.HERE / name).read_text("utf-8") in made
-    assert "<nav" not in html.document("t", "", "")
-    twice = html.document("t", "", "", styles=["style.css"], scripts=["script.js"])
-    assert twice.count('"use strict"') == 2 and twice.count(":root { --ink") == 4
+    assert "<nav" not in html.document("t", {}, "")
+    more = html.document("t", {}, "", styles=["corpora.css"], scripts=["sentences.js"])
+    for before, name in (("style.css", "corpora.css"), ("script.js", "sentences.js")):
+        assert "".join((html.HERE / of).read_text("utf-8") for of in (before, name)) in more
+
+
+def test_a_plain_table_scrolls_sideways_and_has_a_name():
+    made = html.listing("a & b", ["x", "<"], [("<b>1</b>", "2"), ("3", "4")], style="s")
+    assert made == (
+        '<div class="scroll" role="region" aria-label="a &amp; b" tabindex="0">\n<table class="s"><thead><tr>'
+        '<th scope="col">x</th><th scope="col">&lt;</th></tr></thead>\n<tbody>\n<tr><th scope="row"><b>1</b></th>'
+        '<td>2</td></tr>\n<tr><th scope="row">3</th><td>4</td></tr>\n</tbody></table>\n</div>\n'
+    )
 
 
 def test_names_of_files_and_anchors():

@@ -46,11 +46,15 @@ def test_what_was_run_and_at_what_scale(whole):
 def test_each_claim_has_its_verdicts_and_leads_to_its_evidence(whole):
     html = of_page(whole)
     verdicts = '<span class="verdict {}">{}</span>'.format
-    lines = re.findall(r'<tr><th scope="row"><a href="#p\.claims\.(\w)">(.*?)</a></th><td>(.*)</td></tr>', html)
+    lines = re.findall(r'<tr><th scope="row"><a href="#mple\.claims\.(\w)">(.*?)</a></th><td>(.*)</td></tr>', html)
     assert [(anchor, re.findall('class="verdict (.*?)">(.*?)<', badges)) for anchor, _, badges in lines] == [
         ("a", [("holds", "holds 1"), ("unmeasured", "not measured 1")]),
         ("b", [("undecided", "undecided 1"), ("refuted", "refuted 2")]),
+        ("c", [("unmeasured", "not measured 1")]),
     ]
+    # what this run does not measure is folded away
+    folded = html.partition("<details><summary>1 claim that this run does not measure</summary>")[2]
+    assert re.findall(r'href="#([\w.]+)"', folded.partition("</details>")[0]) == ["mple.claims.c"]
     assert "&lt;script&gt;alert(1)" in lines[0][1]
     for badge in (verdicts("holds", "holds 1"), verdicts("refuted", "refuted 2")):
         assert badge in html.partition("What became of the claims")[2].partition("<table")[0]
@@ -61,8 +65,8 @@ def test_how_much_of_each_table_was_measured(whole):
     html = of_page(whole).partition("What was measured")[2]
     found = re.findall(r'<a href="#([\w.]+)">.*?</a>(<span class="tag">ours</span>)?.*?<td>(.*?)</td>', html)
     assert [(anchor, bool(ours), said) for anchor, ours, said in found] == [
-        ("p.table1", False, "9 of 18 cells"), ("q.table2", True, "2 of 2 cells"), ("p.figure5", False, "5 of 6 cells"),
-        ("p.figure1", False, "0 of 3 cells"),
+        ("mple.table1", False, "9 of 18 cells"), ("natlab.table2", True, "2 of 2 cells"),
+        ("mple.figure5", False, "5 of 6 cells"), ("mple.figure1", False, "0 of 3 cells"),
     ]  # fmt: skip
 
 
@@ -143,9 +147,9 @@ def test_tables_in_a_row(tables, shown):
 
 def test_a_run_without_claims_record_or_provenance_says_what_it_can(whole):
     of = whole.asked()
-    table = Table(of.tables["q/table2"], RUN, {(0, "exact"): Entry(measured=1.25), (0, "says"): Entry()})
-    bare = type(of)({**RUN, "seeds": [1]}, {"q/table2": of.tables["q/table2"]}, {}, {}, {})
-    html = summary.section(bare, {"q/table2": table}, {}, {"models": []}, [])
+    table = Table(of.tables["natlab/table2"], RUN, {(0, "exact"): Entry(measured=1.25), (0, "says"): Entry()})
+    bare = type(of)({**RUN, "seeds": [1]}, {"natlab/table2": of.tables["natlab/table2"]}, {}, {}, {})
+    html = summary.section(bare, {"natlab/table2": table}, {}, {"models": []}, [])
     assert facts(html) == {"Data": "ds; stands for wmt14_ende; own", "Scale": "demo", "Seeds": "1"}
     assert "measured again with one seed:" in plain(html) and "1 of 2 cells" in html
     assert "claims" not in html and "stages" not in html
@@ -153,7 +157,7 @@ def test_a_run_without_claims_record_or_provenance_says_what_it_can(whole):
 
 def test_time_on_gpus_is_said_where_there_is_any(whole):
     jobs = [spent("train", 0, 0.5, gpus=2, threads=4), spent("binarise", 0, 0.25)]
-    html = summary.section(whole.asked(), {}, {"p/claims": []}, {}, jobs)
+    html = summary.section(whole.asked(), {}, {"mple/claims": []}, {}, jobs)
     assert facts(html)["Time"] == "30 min on the clock, 2.2 core-hours, 1.0 GPU-hours"
 
 

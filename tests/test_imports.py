@@ -49,7 +49,7 @@ MAY = {
     "status": "errors files jobs processes schema",
     "costs": "config corpus errors families files jobs models schema",
     "preflight": "config corpus costs devices errors families jobs status",
-    "report": "corpus errors files papers",
+    "report": "corpus errors files jobs papers",
     "cli": "devices errors",
 }
 

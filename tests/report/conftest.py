@@ -1,6 +1,7 @@
-"""What the run of `example` measured."""
+"""What the run of `example` measured; a whole run with its report."""
 
 import pytest
+from tests.report import whole as runs
 from tests.report.example import AT, NAT, RUN, bits, bleu, measurement
 
 from natlab.files import write_json
@@ -15,3 +16,15 @@ def results(tmp_path):
         measurement(tmp_path / "m", "grammar_ende", "vanilla_raw", seed, "loss", bits(3.0 + seed / 10, 0.5))
     write_json(tmp_path / "c/grammar_ende/text/exact.json", {"conditional_tc": 1.25})
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """A whole small run with its report, to be read; `changed` is its copy."""
+    return runs.make(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def changed(whole, tmp_path):
+    """A whole small run with its report, to be changed."""
+    return whole.copy(tmp_path)

@@ -2,12 +2,14 @@
 
 import argparse
 import itertools
+import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
-from matplotlib import pyplot
+from matplotlib import font_manager, pyplot
 from matplotlib.colors import to_hex
 
 from natlab.errors import UserError
@@ -179,8 +181,9 @@ def test_the_verb_writes_picture_and_values_and_the_same_again(tmp_path):
     measured(tmp_path, spec.load(PAPERS / "mple/figure8.yaml"))
     run_verb(tmp_path, "figure8")
     first = {path.suffix: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    assert set(first) == {".csv", ".md", ".png", ".pdf"}
+    assert set(first) == {".csv", ".md", ".png", ".pdf", ".svg"}
     assert first[".png"][:4] == b"\x89PNG" and first[".pdf"][:4] == b"%PDF"
+    assert b"<svg " in first[".svg"] and b"Dynamic</text>" in first[".svg"] and b"<dc:date>" not in first[".svg"]
     assert b"](mple.figure8.png)" in first[".md"] and b"| Dynamic |" in first[".md"].replace(b"  ", b"")
     run_verb(tmp_path, "figure8")
     assert first == {path.suffix: path.read_bytes() for path in (tmp_path / "out").iterdir()}
@@ -451,7 +454,7 @@ def test_a_scatter_plot_has_a_point_a_row_and_a_line_a_group():
     assert named["CMLM, Default"].get_ha() == "left" and named["CMLM, Default"].xyann[0] > 0
     assert named["CMLM, Sample"].get_ha() == "right" and named["CMLM, Sample"].xyann[0] < 0
     assert named["alone"].get_ha() == "left"
-    assert to_hex(named["CMLM, Sample"].get_color()) == colours[0]
+    assert {to_hex(text.get_color()) for text in named.values()} == {figures.INK}
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("I (bits/token)", "BLEU")
     assert axes.get_xlim()[0] < -3.9 and axes.get_xlim()[1] > 0  # room for the labels
     assert axes.xaxis.get_gridlines()[0].get_visible() and axes.yaxis.get_gridlines()[0].get_visible()
@@ -502,7 +505,9 @@ def test_levels_leave_out_the_lowest_sixth():
 
 
 def test_there_are_as_many_colours_as_asked_for():
-    assert figures._colours(6)[:6] == figures.COLOURS and len({tuple(c) for c in figures._colours(9)}) == 9
+    assert figures.palette(6) == figures.palette(1) == figures.COLOURS and len(figures.COLOURS) == 6
+    for count in (7, 30):
+        assert len({to_hex(colour) for colour in figures.palette(count)}) == count == len(figures.palette(count))
 
 
 def test_a_figures_values_stand_below_its_picture():
@@ -529,3 +534,59 @@ def test_the_verb_draws_the_surface_it_is_given_and_leaves_no_figure_open(tmp_pa
     run_verb(tmp_path, "figure1", "--surface", f"{tmp_path}/row1.json", f"{tmp_path}/row2.json")
     assert seen["surface"] == [{"points": [1]}, {"points": [2]}] and not pyplot.get_fignums()
     assert b"CreationDate" not in (tmp_path / "out/mple.figure1.pdf").read_bytes()
+
+
+def labelled(label):
+    """A figure of one bar of this name, drawn."""
+    return made(BARS | {"paper": "P", "rows": [{"label": label}]}, {(0, "l"): 3.0})
+
+
+def test_letters_that_no_font_here_has_are_refused_in_one_line_that_names_a_font(tmp_path):
+    with pytest.raises(UserError) as refused:
+        figures.write(labelled("a \U00013000"), tmp_path / "p.figure9")
+    assert re.fullmatch(
+        rf"{tmp_path}/p\.figure9: Glyph 77824 .*EGYPTIAN HIEROGLYPH A001.* missing from font\(s\) DejaVu Sans[^.;]*; "
+        "install Noto Sans CJK SC, which has Chinese letters, or use others",
+        str(refused.value),
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_chinese_letters_need_a_font_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "_chinese", list)
+    with pytest.raises(UserError, match="IDEOGRAPH-6F22.*; install Noto Sans CJK SC, "):
+        figures.write(labelled("漢"), tmp_path / "p.figure9")
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """Fonts as matplotlib listed them before those with Chinese letters were installed."""
+    figures._chinese.cache_clear()
+    known = font_manager.fontManager.ttflist
+    files = {font.fname for font in known if font.name in figures.CJK}  # of which others are in other languages' forms
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [font for font in known if font.fname not in files])
+    yield
+    figures._chinese.cache_clear()
+
+
+def test_chinese_letters_are_drawn_where_a_font_has_them_however_newly_installed(tmp_path, listed):
+    if not figures._chinese():
+        pytest.skip("no font with Chinese letters is installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figures.write(labelled("漢字 and Äß"), tmp_path / "p.figure9")
+    assert "漢字 and Äß</text>" in (tmp_path / "p.figure9.svg").read_text("utf-8")
+    # letters that a font lacks would be the same box
+    pictures = set()
+    for letter in "漢字":
+        figures.draw(labelled(letter)).savefig(tmp_path / f"{letter}.png", dpi=40)
+        pictures.add((tmp_path / f"{letter}.png").read_bytes())
+    assert len(pictures) == 2
+
+
+def test_a_figure_without_such_letters_is_the_same_whichever_fonts_are_installed(tmp_path, monkeypatch):
+    figures.write(labelled("Äß − Δ λ"), tmp_path / "here")
+    monkeypatch.setattr(figures, "_chinese", lambda: ["Noto Sans CJK JP"])
+    figures.write(labelled("Äß − Δ λ"), tmp_path / "there")
+    for ending in ("png", "pdf", "svg"):
+        assert (tmp_path / f"here.{ending}").read_bytes() == (tmp_path / f"there.{ending}").read_bytes()

@@ -3,9 +3,11 @@
 import argparse
 import copy
 import csv
+import io
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,8 +16,11 @@ from hypothesis import strategies as st
 from tests.report.example import RUN, SPEC, bleu, built, measurement
 
 from natlab.errors import UserError
+from natlab.papers import spec as specs
 from natlab.report import markup, tables
 from natlab.report.filled import Table, build
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_missing_seeds_are_said(results):
@@ -119,7 +124,7 @@ def test_references_and_descriptions_are_not_measured(tmp_path):
     assert body == [["L", "1.00"], ["", "ref."], ["4", "3.00"]]
 
 
-@given(st.text(alphabet=st.sampled_from("ab \\&%$#_{}~^<>–−±×≈†§Δλτβ"), max_size=30))
+@given(st.text(alphabet=st.sampled_from("ab \\&%$#_{}~^<>–−±×≈†§≤≥∥‖Δβδελπτ"), max_size=30))
 def test_latex_escapes_every_special_character(text):
     bare = markup.latex(text)
     for kept in (
@@ -146,14 +151,28 @@ def test_latex_is_a_booktabs_table_with_as_many_cells_in_each_line(results):
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(results, tmp_path):
-    (tmp_path / "table.tex").write_text(tables.latex(built(results)))
-    (tmp_path / "doc.tex").write_text(
-        r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{table}\end{document}"
-    )
+def test_latex_compiles(results, whole, tmp_path):
+    """Whatever can be written, all tables that are shipped, as nothing measured fills them, those of a small run, and
+    those of the reports in git."""
+    shipped = [specs.load(path) for path in sorted((REPOSITORY / "config/papers").glob("*/*.yaml")) if _has_cells(path)]
+    made = [built(results, of) for of in (SPEC, *shipped)]
+    small = [path.read_text("utf-8") for path in sorted((whole.report / "tables").glob("*.tex"))]
+    kept = [path.read_text("utf-8") for path in sorted((REPOSITORY / "reports").glob("*/tables/*.tex"))]
+    assert len(small) == 2 and len(shipped) > 30
+    parts = [markup.latex("".join(markup._LATEX)), *map(tables.latex, made), *small, *kept]
+    for number, text in enumerate(parts):
+        # a separator of lines is no letter
+        (tmp_path / f"part{number}.tex").write_text(text.replace("\u2028", " "), encoding="utf-8")
+    read = r"\clearpage".join(rf"\input{{part{number}}}" for number in range(len(parts)))
+    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}{read}\end{{document}}"
+    (tmp_path / "doc.tex").write_text(document, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "doc.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def _has_cells(path):
+    return specs.kind(yaml.safe_load(path.read_text("utf-8"))) != "claims"
 
 
 def test_the_verb_writes_three_files(results, tmp_path):
@@ -309,6 +328,27 @@ def test_a_table_as_csv(small, tmp_path):
     }
     assert lines["1", "iters"]["published"] == "T" and lines["1", "l"]["measured"] == ""
     assert (tmp_path / "t.csv").read_bytes().count(b"\r") == 0
+
+
+def test_a_table_as_a_spreadsheet_has_a_line_for_each_kind_of_value(small):
+    """In the layout of the table, numbers unrounded; no line of nothing."""
+    head, *lines = csv.reader(io.StringIO(tables.values_csv(small)))
+    assert head == ["row", "group", "value", "iters", "BLEU", "L (bits/token)", "own"]
+    assert lines == [
+        ["AT", "teachers", "published", "T", "27.1", "2.0", ""],
+        ["AT", "teachers", "measured", "", "27.0", "", "1.0"],
+        ["AT", "teachers", "std", "", str(2**0.5), "", "0.0"],
+        ["AT", "teachers", "difference", "", str(27.0 - 27.1), "", ""],
+        ["KD", "students", "published", "1", "20.87", "", ""],
+        ["KD", "students", "measured", "", "19.5", "3.25", ""],
+        ["KD", "students", "difference", "", str(19.5 - 20.87), "", ""],
+        ["old", "students", "published", "10", "20.0", "3.0", ""],
+    ]
+
+
+def test_a_spreadsheet_keeps_labels_and_texts_as_they_are(texts):
+    lines = list(csv.reader(io.StringIO(tables.values_csv(texts))))
+    assert lines[2][:4] == ["ours", "", "measured", "1.5"] and "\r" not in tables.values_csv(texts)
 
 
 def test_notes_of_one_seed_and_a_paper_s_own_corpora(small):

@@ -7,7 +7,8 @@ measured is not drawn. The surfaces of MPLE's Figure 1 come from files of their 
 import argparse
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from functools import cache
 from pathlib import Path
 from statistics import mean
 
@@ -35,6 +36,7 @@ MARKERS = "os^v<>"
 NAMED = 14  # points that have their names beside them
 LETTERS, HANDLE = 13, 6  # of a legend: letters in an inch, and those that a mark takes the place of
 LARGEST = 60  # inches of a side, however much there is to show: a program that draws takes no more than 65,536 dots
+FONT = "DejaVu Sans"
 CJK = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "Droid Sans Fallback")
 INK, SOFT = "#1c2128", "#66707c"
 STYLE = {
@@ -71,7 +73,7 @@ def draw(table: Table, surface: Sequence[dict] = ()) -> Figure:
         "scatter": lambda: _scatter(table, drawing),
         "surface": lambda: _surface(table, surface),
     }
-    with styled():
+    with styled(table.spec):
         return drawn[drawing["kind"]]()
 
 
@@ -412,7 +414,7 @@ def write(table: Table, out: Path, surface: Iterable[str | Path] = ()) -> None:
 
     ``surface``: its grid's files, as `natlab surface` writes them. UserError where no font here has its letters.
     """
-    with styled(), warnings.catch_warnings():
+    with styled(table.spec), warnings.catch_warnings():
         warnings.filterwarnings("error", "Glyph .* missing from", UserWarning)
         try:
             figure = draw(table, [read_json(path) for path in surface])
@@ -421,15 +423,27 @@ def write(table: Table, out: Path, surface: Iterable[str | Path] = ()) -> None:
                 with written_aside(f"{out}.{ending}", "wb") as file:
                     figure.savefig(file, format=ending, metadata=metadata)
         except UserWarning as missing:
-            raise UserError(f"{out}: {missing}; install a font that has it, such as {CJK[0]}") from None
+            lacks = str(missing).rstrip(".")
+            raise UserError(f"{out}: {lacks}; install {CJK[0]}, which has Chinese letters, or use others") from None
     pyplot.close(figure)
     tables.write_csv(table, f"{out}.csv")
     with written_aside(f"{out}.md") as file:
         file.write(markdown(table, out.name))
 
 
-def styled() -> AbstractContextManager:
-    """How figures look, for a with statement; their fonts are matplotlib's own and, for Chinese letters, what is
-    installed."""
-    installed = set(font_manager.get_font_names())
-    return pyplot.rc_context(STYLE | {"font.family": ["DejaVu Sans", *(name for name in CJK if name in installed)]})
+def styled(shown: object = "") -> AbstractContextManager:
+    """How figures look, for a with statement. Their font is matplotlib's own, so that they are the same files wherever
+    they are drawn; where ``shown`` has letters that it lacks, also those with Chinese letters that are installed."""
+    own = font_manager.get_font(font_manager.findfont(FONT)).get_charmap()
+    more = [] if own.keys() >= set(map(ord, str(shown))) else _chinese()
+    return pyplot.rc_context(STYLE | {"font.family": [FONT, *more]})
+
+
+@cache
+def _chinese() -> list[str]:
+    """Those of `CJK` that are installed, also since matplotlib has made its list of fonts."""
+    listed = {font.fname for font in font_manager.fontManager.ttflist}
+    for path in sorted(set(font_manager.findSystemFonts()) - listed):
+        with suppress(OSError, RuntimeError):  # what cannot be read is no font to draw with
+            font_manager.fontManager.addfont(path)
+    return [name for name in CJK if name in font_manager.get_font_names()]

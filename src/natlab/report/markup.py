@@ -12,7 +12,9 @@ _LATEX = {
     # where a row begins, an argument of \midrule and of \\
     "[": "{[}", "]": "{]}", "*": "{*}",
     "–": "--", "−": "$-$", "±": r"$\pm$", "×": r"$\times$", "≈": r"$\approx$", "†": r"$\dagger$", "§": r"\S{}",
-    "Δ": r"$\Delta$", "λ": r"$\lambda$", "τ": r"$\tau$", "β": r"$\beta$", "ï": r"\"{\i}",
+    "≤": r"$\leq$", "≥": r"$\geq$", "∥": r"$\parallel$", "‖": r"$\Vert$", "ï": r"\"{\i}",
+    "Δ": r"$\Delta$", "β": r"$\beta$", "δ": r"$\delta$", "ε": r"$\varepsilon$", "λ": r"$\lambda$", "π": r"$\pi$",
+    "τ": r"$\tau$",
 }  # fmt: skip
 _CHARACTER = re.compile("([-',])(?=\\1)|.", re.DOTALL)  # two of the former join: hyphens become a dash
 # What begins mark-up in CommonMark or GitHub's: not a lone * or <, nor an _ within a word.

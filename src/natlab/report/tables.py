@@ -68,26 +68,26 @@ def values_csv(table: Table) -> str:
 
 def read_csv(path: str | Path, spec: dict, run: dict) -> Table:
     """The table that ``write_csv`` wrote from ``spec`` and ``run``. UserError when the CSV is of another spec."""
-    entries = {}
     with open(path, encoding="utf-8", newline="") as file:
-        texts = {column["key"] for column in spec["columns"] if column.get("text")}
-        for line in csv.DictReader(file):
-            number, key = int(line["line"]) - 1, line["column"]
-            measured = line["measured"] or None
-            published = spec["rows"][number].get("published", {}).get(key) if number < len(spec["rows"]) else None
-            if line["published"] != ("" if published is None else str(published)):
-                raise UserError(f"{path}: line {number + 1}, {key}: not of this spec; write the table again")
-            entries[number, key] = Entry(
-                published=published,
-                measured=measured if measured is None or key in texts else float(measured),
-                std=float(line["std"]) if line["std"] else None,
-                seeds=tuple(int(seed) for seed in line["seeds"].split()),
-                sentences=int(line["sentences"]) if line["sentences"] else None,
-                above=float(line["above"]) if line["above"] else None,
-                **{name: line[name] for name in TEXTS},
-            )
-    if list(entries) != [(n, column["key"]) for n in range(len(spec["rows"])) for column in spec["columns"]]:
+        cells = {(int(line["line"]) - 1, line["column"]): line for line in csv.DictReader(file)}
+    if list(cells) != [(n, column["key"]) for n in range(len(spec["rows"])) for column in spec["columns"]]:
         raise UserError(f"{path}: its cells are not those of {spec['table']}; write the table again")
+    texts = {column["key"] for column in spec["columns"] if column.get("text")}
+    entries = {}
+    for (number, key), line in cells.items():
+        measured = line["measured"] or None
+        published = spec["rows"][number].get("published", {}).get(key)
+        if line["published"] != ("" if published is None else str(published)):
+            raise UserError(f"{path}: line {number + 1}, {key}: not of this spec; write the table again")
+        entries[number, key] = Entry(
+            published=published,
+            measured=measured if measured is None or key in texts else float(measured),
+            std=float(line["std"]) if line["std"] else None,
+            seeds=tuple(int(seed) for seed in line["seeds"].split()),
+            sentences=int(line["sentences"]) if line["sentences"] else None,
+            above=float(line["above"]) if line["above"] else None,
+            **{name: line[name] for name in TEXTS},
+        )
     return Table(spec, run, entries)
 
 

@@ -22,10 +22,11 @@ def section(name: str, stated: Mapping, results: list[Result], run: Mapping) -> 
     parts = []
     for claim in stated["claims"]:
         lines = "".join(_line(part) for part in results if part.claim == claim["id"])
+        label = f"{html.paper(stated)}, claim {claim['id']}"
         table = f'<table class="claims"><thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}</tbody></table>'
         parts.append(
             f'<p class="claim" id="{anchor(name, claim)}">{words.marked(claim["claim"])} '
-            f'<span class="spread">{escape(claim["source"])}</span></p>\n{html.region("Parts of the claim", table)}'
+            f'<span class="spread">{escape(claim["source"])}</span></p>\n{html.region(label, table)}'
         )
     return f"""<section id="{html.dotted(name)}">
 <h3>{escape(stated["title"])}</h3>

@@ -49,7 +49,7 @@ natlab.fold = (button) => {
 
 natlab.copy = async (button) => {
   const text = natlab.json("copies")[button.dataset.of][button.dataset.copy];
-  const said = button.textContent;
+  const said = button.dataset.said ??= button.textContent; // its own text, also when pressed again meanwhile
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";

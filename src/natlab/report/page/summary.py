@@ -106,7 +106,8 @@ def listed(tables: Iterable[str]) -> str:
     kinds: dict[str, list[str]] = {}
     for table in tables:
         kind, _, number = table.rpartition(" ")
-        kinds.setdefault(kind if kind in ("Table", "Figure") else "", []).append(number if kind else table)
+        numbered = kind in ("Table", "Figure")
+        kinds.setdefault(kind if numbered else "", []).append(number if numbered else table)
     return ", ".join(
         f"{kind}{'s' if kind and len(of) > 1 else ''} {', '.join(of)}".strip() for kind, of in kinds.items()
     )

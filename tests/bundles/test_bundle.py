@@ -29,7 +29,7 @@ def expected(folder, model, decoding, segmented):
 
 GREEDY = {"kind": "beam", "beam": 1, "length_penalty": 1.0}
 GRAPH = {"name": "nat", "lengths": {"name": "source", "factor": 2.0}, "fill": {"name": "copy"}, "links": True}
-LOOKAHEAD = {"kind": "graph", "strategy": "lookahead", "length_penalty": 1.0}
+LOOKAHEAD = {"kind": "graph", "strategy": "lookahead", "length_penalty": 1.0, "shown": None}
 KINDS = [(made.NAT, made.ARGMAX), ({"name": "transformer"}, GREEDY), (GRAPH, LOOKAHEAD)]
 
 

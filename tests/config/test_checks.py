@@ -608,6 +608,12 @@ def test_a_decoding_of_which_a_metric_is_not_known_is_refused(project, system, d
         ({"system": "aeqa_raw", "decoding": "argmax_reordered", "engine": "onnx"}, "allowed: natlab$"),
         ({"system": "dat_raw", "decoding": "dag_samples_stepwise", "engine": "onnx"}, "allowed: natlab$"),
         ({"system": "glat_kd", "decoding": "aeqa_shown_00"}, "unknown name 'aeqa_shown_00'"),
+        ({"system": "dat_raw", "decoding": "dag_shown_tuned"}, "unknown name 'dag_shown_tuned'"),
+        ({"system": "aeqa_raw", "decoding": "dag_shown_00"}, "unknown name 'dag_shown_00'"),
+        (
+            {"system": "aeqa_dat3_raw", "decoding": "dag_shown_00", "engine": "ctranslate2"},
+            "allowed: natlab, onnx, onnx_",
+        ),
         ({"system": "glat_kd", "decoding": "argmax", "metric": "bleu_tok", "engine": "onnx"}, "drop engine"),
         ({"system": "glat_kd", "decoding": "argmax", "split": "valid"}, "speeds are of test; drop split"),
         ({"system": "glat_kd", "decoding": "npd_noise7", "engine": "onnx"}, "allowed: natlab$"),

@@ -43,6 +43,7 @@ OF_A_CANVAS = [
     ({}, {"kind": "noisy", "sigma": 0.5}),
     (CTC, {"kind": "collapse"}),
     (GRAPH, {"kind": "graph"}),
+    (GRAPH | CODES, {"kind": "graph", "shown": 0.5}),
     (GRAPH, {"kind": "graph_sample", "samples": 8}),
 ]
 

@@ -45,6 +45,12 @@ CASES = {
         for strategy in ("greedy", "lookahead", "viterbi", "joint_viterbi")
     },
     "codes on a graph": (GRAPH | CODES, {"kind": "graph", "strategy": "lookahead"}),
+    "more codes on a graph": (GRAPH | CODES, {"kind": "graph", "strategy": "lookahead", "shown": 0.7}),
+    "no code shown on a graph": (
+        GRAPH | CODES,
+        {"kind": "graph", "strategy": "joint_viterbi", "length_penalty": 1.5, "shown": 0.0},
+    ),
+    "paths drawn with all codes": (GRAPH | CODES, {"kind": "graph_sample", "shown": 1.0}),
     "paths drawn": (GRAPH, {"kind": "graph_sample"}),
     "warm paths": (GRAPH, {"kind": "graph_sample", "temperature": 1.0, "top_p": 1.0, "samples": 20, "beta": 0.3}),
 }

@@ -60,6 +60,7 @@ def test_a_system_is_exported_as_its_training_is_validated_unless_said(run, tmp_
         ("transformer", "argmax"),
         ("dat_raw", "argmax"),
         ("vanilla_kd", "aeqa_shown_00"),  # without codes nothing of them is shown
+        ("dat_raw", "dag_shown_00"),
         ("vanilla_kd", "npd7"),  # which takes another model
         ("aeqa_raw", "argmax_reordered"),  # or another pass
         ("vanilla_kd", "argmax_reference_length"),

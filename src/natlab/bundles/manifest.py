@@ -17,8 +17,8 @@ ENGINES = {
     "onnx": {
         "argmax": ("length_candidates", "length_factor", "deduplicate", "shown"),
         "collapse": (),
-        "graph": ("strategy", "length_penalty"),
-        "graph_sample": ("samples", "beta", "temperature", "top_p", "seed"),
+        "graph": ("strategy", "length_penalty", "shown"),
+        "graph_sample": ("samples", "beta", "temperature", "top_p", "seed", "shown"),
     },
     "ctranslate2": {"beam": ("beam", "length_penalty")},
 }

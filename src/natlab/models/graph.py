@@ -29,9 +29,11 @@ class Graph:
 
     @classmethod
     @torch.inference_mode()
-    def of(cls, model: NonAutoregressiveTransformer, source: Source) -> "Graph":
+    def of(cls, model: NonAutoregressiveTransformer, source: Source, shown: float | None = None) -> "Graph":
+        """``shown``: of a canvas of codes, the share of vertices that keep theirs; the fill's own without it."""
         lengths = model.lengths.likely(source, 1)[:, 0]
-        states = model.decode(source, lengths)
+        kept = None if shown is None else model.fill.drawn(source, lengths, shown)
+        states = model.decode(source, lengths, kept=kept)
         return cls.of_states(model, states, lengths, model.links(states, lengths))
 
     @classmethod

@@ -25,6 +25,25 @@ def graph_of(net, source):
     return Graph.of(net, net.encoder(source))
 
 
+def best(graph, b, length, strategy, penalty):
+    """What the path says that a strategy is to find in the graph of a sentence, of all paths where it weighs them."""
+    links, scores = graph.links[b].tolist(), graph.scores[b].tolist()
+    seen = [s * (strategy in ("lookahead", "joint_viterbi")) for s in scores]
+    if "viterbi" in strategy:
+
+        def rank(path):
+            total = seen[0] + sum(links[i][j] + seen[j] for i, j in itertools.pairwise(path))
+            return total / max(1, len(path) - 2) ** penalty
+
+        path = max(paths(length), key=rank)
+    else:
+        path = [0]
+        while path[-1] < length - 1:
+            path.append(max(range(path[-1] + 1, length), key=lambda j: links[path[-1]][j] + seen[j]))
+    said = [int(graph.tokens[b, vertex]) for vertex in path[1:-1]]
+    return [token for token, _ in itertools.groupby(said)]
+
+
 def test_vertices_say_their_likeliest_tokens_but_bos_and_eos():
     net = canvas.model("dag", factor=2)
     graph = graph_of(net, canvas.SOURCE)
@@ -46,26 +65,28 @@ def test_each_strategy_finds_its_path(strategy, penalty):
         graph = graph_of(net, canvas.SOURCE)
         options = {"kind": "graph", "strategy": strategy, "length_penalty": penalty}
         for b, (length, found) in enumerate(zip([8, 4], decode(net, canvas.SOURCE, options), strict=True)):
-            links, scores = graph.links[b].tolist(), graph.scores[b].tolist()
-            seen = [s * (strategy in ("lookahead", "joint_viterbi")) for s in scores]
-            if "viterbi" in strategy:
-
-                def rank(path, links=links, seen=seen):
-                    total = seen[0] + sum(links[i][j] + seen[j] for i, j in itertools.pairwise(path))
-                    return total / max(1, len(path) - 2) ** penalty
-
-                path = max(paths(length), key=rank)
-            else:
-                path = [0]
-                while path[-1] < length - 1:
-                    path.append(max(range(path[-1] + 1, length), key=lambda j: links[path[-1]][j] + seen[j]))
-            said = [int(graph.tokens[b, vertex]) for vertex in path[1:-1]]
-            assert found.tolist() == [token for token, _ in itertools.groupby(said)]
+            assert found.tolist() == best(graph, b, length, strategy, penalty)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_translations_do_not_depend_on_their_batch(strategy):
-    net, options = canvas.model("dag", factor=3), {"kind": "graph", "strategy": strategy}
+def test_on_a_canvas_of_codes_the_path_is_of_the_graph_with_the_share_shown(strategy):
+    said = {share: [] for share in (None, 0.0, 0.3, 0.5, 1.0)}
+    for seed in range(4):
+        net = canvas.coded(0.3, seed=seed)
+        for share, of_share in said.items():
+            found = decode(net, canvas.SOURCE, {"kind": "graph", "strategy": strategy, "shown": share})
+            graph = canvas.coded_graph(0.3 if share is None else share, seed=seed)
+            assert [row.tolist() for row in found] == [best(graph, b, n, strategy, 1) for b, n in enumerate([8, 4])]
+            of_share += [row.tolist() for row in found]
+    assert said.pop(None) == said[0.3]
+    assert len(set(map(str, said.values()))) == 4  # what is shown makes a difference
+
+
+@pytest.mark.parametrize("shown", [None, 0.0, 0.5])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_translations_do_not_depend_on_their_batch(strategy, shown):
+    net = canvas.model("dag", factor=3) if shown is None else canvas.coded(0.4, factor=3)
+    options = {"kind": "graph", "strategy": strategy, "shown": shown}
     sources = [torch.tensor([*range(3, 3 + n % 5), *[4] * (n - n % 5), 2]) for n in (1, 2, 7, 40)]
     together = decode_corpus(net, sources, options, max_tokens=100_000)
     for source, found in zip(sources, together, strict=True):

@@ -43,14 +43,25 @@ def test_of_enough_draws_the_best_is_the_best_of_all_paths(beta):
             assert expected[tuple(found.tolist())] == pytest.approx(max(expected.values()), rel=1e-5)
 
 
-def test_translations_do_not_depend_on_their_batch_but_on_the_seed():
-    net = canvas.model("dag", factor=3)
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_on_a_canvas_of_codes_paths_are_of_the_graph_with_the_share_shown(share):
+    for seed in range(3):
+        kind = GraphSample(samples=2000, temperature=1.0, top_p=1.0, shown=share)
+        graph = canvas.coded_graph(share, factor=1.5, seed=seed)
+        for b, found in enumerate(kind.hypotheses(canvas.coded(0.3, factor=1.5, seed=seed), canvas.SOURCE)):
+            expected = all_scored(graph, b, [6, 3][b], 0.5)
+            scores = {tuple(tokens.tolist()): score for tokens, score in found}
+            assert scores == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("shown", [None, 0.5])
+def test_translations_do_not_depend_on_their_batch_but_on_the_seed(shown):
+    net = canvas.model("dag", factor=3) if shown is None else canvas.coded(0.4, factor=3)
+    warm = {"kind": "graph_sample", "temperature": 1.0, "top_p": 1.0, "shown": shown}
     sources = [torch.tensor([*range(3, 3 + n % 5), *[4] * (n - n % 5), 2]) for n in (1, 2, 7, 40)]
 
     def found(size, **options):
-        made = decode_corpus(
-            net, sources, {"kind": "graph_sample", "temperature": 1.0, "top_p": 1.0} | options, 10**6, size
-        )
+        made = decode_corpus(net, sources, warm | options, 10**6, size)
         return [target.tolist() for target in made]
 
     assert found(1) == found(4)

@@ -1,7 +1,7 @@
 """One path through a graph (DA-Transformer, Huang et al. 2022, section 3.4; Shao et al. 2022)."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -19,17 +19,22 @@ class OnePath:
     """The path that ``strategy`` finds (`natlab.kernels.dag_decode`): "lookahead", by each transition and the token it
     leads to; "greedy", by transitions alone; "viterbi" and "joint_viterbi", the best path by both in the same two ways,
     of all lengths the one of the greatest log-probability over tokens^``length_penalty``. Equal neighbours become one
-    token, as in the released code."""
+    token, as in the released code.
+
+    On a canvas of codes, ``shown`` is the share of vertices that keep theirs, bos and eos counted, the fill's own
+    unless said (AEQA-DAT, Qu et al. 2025, section 2.5)."""
 
     needs: ClassVar[tuple[str, ...]] = ("graph",)
+    option_needs: ClassVar[dict[str, tuple[str, ...]]] = {"shown": ("codes",)}
     reads: ClassVar[bool] = True
 
     strategy: Literal["greedy", "lookahead", "viterbi", "joint_viterbi"] = "lookahead"
     length_penalty: float = 1.0
+    shown: Annotated[float, ">= 0", "<= 1"] | None = None
 
     @torch.inference_mode()
     def __call__(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> list[Tensor]:
-        return self._through(Graph.of(model, model.encoder(source_tokens)))
+        return self._through(Graph.of(model, model.encoder(source_tokens), self.shown))
 
     @torch.inference_mode()
     def read(

@@ -21,10 +21,11 @@ class GraphSample:
     in. Samples, temperature and top_p are the paper's; it tunes β among 0.3, 0.5 and 0.7.
 
     ``stepwise`` draws each vertex after the last one is known, by torch's multinomial (Algorithm 2): others, as likely,
-    in the time that this takes.
+    in the time that this takes. On a canvas of codes, ``shown`` is as of `natlab.decoding.kinds.graph`.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("graph",)
+    option_needs: ClassVar[dict[str, tuple[str, ...]]] = {"shown": ("codes",)}
     n_best: ClassVar[bool] = True
 
     samples: Annotated[int, ">= 1"] = 128
@@ -33,6 +34,7 @@ class GraphSample:
     top_p: Annotated[float, "> 0", "<= 1"] = 0.5
     seed: Annotated[int, ">= 0", "<= 4294967295"] = 1
     stepwise: bool = False
+    shown: Annotated[float, ">= 0", "<= 1"] | None = None
 
     @torch.inference_mode()
     def __call__(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> list[Tensor]:
@@ -53,7 +55,7 @@ class GraphSample:
     def _drawn(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> tuple[Graph, Samples, Tensor]:
         """The graphs, the paths [B, K, M], M the most vertices of one, and their scores [B, K]."""
         source = model.encoder(source_tokens)
-        graph = Graph.of(model, source)
+        graph = Graph.of(model, source, self.shown)
         own = of_sentences(source_tokens, source.lengths, self.seed)
         seeds = torch.tensor(own, device=source_tokens.device)
         options = self.samples, self.temperature, self.top_p

@@ -22,12 +22,12 @@ done
 mkdir -p "$(dirname "$out")"
 case $verb in
     table) touch "$out.csv" "$out.md" "$out.tex" ;;
-    figure) touch "$out.csv" "$out.md" "$out.png" "$out.pdf" ;;
+    figure) touch "$out.csv" "$out.md" "$out.png" "$out.pdf" "$out.svg" ;;
     claims) touch "$out.csv" "$out.md" ;;
     kernels) mkdir -p "$out" && touch "$out/built.json" ;;
     score) mkdir -p "$out" ;;
     train) touch "$out" "$(dirname "$out")/curve.jsonl" ;;
-    report) touch "$out" "$(dirname "$out")/measurements.csv" ;;
+    report) mkdir -p "$out" && touch "$out/index.html" "$out/measurements.csv" "$out/record.tar.xz" ;;
     *) case $(basename "$out") in
         *.*) touch "$out" ;;
         *) mkdir -p "$out" && touch "$out/stats.json" ;;

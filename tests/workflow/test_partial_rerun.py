@@ -32,7 +32,7 @@ def test_editing_a_systems_row_reruns_that_system_its_measurements_and_tables(pr
         "table": {"mple.table2", "mple.table4"},
         "figure": {"mple.figure8"},
         "claims": {"mple.claims"},
-        "report": {"index.html"},
+        "report": {"small"},
     }
 
 
@@ -55,7 +55,7 @@ def test_editing_a_decoding_retrains_nothing(project):
 
 def test_touching_a_tables_spec_reruns_the_table_and_the_claims_about_it_only(project):
     project.edit("config/papers/mple/table2.yaml", "\ncolumns:", "\n# edited\ncolumns:")
-    assert reran(project) == {"table": {"mple.table2"}, "claims": {"mple.claims"}, "report": {"index.html"}}
+    assert reran(project) == {"table": {"mple.table2"}, "claims": {"mple.claims"}, "report": {"small"}}
 
 
 def test_unrelated_edits_rerun_nothing(project):

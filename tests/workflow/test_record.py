@@ -53,6 +53,8 @@ def test_every_job_is_recorded_with_what_it_waits_for(built):
     for job in record.jobs:
         assert all(numbers.index(other) < numbers.index(job.number) for other in job.after), "along the street"
     assert {found.state for found in states(built).values()} == {"done"}
+    spent = {(job.rule, jobs.describe(job.wildcards)): job for job in jobs.spent(built.root / jobs.RUNS / "small")}
+    assert spent.keys() == of.keys() and all(job.ended >= job.started for job in spent.values())
 
 
 def test_a_job_that_fails_is_tried_again_and_shown_with_its_log(project):

@@ -1,10 +1,12 @@
 """Every rule for real, once: a tiny generated corpus, from nothing to the report."""
 
 import csv
+import shutil
 
 import pytest
 import yaml
 
+from natlab import cli
 from natlab.files import lines, read_json
 
 TRAINING = {
@@ -83,6 +85,21 @@ def test_the_report_has_its_tables_and_every_measurement(street):
     assert measured["WMT14 En-De", "gap"] == pytest.approx(at - nat)
     assert ("WMT16 En-Ro", "bleu_at") not in measured  # nothing stands there in this run
     assert ("Synthetic B", "c") in measured and ("Synthetic B", "c_exact") not in measured
+
+
+def test_a_clone_makes_the_report_again_of_its_record(street, tmp_path, monkeypatch):
+    """Without results: of the report itself and the configuration, byte for byte."""
+    for folder in ("config", "reports", "workflow"):
+        shutil.copytree(street.root / folder, tmp_path / folder)
+    report = tmp_path / "reports/street"
+    before = {path: path.read_bytes() for path in report.rglob("*") if path.is_file()}
+    assert {path.parent.name for path in before} == {"street", "tables", "claims", "curves", "sentences"}
+    for path in before:
+        if path.name not in ("run.json", "provenance.json", "record.tar.xz"):
+            path.unlink()
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["rebuild", "reports/street"]) == 0
+    assert {path: path.read_bytes() for path in report.rglob("*") if path.is_file()} == before
 
 
 def test_claims_are_tested_on_sentences_of_translations_losses_and_proxy_targets(street):

@@ -425,7 +425,8 @@ def write(table: Table, out: Path, surface: Iterable[str | Path] = ()) -> None:
         except UserWarning as missing:
             lacks = str(missing).rstrip(".")
             raise UserError(f"{out}: {lacks}; install {CJK[0]}, which has Chinese letters, or use others") from None
-    pyplot.close(figure)
+        finally:
+            pyplot.close()
     tables.write_csv(table, f"{out}.csv")
     with written_aside(f"{out}.md") as file:
         file.write(markdown(table, out.name))

@@ -6,6 +6,10 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+# Where a profile says so, jobs run in this image (docs/containers.md).
+container: "natlab.sif"
+
+
 include: "workflow/rules/common.smk"
 
 

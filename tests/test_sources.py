@@ -228,6 +228,14 @@ def test_a_translation_rests_on_its_kinds_and_on_what_measures_its_losses():
     assert "measuring/losses.py" not in listed(sources.latency([{"kind": "argmax"}]))
 
 
+def test_a_translation_rests_on_another_engine_where_it_asks_for_it():
+    beam = [{"kind": "beam"}]
+    own = listed(sources.translation(TRANSFORMER, beam))
+    other = listed(sources.translation(TRANSFORMER, beam, "ctranslate2"))
+    assert own < other and not any(file.startswith(("bundles/", "export/")) for file in own)
+    assert {"measuring/checked.py", "measuring/distilling/ctranslate2.py", "export/ctranslate.py"} <= other - own
+
+
 def test_new_files_beside_the_members_change_nothing(tmp_path):
     asked = [*EVERYTHING, sources.training(nat()), sources.translation(nat(), [{"kind": "sample"}])]
     before = [listed(modules) for modules in asked]

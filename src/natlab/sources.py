@@ -42,18 +42,20 @@ def training(spec: Mapping) -> list[str]:
     ]
 
 
-def decoding(decodings: Iterable[Mapping]) -> list[str]:
-    """The modules that translate under ``decodings``; their kinds import the architectures that they decode."""
-    return ["natlab.decoding", "natlab.measuring.data", "natlab.models.load", *_kinds(decodings)]
+def decoding(decodings: Iterable[Mapping], engine: str = "natlab") -> list[str]:
+    """The modules that translate under ``decodings`` by an engine; their kinds import the architectures that they
+    decode."""
+    checked = [] if engine == "natlab" else ["natlab.measuring.checked"]
+    return ["natlab.decoding", "natlab.measuring.data", "natlab.models.load", *checked, *_kinds(decodings)]
 
 
-def translation(spec: Mapping, decodings: Iterable[Mapping]) -> list[str]:
-    """The modules that translate with a system under ``decodings``, tune these and measure its losses."""
+def translation(spec: Mapping, decodings: Iterable[Mapping], engine: str = "natlab") -> list[str]:
+    """The modules that translate with a system under ``decodings`` by an engine, tune these and measure its losses."""
     decodings = list(decodings)
     score = families.module("score", spec.get("select_by", BLEU)["name"])
     tuned = [score] if any(map(families.tuned, decodings)) else []
     members = [*_members(spec), *_members(validation.plain(spec))]
-    return ["natlab.measuring.translate", *decoding(decodings), *tuned, *members]
+    return ["natlab.measuring.translate", *decoding(decodings, engine), *tuned, *members]
 
 
 def distillation(engine: str) -> list[str]:

@@ -639,3 +639,13 @@ def test_ctranslate2_distils_on_a_cpu(project):
     edit(project, scale, lambda s: s["distil"].update(engine="ctranslate2"))
     assert load(project).scale["distil"]["engine"] == "ctranslate2"
     refused(project, scale, lambda s: s.update(gpus=1), "distil.engine: ctranslate2 is for a CPU")
+
+
+def test_ctranslate2_translates_on_a_cpu(project):
+    scale = "config/scales/demo.yaml"
+    edit(project, scale, lambda s: s.update(translate={"engine": "natlab"}, gpus=1))
+    load(project)
+    refused(project, scale, lambda s: s["translate"].update(engine="onnx"), "translate.engine", "natlab", "ctranslate2")
+    refused(
+        project, scale, lambda s: s["translate"].update(engine="ctranslate2"), "translate.engine: ctranslate2 is for a"
+    )

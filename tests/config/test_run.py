@@ -102,6 +102,16 @@ def test_figures_and_claims_ask_for_what_they_show(project):
     assert set(run.tables) == {"mple/table1"}
 
 
+def test_a_scales_engine_translates_what_it_can(project):
+    def engines():
+        run = load(project)
+        return [run.engine("grammar_ende", system) for system in ("transformer", "vanilla_raw")]
+
+    assert engines() == ["natlab", "natlab"]
+    edit(project, "config/scales/demo.yaml", lambda s: s.update(translate={"engine": "ctranslate2"}))
+    assert engines() == ["ctranslate2", "natlab"]
+
+
 def test_the_surface_of_a_figure(project):
     edit(project, "config/config.yaml", lambda r: r.update(figures=["mple/figure1", "mple/figure8"]))
     run = load(project)

@@ -4,11 +4,16 @@ import argparse
 
 import pytest
 import torch
+from tests.decoding.models import random_sources
+from tests.export.test_ctranslate import V, ending
 
+from natlab.bundles.engines import ctranslate2 as engine
 from natlab.corpus.binarise import binarise
+from natlab.decoding import decode_corpus
 from natlab.decoding.beam_search import search
 from natlab.measuring import distil
 from natlab.measuring.data import Data
+from natlab.measuring.distilling import ctranslate2
 from natlab.models.load import build, publish
 
 SENTENCES = ["a b c", "c b", "a@@ b", "b b a@@ c", "c", "a b", "b"]
@@ -65,10 +70,31 @@ def test_beam_and_length_penalty_are_as_asked(distilled):
 def test_another_engine_says_the_same(distilled):
     """Greedily: how a beam ends differs on random models (`tests/export/test_ctranslate.py`)."""
     lines, *_ = distilled
-    ours = [line.split() for line in lines(1, 1, "--beam", "1")]
-    theirs = [line.split() for line in lines(1, 1, "--beam", "1", "--engine", "ctranslate2", "--batch-tokens", "9")]
-    assert [line[:50] for line in ours] == [line[:50] for line in theirs]  # where none has come to its limit
-    assert len(set(map(tuple, ours))) > 3
+    ours = lines(1, 1, "--beam", "1")
+    assert lines(1, 1, "--beam", "1", "--engine", "ctranslate2", "--batch-tokens", "9") == ours
+    assert len(set(ours)) > 3
+
+
+@pytest.mark.parametrize("longest", [4096, 60])
+def test_ctranslate2_leaves_to_natlab_what_comes_to_its_limit_and_what_it_cannot_read_whole(
+    longest, tmp_path, monkeypatch
+):
+    """A source of more than ten subwords, its end counted, has room for no target in 60 positions."""
+    model, sources, asked = ending(5, {}), random_sources(40, 12, V, seed=5), []
+    decoding = {"kind": "beam", "beam": 1, "length_penalty": 1.0}
+    ours = [target.tolist() for target in decode_corpus(model, sources, decoding)]
+
+    def counted(model, sources, *rest):
+        asked.extend(map(id, sources))
+        return decode_corpus(model, sources, *rest)
+
+    monkeypatch.setattr(ctranslate2, "decode_corpus", counted)
+    monkeypatch.setattr(engine, "LONGEST", longest)
+    assert ctranslate2.targets(model, sources, decoding, 100, tmp_path) == ours
+    limits = [len(source) + 50 for source in sources]
+    left = [len(target) == limit or limit > longest for target, limit in zip(ours, limits, strict=True)]
+    assert asked == [id(source) for source, other in zip(sources, left, strict=True) if other]
+    assert len(asked) == (9 if longest == 4096 else 18)
 
 
 def test_unless_told_the_beam_is_five_and_a_batch_has_six_thousand_tokens():

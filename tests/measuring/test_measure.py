@@ -127,6 +127,17 @@ def test_provenance_has_the_models_fingerprint_and_todays_code(args, folders):
     assert {"python", "sacrebleu", "natlab"} <= set(found["packages"])
 
 
+def test_provenance_says_which_other_engine_translated(args, folders):
+    write(folders[0] / "beam5.test.txt", "der mann kauft ein auto .", "er geht nach hause .")
+    by = {"name": "ctranslate2", "same": 2, "compared": 2}
+    origin = read_json(folders[0] / "provenance.json")
+    write_json(folders[0] / "provenance.json", origin | {"engines": {"beam5.test": by}})
+    measure.run(args)
+    assert read_json(folders[2] / "beam5.test.json")["provenance"]["engine"] == by
+    for other in ("argmax.test.json", "loss.json"):
+        assert not {"engine", "engines"} & set(read_json(folders[2] / other)["provenance"])
+
+
 def test_measurements_join_the_experiment_of_the_model_that_has_one(args, folders, tmp_path):
     checkpoints = tmp_path / "checkpoints" / "abc"
     checkpoints.mkdir(parents=True)

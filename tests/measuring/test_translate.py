@@ -20,7 +20,7 @@ from natlab.decoding.kinds.argmax import Argmax
 from natlab.errors import UserError
 from natlab.files import read_json, write_json
 from natlab.losses.batch import Method
-from natlab.measuring import exactly, losses, translate
+from natlab.measuring import checked, exactly, losses, translate
 from natlab.measuring.data import Data
 from natlab.measuring.likelihood import nats_per_token
 from natlab.metrics.bleu import tokenised_bleu
@@ -309,13 +309,14 @@ def test_the_arguments():
     fewest = {
         "model": "m", "data": "d", "decodings": {"a": {"kind": "argmax"}}, "splits": ["test", "valid"], "out": "o",
         "proxy_data": None, "auxiliary": [], "predictor": None, "grammar": None, "truth": None, "proxy_targets": None,
-        "positions": [], "samples": [], "likelihood": [], "revealed": [],
+        "positions": [], "samples": [], "likelihood": [], "revealed": [], "engine": "natlab",
     }  # fmt: skip
     assert vars(parser.parse_args(given)) == fewest
     more = "--proxy-data p --auxiliary a=b c=d --predictor a --grammar g --proxy-targets test".split()
     assert vars(parser.parse_args(given + more)) == fewest | {
         "proxy_data": "p", "auxiliary": ["a=b", "c=d"], "predictor": "a", "grammar": "g", "proxy_targets": "test",
     }  # fmt: skip
+    assert parser.parse_args([*given, "--engine", "ctranslate2"]).engine == "ctranslate2"
     for option in ("--model", "--data", "--decodings", "--splits", "--out"):
         at = given.index(option)
         with pytest.raises(SystemExit):
@@ -328,6 +329,76 @@ def test_all_that_a_translation_imports_is_known_beforehand(arguments, imported,
     loaded, beyond = imported("natlab.measuring.translate", arguments(decodings, "out", *auxiliary))
     spec = torch.load(tmp_path / "model.pt", weights_only=True)["provenance"]["spec"]
     assert loaded - set(sources.files(sources.translation(spec, decodings.values()), translate.ROOM)) <= beyond
+
+
+BEAMS = {"beam": {"kind": "beam", "beam": 3, "length_penalty": 0.5}, "greedy": {"kind": "beam", "beam": 1}}
+
+
+@pytest.fixture
+def autoregressive(arguments, tmp_path):
+    """As ``arguments``, of a random Transformer."""
+    like = torch.load(tmp_path / "model.pt", weights_only=True)["description"]
+    model = build({**like, "architecture": {"name": "transformer"}})
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data += 0.7 * torch.randn_like(parameter)
+    spec = {"architecture": {"name": "transformer"}, "target": {"name": "raw"}, "seed": 1}
+    publish(tmp_path / "model.pt", model, {"spec": spec, "fingerprint": "f"})
+    return arguments
+
+
+def test_another_engine_says_which_translations_are_its_own(autoregressive, tmp_path, capsys):
+    translate.run(autoregressive({"greedy": BEAMS["greedy"]}, "ours"))
+    capsys.readouterr()
+    translate.run(autoregressive({"greedy": BEAMS["greedy"]}, "theirs", "--engine", "ctranslate2"))
+    assert files(tmp_path / "theirs") == files(tmp_path / "ours")
+    by = {"name": "ctranslate2", "same": 4, "compared": 4}
+    found = read_json(tmp_path / "theirs/provenance.json")
+    assert found["engines"] == {"greedy.test": by, "greedy.valid": by} and found["fingerprint"] == "f"
+    assert "engines" not in read_json(tmp_path / "ours/provenance.json")
+    assert "greedy.test: by ctranslate2; of 4 sentences 4 are the same by natlab" in capsys.readouterr().out
+
+
+def test_an_interrupted_translation_knows_what_another_engine_did_before(autoregressive, tmp_path, monkeypatch):
+    made, original = [], checked.translated
+
+    def cut_off(*of):
+        made.append(of[2]["beam"])
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return original(*of)
+
+    monkeypatch.setattr(checked, "translated", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        translate.run(autoregressive(BEAMS, "out", "--engine", "ctranslate2"))
+    translate.run(autoregressive(BEAMS, "out", "--engine", "ctranslate2"))
+    assert made == [3, 1, 3, 3, 1]
+    assert read_json(tmp_path / "out/provenance.json")["engines"].keys() == {
+        f"{name}.{split}" for name in BEAMS for split in ("test", "valid")
+    }
+
+
+def test_another_engine_leaves_what_is_no_beam_to_natlab(arguments, tmp_path):
+    for engine in ("natlab", "ctranslate2"):
+        translate.run(arguments({"argmax": DECODINGS["argmax"]}, engine, "--engine", engine))
+    assert files(tmp_path / "ctranslate2") == files(tmp_path / "natlab")
+    assert "engines" not in read_json(tmp_path / "ctranslate2/provenance.json")
+
+
+def test_what_another_engine_made_is_kept_for_it_alone(autoregressive):
+    ours, theirs = (
+        translate.fingerprint(autoregressive(BEAMS, "out", "--engine", engine)) for engine in ("natlab", "ctranslate2")
+    )
+    assert ours != theirs
+
+
+def test_all_that_another_engine_imports_is_known_beforehand(autoregressive, imported, tmp_path):
+    loaded, beyond = imported(
+        "natlab.measuring.translate", autoregressive({"greedy": BEAMS["greedy"]}, "out", "--engine", "ctranslate2")
+    )
+    spec = torch.load(tmp_path / "model.pt", weights_only=True)["provenance"]["spec"]
+    known = sources.files(sources.translation(spec, BEAMS.values(), "ctranslate2"), translate.ROOM)
+    assert loaded - set(known) <= beyond
 
 
 def test_a_tuned_option_is_the_one_that_translates_the_validation_set_best(arguments, tmp_path):

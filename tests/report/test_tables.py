@@ -316,7 +316,7 @@ def test_a_table_as_csv(small, tmp_path):
         "table": "Table 7", "line": "1", "row": "AT", "group": "teachers", "column": "bleu", "unit": "BLEU",
         "published": "27.1", "measured": "27.0", "std": str(2**0.5), "difference": str(27.0 - 27.1), "n_seeds": "2",
         "seeds": "1 2", "dataset": "grammar_ende", "scale": "demo", "system": "at", "decoding": "beam5",
-        "split": "test", "metric": "bleu_tok", "sentences": "1000", "signature": "s",
+        "split": "test", "metric": "bleu_tok", "sentences": "1000", "signature": "s", "baseline": "", "above": "",
     }  # fmt: skip
     nothing = {key: "" for key in lines["4", "n"]}
     assert lines["4", "n"] == nothing | {

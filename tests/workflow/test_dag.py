@@ -75,6 +75,15 @@ def test_a_tuned_decoding_is_timed_with_what_its_translations_chose(project):
         assert calls.index(next(c for c in calls if c[0] == "decode" and made in c)) < calls.index(call)
 
 
+def test_another_engine_translates_autoregressive_systems_again_and_no_others(project):
+    project.edit("config/scales/demo.yaml", "distil:", "translate: {engine: ctranslate2}\ndistil:")
+    result = project.snakemake("measured")
+    assert result.returncode == 0, result.stdout
+    decoded = [call for call in project.calls() if call[0] == "decode"]
+    assert [project.option(call, "--model").split("/")[4] for call in decoded] == ["transformer"]
+    assert project.option(decoded[0], "--engine") == "ctranslate2"
+
+
 def test_all_ways_to_translate_are_timed_in_one_job(project):
     chosen = ["transformer", "vanilla_kd"]
     project.edit(

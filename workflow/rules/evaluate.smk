@@ -14,6 +14,7 @@ rule translate:
             natlab.sources.translation(
                 training_spec(wildcards),
                 RUN.decodings_of(wildcards.dataset, wildcards.system).values(),
+                RUN.engine(wildcards.dataset, wildcards.system),
             )
         ),
     output:
@@ -37,10 +38,11 @@ rule translate:
             "--proxy-targets test" if RUN.measures_distortion(wildcards.dataset, wildcards.system) else ""
         ),
         extras=extras,
+        engine=lambda wildcards: RUN.engine(wildcards.dataset, wildcards.system),
     shell:
         "OMP_NUM_THREADS={threads} NATLAB_GPUS={resources.gpu} exec natlab decode --model {input.model}"
         " --data {input.data} {params.proxy_data} {params.auxiliary} {params.predictor} {params.grammar} {params.targets}"
-        " {params.extras} {params.truth}"
+        " {params.extras} {params.truth} --engine {params.engine}"
         " --decodings {params.decodings:q} --splits {params.splits} --out {output} &> {log}"
 
 

@@ -65,8 +65,9 @@ def check_sizes(run: Run) -> None:
     for stage, training in stages.items():
         if "size" in training:
             known(file, f"{stage}.size", training["size"], run.sizes)
-    if run.scale["gpus"] and run.scale["distil"].get("engine") == "ctranslate2":
-        raise UserError(f"{file}: distil.engine: ctranslate2 is for a CPU, and the scale has gpus; say natlab")
+    for key in ("distil", "translate"):
+        if run.scale["gpus"] and run.scale.get(key, {}).get("engine") == "ctranslate2":
+            raise UserError(f"{file}: {key}.engine: ctranslate2 is for a CPU, and the scale has gpus; say natlab")
     known_datasets = stems(run.root / DATASETS)
     for name, differs in run.scale.get("datasets", {}).items():
         known(file, "datasets", name, known_datasets)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from natlab import families, tracking
+from natlab.bundles.manifest import engines_for
 from natlab.config import rows
 from natlab.config.files import DATASETS, read_dataset, stems
 from natlab.corpus import dataset as dataset_files
@@ -241,6 +242,12 @@ class Run:
         given = {key: of_dataset[key] for key in families.trait("decoding", kind, "of_dataset", ())}
         given |= {key: self.systems[system].get(key) for key in families.trait("decoding", kind, "of_system", ())}
         return {**families.defaults("decoding", kind), **given, **row}
+
+    def engine(self, dataset: str, system: str) -> str:
+        """What translates with a system's model: the scale's engine where it can do a decoding, else natlab."""
+        asked = self.scale.get("translate", {}).get("engine", cells.OWN_ENGINE)
+        decodings = self.decodings_of(dataset, system).values()
+        return asked if any(asked in engines_for(decoding) for decoding in decodings) else cells.OWN_ENGINE
 
     def auxiliary(self, dataset: str, system: str) -> list[str]:
         """The systems whose models measuring this one takes, too: its predictor, and what its decodings name."""

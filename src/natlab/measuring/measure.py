@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     dataset = datasets.load(args.dataset_config)
     known = dataset["source"]["kind"] == "grammar"
     truth = Truth(dataset["source"]) if known else None
-    origin = _origin(translations)
+    origin, engines = _origin(translations)
     decoded = _required_json(translations / "decoded.json")
     tuned = read_json(translations / "tuned.json") if (translations / "tuned.json").exists() else {}
     with folder_aside(args.out) as out:
@@ -82,7 +82,8 @@ def run(args: argparse.Namespace) -> None:
             rest = {"sentence_statistics": _by_sentence(values)}
             if decoding in tuned:
                 rest["tuned"] = tuned[decoding]
-            _write(out / f"{path.stem}.json", args.identity, decoding, split, sentences, values, origin, **rest)
+            by = origin | ({"engine": engines[path.stem]} if path.stem in engines else {})
+            _write(out / f"{path.stem}.json", args.identity, decoding, split, sentences, values, by, **rest)
         losses = _required_json(translations / "losses.json")
         validated = next(iter(losses.values()))["sentences"]
         of_sentences = {"sentence_statistics": _by_sentence(losses)}
@@ -244,10 +245,12 @@ def _required_json(path: Path) -> dict:
     return read_json(path)
 
 
-def _origin(translations: Path) -> dict:
-    """Provenance of the measurement: today's code, and the device and fingerprint of the model that translated."""
+def _origin(translations: Path) -> tuple[dict, dict]:
+    """(provenance of the measurement: today's code, and the device and fingerprint of the model that translated; by
+    which other engine than natlab it did, of ``{decoding}.{split}``)."""
     decoded = _required_json(translations / "provenance.json")
-    return provenance.record(fingerprint=decoded.get("fingerprint"), device=decoded.get("device"))
+    origin = provenance.record(fingerprint=decoded.get("fingerprint"), device=decoded.get("device"))
+    return origin, decoded.get("engines", {})
 
 
 def _write(

@@ -5,16 +5,18 @@ Each decoding of each split is kept as soon as it is made: started again after a
 
 import argparse
 import hashlib
+import importlib
 import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from natlab import families, sources
-from natlab.files import lines, sha256, write_json, written_aside
+from natlab.files import lines, read_json, sha256, write_json, written_aside
 from natlab.measuring.auxiliary import auxiliary
 
 ROOM = Path(__file__).parents[1]
@@ -58,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--decodings", required=True, type=json.loads, help="JSON: {name: decoding}")
     parser.add_argument("--splits", required=True, nargs="+")
     parser.add_argument(
+        "--engine",
+        choices=("natlab", "ctranslate2"),
+        default="natlab",
+        help="what searches beams; the first sentences by natlab, too",
+    )
+    parser.add_argument(
         "--out",
         required=True,
         help="folder for {decoding}.{split}.txt and .samples.jsonl, target.txt, tuned.json, losses.json, truth.json, "
@@ -68,10 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def fingerprint(args: argparse.Namespace) -> str:
     """What determines the translations, as a hash: decodings, what is kept of them, models, sentences and code."""
     data = [file for name in ("dict", *args.splits) for file in Path(args.data).glob(f"{name}.*")]
-    code = [__file__, *sources.files(sources.decoding(args.decodings.values()), ROOM)]
+    code = [__file__, *sources.files(sources.decoding(args.decodings.values(), args.engine), ROOM)]
     models = [args.model, *auxiliary(args.auxiliary).values()]
     sums = {str(file): sha256(file) for file in (*models, *data, *code)}
-    return hashlib.sha256(json.dumps([args.decodings, args.samples, sums], sort_keys=True).encode()).hexdigest()[:16]
+    asked = [args.decodings, args.samples, args.engine, sums]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def run(args: argparse.Namespace) -> None:
@@ -90,7 +99,9 @@ def run(args: argparse.Namespace) -> None:
     raw, method = Method.of(plain(spec)), Method.of(spec)
     # beside the output, which Snakemake deletes when the job fails
     kept = Path(f"{args.out}.parts")
-    found = Found(model, data, models, kept / fingerprint(args))
+    # by its name: only translations that ask for it rest on its files
+    checked = None if args.engine == "natlab" else importlib.import_module("natlab.measuring.checked")
+    found = Found(model, data, models, kept / fingerprint(args), checked)
     decodings, tuned = chosen(args.decodings, found, spec.get("select_by", BLEU))
     decoded = as_decoded(args, decodings, found, raw, method, predictor)
     values = all_losses(args, spec, model, data, raw, method, predictor)
@@ -112,7 +123,8 @@ def run(args: argparse.Namespace) -> None:
             write_json(out / "truth.json", truth_values(args.truth, model, method, data))
         write_json(out / "losses.json", values)
         write_json(out / "decoded.json", decoded)
-        write_json(out / "provenance.json", provenance.record(made["fingerprint"], device_name()))
+        origin = provenance.record(made["fingerprint"], device_name())
+        write_json(out / "provenance.json", origin | found.engines())
     shutil.rmtree(kept, ignore_errors=True)
 
 
@@ -123,12 +135,14 @@ class Found:
     model: that translates; auxiliary: by system, the models that its decodings take, too.
     data: the corpus.
     parts: the folder where it is kept, of what `fingerprint` says.
+    checked: what searches beams by another engine than natlab (`natlab.measuring.checked`), if it is asked for.
     """
 
     model: Any
     data: Any
     auxiliary: Mapping[str, Any]
     parts: Path
+    checked: ModuleType | None = None
 
     def of(self, name: str, split: str, decoding: Mapping, several: bool = False) -> list[list[Any]]:
         """For each sentence of a split the best `natlab.decoding.Hypothesis` alone, or ``several``: made, unless they
@@ -139,7 +153,7 @@ class Found:
 
         part = self.parts / f"{name}.{split}.jsonl"
         if not part.exists():
-            made = self._made(split, decoding, several)
+            made = self._made(name, split, decoding, several)
             with written_aside(part) as file:
                 for of_sentence in made:
                     file.write(json.dumps([[tokens.tolist(), score] for tokens, score in of_sentence]) + "\n")
@@ -148,14 +162,25 @@ class Found:
             for line in lines(part)
         ]
 
-    def _made(self, split: str, decoding: Mapping, several: bool) -> list[list[Any]]:
+    def engines(self) -> dict[str, dict]:
+        """``engines``: what `natlab.measuring.checked` says of the translations that it made, by ``{decoding}.{split}``
+        (of a tuned one, each that was tried); nothing where it made none."""
+        found = {path.stem.removesuffix(".engine"): read_json(path) for path in self.parts.glob("*.engine.json")}
+        return {"engines": found} if found else {}
+
+    def _made(self, name: str, split: str, decoding: Mapping, several: bool) -> list[list[Any]]:
         from natlab.decoding import Hypothesis, decode_corpus, hypotheses_of_corpus
 
         sources = self.data.sources(split)
         if several:
             return hypotheses_of_corpus(self.model, sources, decoding, auxiliary=self.auxiliary)
-        references = self.data.targets(split)
-        best = decode_corpus(self.model, sources, decoding, auxiliary=self.auxiliary, references=references)
+        if self.checked is not None and self.checked.can(decoding):
+            best, by = self.checked.translated(self.model, sources, decoding)
+            print(f"{name}.{split}: by {by['name']}; of {by['compared']} sentences {by['same']} are the same by natlab")
+            write_json(self.parts / f"{name}.{split}.engine.json", by)
+        else:
+            references = self.data.targets(split)
+            best = decode_corpus(self.model, sources, decoding, auxiliary=self.auxiliary, references=references)
         return [[Hypothesis(target, 0.0)] for target in best]
 
 

@@ -34,7 +34,7 @@ def translated(results, system, decoding, said, targets, allowed=None, hypothese
         several = [json.dumps({"hypotheses": texts, "scores": scores}) for texts, scores in hypotheses]
         write_lines(results / "translations" / place / f"{decoding}.test.samples.jsonl", several)
     values = {"bleu_tok": {"value": bleu.tokenised_bleu(said, [targets])["value"], "unit": "BLEU"}}
-    statistics = {"bleu_tok": bleu.statistics(said, targets)}
+    statistics = {"bleu_tok": bleu.tokenised_bleu(said, [targets])["by_sentence"]}
     if allowed is not None:
         values["allowed"] = {"value": sum(allowed) / len(allowed), "unit": "%"}
         statistics["allowed"] = allowed

@@ -81,7 +81,7 @@ def test_a_sentence_has_its_texts_once_each_with_scores_and_who_says_them(result
 
 @given(WORDS, WORDS)
 def test_sentences_are_scored_as_sacrebleu_scores_them(hypothesis, reference):
-    (statistics,) = bleu.statistics([hypothesis], [reference])
+    (statistics,) = bleu.tokenised_bleu([hypothesis], [[reference]])["by_sentence"]
     expected = BLEU(tokenize="none", effective_order=True).sentence_score(hypothesis, [reference]).score
     assert sentences.sentence_bleu(statistics) == pytest.approx(expected)
 

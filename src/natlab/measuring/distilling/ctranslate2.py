@@ -1,4 +1,4 @@
-"""CTranslate2, on the CPU."""
+"""CTranslate2, on the CPU; natlab's own beam search where it is known to differ."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from natlab.bundles.engines import ctranslate2
 from natlab.bundles.manifest import Manifest
-from natlab.decoding import batches
+from natlab.decoding import batches, decode_corpus
 from natlab.export.ctranslate import convert
 
 
@@ -23,4 +23,9 @@ def targets(
     for batch in batches([len(source) for source in sources], batch_tokens):
         for row, said in zip(batch, translate([sources[i].tolist() for i in batch]), strict=True):
             found[row] = said.tokens
+    # it does not let a target end at its limit, which is the batch's, and cuts a source that is too long
+    limits = [len(source) + ctranslate2.ROOM for source in sources]
+    other = [i for i, limit in enumerate(limits) if len(found[i]) >= limit or limit > ctranslate2.LONGEST]
+    for i, target in zip(other, decode_corpus(model, [sources[i] for i in other], decoding, batch_tokens), strict=True):
+        found[i] = target.tolist()
     return found

@@ -14,6 +14,7 @@ from tests.report import whole as runs
 from natlab.errors import UserError
 from natlab.files import read_json
 from natlab.report import record
+from natlab.report.page import sentences
 
 
 def held(path):
@@ -73,11 +74,13 @@ def test_further_outputs_that_the_page_shows_are_kept_where_they_are_there(chang
     assert set(held(changed.report / record.NAME)) - before == set(more)
 
 
-def test_of_sentences_it_keeps_the_statistics_of_values_that_are_asked_for(whole):
+def test_of_sentences_it_keeps_the_statistics_of_values_that_are_asked_for_and_that_the_page_shows(whole):
     name = "measurements/ds/demo/kd/seed1/argmax.test.json"
     before = read_json(whole.results / name)
-    assert before["sentence_statistics"].keys() == {"bleu_tok", "chrf"}
-    kept = before | {"sentence_statistics": {"bleu_tok": before["sentence_statistics"]["bleu_tok"]}}
+    statistics = before["sentence_statistics"]
+    assert statistics.keys() == {"bleu_tok", "chrf", "allowed"}
+    kept = before | {"sentence_statistics": {key: statistics[key] for key in ("bleu_tok", "allowed")}}
+    assert {"allowed", *sentences.SCORES} == record.OF_SENTENCES
     content = held(whole.report / record.NAME)
     assert json.loads(content[name]) == kept
     # and all else as it is

@@ -64,10 +64,8 @@ def test_codes_are_measured_from_their_alignment_to_how_far_they_are_from_the_tr
     with open(street.root / "reports/street/tables/natlab.codes.csv", encoding="utf-8", newline="") as file:
         measured = {(row["row"], row["column"]) for row in csv.DictReader(file) if row["measured"]}
     columns = {"mass_allowed", "allowed", "e", "bleu", "valid", "unseen", "all_shown", "tuned"}
-    assert {column for row, column in measured if row == "pre-aligned"} == columns
-    assert {column for row, column in measured if row == "AEQA-DAT, factor 3"} == columns - {
-        "unseen", "all_shown", "tuned"
-    }  # fmt: skip
+    for label in ("pre-aligned", "AEQA-DAT, factor 3"):
+        assert {column for row, column in measured if row == label} == columns
     for system in ("multilingual", "prealigned"):
         assert (street.root / f"results/models/small/test/{system}/seed1/model.pt").exists()
 

@@ -21,6 +21,8 @@ from natlab.files import read_json, written_aside
 from natlab.report import asked
 
 NAME = "record.tar.xz"
+# of each sentence the page says these, also where no table asks for them
+OF_SENTENCES = {"bleu_tok", "rouge_l", "allowed"}
 OURS = "Apache-2.0"  # the licence of corpora that are generated: others' sentences are not ours to hand on
 
 
@@ -119,10 +121,11 @@ def _kept(of: asked.Asked, results: Path, provenance: Mapping) -> Iterator[Path]
 
 
 def _cut(file: dict, keys: set[str]) -> dict:
-    """A measurement file with the statistics of sentences for no more than these of its values."""
+    """A measurement file with the statistics of sentences for these of its values, and for what the page says of each
+    sentence."""
     if "sentence_statistics" not in file:
         return file
-    statistics = {key: of for key, of in file["sentence_statistics"].items() if key in keys}
+    statistics = {key: of for key, of in file["sentence_statistics"].items() if key in keys | OF_SENTENCES}
     return file | {"sentence_statistics": statistics}
 
 

@@ -1,7 +1,6 @@
 """The browser over sentences, as a reader uses it, in a real browser; skipped where there is none."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 from tests.report.page.example import NASTY, RUN, corpus, translated, write_lines
@@ -9,6 +8,7 @@ from tests.report.page.test_sentences import dynamic  # noqa: F401
 
 from natlab.files import write_json
 from natlab.report import page as report
+from natlab.report.page import html as pages
 from natlab.report.page import sentences
 
 COUNT = 45
@@ -24,16 +24,9 @@ ALLOWED = {"transformer": [100] * COUNT, "vanilla_kd": [0, 0] + [100] * (COUNT -
 
 
 def html(folder, datasets):
-    here = Path(report.__file__).parent
-    style = report.STYLE + (here / "sentences.css").read_text("utf-8")
-    script = (here / "sentences.js").read_text("utf-8")
-    (folder / "index.html").write_text(
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>page</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{style}</style></head><body><main><h1>Page</h1>{sentences.section(datasets)}</main>"
-        f"<script>{script}</script></body></html>",
-        encoding="utf-8",
-    )
+    body = f"<h1>Page</h1>{sentences.section(datasets)}"
+    made = pages.document("page", {}, body, report.STYLES, report.SCRIPTS)
+    (folder / "index.html").write_text(made, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -35,11 +35,6 @@ def figure(name: str, table: Table, picture: bytes, known: set[tuple[int, str]])
 """
 
 
-def heading(table: Table) -> str:
-    """As the contents name it: Table 1, Figure 5."""
-    return table.spec["table"]
-
-
 def copies(table: Table) -> dict[str, str]:
     """What the buttons beside a table copy, by format."""
     return {"csv": tables.values_csv(table), "md": tables.markdown(table), "tex": tables.latex(table)}

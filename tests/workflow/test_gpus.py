@@ -19,4 +19,4 @@ def test_gpu_jobs_claim_what_they_take_and_no_shell_stays_before_natlab(fresh, m
             command = block.split("Shell command: ")[1]
             assert re.match(rf"OMP_NUM_THREADS=\d+ NATLAB_GPUS={gpus.group(1)} exec natlab ", command), command
             asked[block.partition(":")[0]] = int(gpus.group(1))
-    assert asked == {"train": training, "distil": 1, "translate": 1, "latency": 1}
+    assert asked == {"train": training, "distil": 1, "translate": 1, "latency": 1, "graphs": 1}

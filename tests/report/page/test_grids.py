@@ -36,6 +36,26 @@ def body(spec, values=VALUES, known=(), run=RUN):
     return found.partition("</thead>\n")[2].partition("</table>")[0].splitlines()
 
 
+def test_a_difference_stands_only_where_the_papers_own_corpus_was_measured():
+    """Of another one it is none of reproduction; what is derived has one where all of its row is the paper's."""
+    columns = [
+        {"key": "bleu", "label": "BLEU", "cell": {"metric": "bleu_tok", "corpus": "wmt14_ende"}},
+        {"key": "other", "label": "BLEU", "cell": {"metric": "bleu_tok", "corpus": "wmt16_enro"}},
+        {"key": "gap", "label": "gap", "minus": ["bleu", "other"]},
+    ]
+    rows = [{"label": "KD", "cell": {"system": "kd", "decoding": "argmax"}}]
+    spec = SPEC | {"columns": columns, "rows": rows}
+    values = {(0, column["key"]): Entry(published=20.0, measured=21.5) for column in columns}
+    for datasets, shown in (
+        ({"wmt14_ende": "wmt14_ende", "wmt16_enro": "wmt16_enro"}, 3),
+        ({"wmt14_ende": "wmt14_ende", "wmt16_enro": "ds"}, 1),
+        ({"wmt14_ende": "ds", "wmt16_enro": "ds"}, 0),
+    ):
+        lines = "".join(body(spec, values, run=RUN | {"corpora": datasets}))
+        assert lines.count('<span class="difference">+1.50</span>') == shown
+        assert lines.count('<span class="published">20.00') == 3
+
+
 def test_a_table_line_by_line():
     copying = "".join(
         f'<button type="button" data-copy="{kind}" data-of="mple.table1">{text}</button>'
@@ -69,9 +89,9 @@ def test_a_table_line_by_line():
         '<tr><th scope="row"><abbr title="knowledge distillation: training on a teacher&#x27;s translations in place '
         'of the references">KD</abbr></th>'
         '<td data-value="21.5"><button type="button" class="value" data-at="mple.table1|0|bleu" title="KD, BLEU">21.50'
-        '</button><span class="spread"> ± 0.71</span><span class="published">20.87<span class="difference">+0.63</span>'
-        '</span></td><td data-value="6"><span class="measured">6.0</span><span class="spread"> ± 0.0</span>'
-        '<span class="published">15.3<span class="difference">−9.3</span></span></td></tr>',
+        '</button><span class="spread"> ± 0.71</span><span class="published">20.87</span>'
+        '</td><td data-value="6"><span class="measured">6.0</span><span class="spread"> ± 0.0</span>'
+        '<span class="published">15.3</span></td></tr>',
         '<tr class="unfilled"><th scope="row"><abbr title="aligned cross entropy (Ghazvininejad et al. 2020): the loss '
         'of the best monotonic alignment">AXE</abbr></th>'
         '<td data-value="22.22"><span class="none">–</span><span class="published">22.22</span></td>'

@@ -37,8 +37,8 @@ def test_what_was_run_and_at_what_scale(whole):
     }
     text = plain(of_page(whole))
     assert text.startswith(
-        "small Published results of non-autoregressive text generation, measured again with 2 seeds, by models "
-        "64 wide, 2 + 2 layers; 500 updates: MPLE : learning from proxies"
+        "small Published results of non-autoregressive text generation, measured again on ds, own, in place of the "
+        "papers' corpora, with 2 seeds, by models 64 wide, 2 + 2 layers; 500 updates: MPLE : learning from proxies"
     )
     assert "MPLE : learning from proxies (Somebody 2022): Table 1, Figures 5, 1 natlab: of our own: Table 2" in text
 
@@ -149,15 +149,18 @@ def test_a_run_without_claims_record_or_provenance_says_what_it_can(whole):
     of = whole.asked()
     table = Table(of.tables["natlab/table2"], RUN, {(0, "exact"): Entry(measured=1.25), (0, "says"): Entry()})
     bare = type(of)({**RUN, "seeds": [1]}, {"natlab/table2": of.tables["natlab/table2"]}, {}, {}, {})
-    html = summary.section(bare, {"natlab/table2": table}, {}, {"models": []}, [])
+    html = summary.section(bare, {"natlab/table2": table}, {}, {"models": []}, [], False)
     assert facts(html) == {"Data": "ds; stands for wmt14_ende; own", "Scale": "demo", "Seeds": "1"}
-    assert "measured again with one seed:" in plain(html) and "1 of 2 cells" in html
+    assert (
+        "measured again on ds, own, in place of the papers' corpora, with one seed:" in plain(html)
+        and "1 of 2 cells" in html
+    )
     assert "claims" not in html and "stages" not in html
 
 
 def test_time_on_gpus_is_said_where_there_is_any(whole):
     jobs = [spent("train", 0, 0.5, gpus=2, threads=4), spent("binarise", 0, 0.25)]
-    html = summary.section(whole.asked(), {}, {"mple/claims": []}, {}, jobs)
+    html = summary.section(whole.asked(), {}, {"mple/claims": []}, {}, jobs, False)
     assert facts(html)["Time"] == "30 min on the clock, 2.2 core-hours, 1.0 GPU-hours"
 
 
@@ -171,3 +174,15 @@ def test_texts_from_outside_make_no_tags(whole):
     html = of_page(whole)
     assert "<script" not in html and '"double"' not in html and plain(html).count("alert(1)") >= 2
     assert HOSTILE not in html
+
+
+def test_a_page_leads_to_what_is_said_of_the_run_in_words_where_that_is(whole):
+    link = '<a href="README.md">What it shows, in words</a>'
+    pages = [summary.section(whole.asked(), {}, {"mple/claims": []}, {}, [], described) for described in (True, False)]
+    assert [link in page for page in pages] == [True, False]
+
+
+def test_generated_sentences_are_said_to_stand_for_the_papers(whole):
+    kinds = {dataset: {"source": {"kind": "grammar"}} for dataset in ("ds", "own")}
+    found = summary.section(whole.asked(), {}, {"mple/claims": []}, {"configuration": {"datasets": kinds}}, [], False)
+    assert "on sentences that a grammar of this project generates, in place of the papers' corpora," in found

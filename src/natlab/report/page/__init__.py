@@ -59,7 +59,14 @@ def write(of: Asked, results: Path, folder: Path, texts: Path) -> None:
     origins = evidence.Evidence(settings, measurements)
     known = {name: origins.add(name, table.spec) for name, table in shown.items()}
     parts = [
-        summary.section(of, shown, verdicts, provenance, jobs.spent(results / jobs.folder(settings["run"]))),
+        summary.section(
+            of,
+            shown,
+            verdicts,
+            provenance,
+            jobs.spent(results / jobs.folder(settings["run"])),
+            (folder / "README.md").exists(),
+        ),
         _group("Claims", [claims.section(name, of.claims[name], verdicts[name], settings) for name in of.claims]),
         _group("Tables", [grids.section(name, shown[name], known[name]) for name in of.tables]),
         _group(

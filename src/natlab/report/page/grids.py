@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from html import escape
 
+from natlab.papers import cells as resolve
 from natlab.report import significance, tables
 from natlab.report.filled import Entry, Table
 from natlab.report.page import html, words
@@ -99,6 +100,7 @@ def _head(column: Mapping) -> str:
 def _body(anchor: str, table: Table, known: set[tuple[int, str]]) -> str:
     """Rows in one ``tbody`` a group."""
     spec, parts, group = table.spec, [], None
+    own = _own(table)
     groups = {
         group: all(_unfilled(table, n) for n, row in enumerate(spec["rows"]) if row.get("group") == group)
         for group in {row.get("group") for row in spec["rows"]}
@@ -114,7 +116,15 @@ def _body(anchor: str, table: Table, known: set[tuple[int, str]]) -> str:
                     f'<tr><th class="group" scope="rowgroup" colspan="{width}">{words.marked(group)}</th></tr>'
                 )
         cells = "".join(
-            _cell(f"{anchor}|{number}|{column['key']}", row, column, table, (number, column["key"]) in known, number)
+            _cell(
+                f"{anchor}|{number}|{column['key']}",
+                row,
+                column,
+                table,
+                (number, column["key"]) in known,
+                number,
+                (number, column["key"]) in own,
+            )
             for column in spec["columns"]
         )
         marks = [mark for mark, on in (("ours", row.get("ours")), ("quoted", row.get("quoted"))) if on]
@@ -127,7 +137,15 @@ def _body(anchor: str, table: Table, known: set[tuple[int, str]]) -> str:
     return "\n".join(parts) + "\n</tbody>\n"
 
 
-def _cell(at: str, row: Mapping, column: Mapping, table: Table, known: bool, number: int) -> str:
+def _own(table: Table) -> set[tuple[int, str]]:
+    """The cells of which the paper's own corpus was measured: only there a difference is one of reproduction."""
+    cells = resolve.cells(table.spec, table.run)
+    rows = {cell.row for cell in cells} - {cell.row for cell in cells if cell.dataset != cell.corpus}
+    derived = {(row, column["key"]) for row in rows for column in table.spec["columns"]}
+    return {(cell.row, cell.column) for cell in cells if cell.dataset == cell.corpus} | derived
+
+
+def _cell(at: str, row: Mapping, column: Mapping, table: Table, known: bool, number: int, own: bool) -> str:
     entry: Entry = table.entries[number, column["key"]]
     text = tables.measured_text(row, column, entry, table.run)
     value, plus_minus, spread = (text, "", "") if column.get("text") else text.partition(" ± ")
@@ -145,7 +163,7 @@ def _cell(at: str, row: Mapping, column: Mapping, table: Table, known: bool, num
         measured += f'<span class="spread"> ± {escape(spread)}</span>'
     digits = column.get("digits", 2)
     below = "" if entry.published is None else escape(tables.number(entry.published, digits))
-    if entry.difference is not None:
+    if entry.difference is not None and own:
         below += f'<span class="difference">{tables.number(entry.difference, digits, signed=True)}</span>'
     order = next((v for v in (entry.measured, entry.published) if isinstance(v, int | float)), None)
     sorted_by = "" if order is None or row.get("quoted") else f' data-value="{order:g}"'

@@ -22,6 +22,7 @@ STAGES = {
     "Measurements": ("measure", "score", "packages", "latency", "speed", "surface", "graphs"),
     "Report": ("run_settings", "provenance", "table", "figure", "claims", "record", "report"),
 }
+GENERATED = {"grammar", "noise"}  # kinds of corpora
 _STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}
 
 
@@ -31,12 +32,15 @@ def section(
     results: Mapping[str, list[Result]],
     provenance: Mapping,
     spent: list[Spent],
+    described: bool,
 ) -> str:
-    """What was run, the claims with their verdicts, how much of each table was measured, and the run's stages."""
+    """What was run, the claims with their verdicts, how much of each table was measured, and the run's stages.
+    ``described``: whether a README.md beside the page says in words what the run shows."""
+    words_of_it = '<p class="lead"><a href="README.md">What it shows, in words</a></p>\n' if described else ""
     return f"""<section id="summary">
 <h1>{escape(of.settings["run"])}</h1>
 {_lead(of, provenance)}
-{_verdicts(of, results)}{_tables(shown)}<h2 class="part">How it was run</h2>
+{words_of_it}{_verdicts(of, results)}{_tables(shown)}<h2 class="part">How it was run</h2>
 {_facts(of, provenance, spent)}
 {_stages(spent, provenance)}<p class="files">Configuration, checksums of the data, fingerprints of the models and
 versions of all packages: <a href="provenance.json">provenance.json</a>. Every value:
@@ -69,7 +73,7 @@ def data(run: Mapping, provenance: Mapping) -> list[str]:
     lines = []
     for dataset, corpora in standing.items():
         source = found.get(dataset, {}).get("source", {})
-        kind = {"grammar": "generated", "noise": "generated"}.get(source.get("kind"), "real text" if source else "")
+        kind = "generated" if source.get("kind") in GENERATED else "real text" if source else ""
         size = f"{source['pairs']:,} pairs" if "pairs" in source else ""
         what = ", ".join(filter(None, (kind, size)))
         others = [corpus for corpus in corpora if corpus != dataset]
@@ -96,9 +100,21 @@ def _lead(of: Asked, provenance: Mapping) -> str:
     seeds = len(of.settings["seeds"])
     many = "one seed" if seeds == 1 else f"{seeds} seeds"
     at = scale(provenance)
-    return f"""<p class="lead">Published results of non-autoregressive text generation, measured again with
+    on = _kinds(of.settings, provenance)
+    return f"""<p class="lead">Published results of non-autoregressive text generation, measured again{on} with
 {many}{f", by models {escape(at)}" if at else ""}:</p>
 <ul class="lead">{shown}</ul>"""
+
+
+def _kinds(run: Mapping, provenance: Mapping) -> str:
+    """What stands for the papers' corpora, in words."""
+    found = provenance.get("configuration", {}).get("datasets", {})
+    kinds = {corpus: found.get(dataset, {}).get("source", {}).get("kind") for corpus, dataset in run["corpora"].items()}
+    if not set(kinds.values()) - GENERATED:
+        return " on sentences that a grammar of this project generates, in place of the papers' corpora,"
+    if any(corpus != dataset for corpus, dataset in run["corpora"].items()):
+        return f" on {', '.join(dict.fromkeys(run['corpora'].values()))}, in place of the papers' corpora,"
+    return ""
 
 
 def listed(tables: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ STAGES = {
     "Students": (),
     "Translations": ("translate",),
     "Measurements": ("measure", "score", "packages", "latency", "speed", "surface", "graphs"),
-    "Report": ("run_settings", "provenance", "table", "figure", "claims", "record", "report"),
+    "Report": ("run_settings", "provenance", "table", "figure", "claims", "report"),
 }
 GENERATED = {"grammar", "noise"}  # kinds of corpora
 _STAGE_OF = {rule: stage for stage, rules in STAGES.items() for rule in rules}

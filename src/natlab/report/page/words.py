@@ -27,6 +27,13 @@ WORDS = {
     "DSLP": "deep supervision: a loss at each layer, each fed the one before's prediction",
     "NCM": "normalised corpus-level multimodality: how many ways a model spreads its probability over",
     "KL": "Kullback-Leibler divergence: bits a sentence that a model needs more than the truth",
+    "canvas": "the decoder's positions, before anything is written on them",
+    "graph": "a canvas whose positions are linked: a translation is one path through it",
+    "codes": "entries of a learned codebook that stand for the source in the decoder's input",
+    "seed": "one start of all random numbers; how far seeds lie apart is known of runs that have several",
+    "quoted": "copied from what the paper prints of others, and not measured here",
+    "statistic": "of a claim's part: by how much or how many times it is true, or what share of pairs is in order",
+    "agree": "share of resamples of test sentences, and of seeds where there are several, in which a part is true",
     "ceiling": "what the likeliest target of a generated corpus would score",
     "allowed": "share of translations that a generated corpus' grammar can produce at all",
 }

@@ -9,13 +9,13 @@
 # not stop the next. --toy tries all of it on a CPU, which may be slow, with the run that NATLAB_GPU_RUN names.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-declare -A limit=([install]=90 [kernels]=180 [speed]=150 [evidence]=${NATLAB_GPU_EVIDENCE:-270})
+declare -A limit=([install]=90 [kernels]=180 [speed]=240 [evidence]=${NATLAB_GPU_EVIDENCE:-270})
 packing=40 # of evidence's seconds
 
 device=cuda workers=8 threads=2 tests="cuda and not compiles_without" suspects="cuda and (alone or agree or given_pairs)"
-ops=() seconds=0.3 speed=(--settle 150 --sentences 10) slower=1
+ops=() seconds=0.3 speed=(--settle 100 --sentences 10) slower=1
 [ "${1-}" = --toy ] && shift && device=cpu workers=0 threads=1 tests="plain and scipy" suspects="plain and scipy" \
-    ops=(assign) seconds=0 speed=(--sizes table6_1 --updates 1 --skip 1 --settle 2 --sentences 1 --distil 4) \
+    ops=(assign) seconds=0 speed=(--sizes table6_1 --updates 1 --skip 1 --settle 2 --sentences 1 --distil 4 --share-run config/runs/toy.yaml --share 2 --share-seconds 1) \
     slower=20
 for stage in "$@"; do
     [ "${limit[$stage]-}" ] || { echo "on_gpu.sh: '$stage' is no stage; give some of: ${!limit[*]}"; exit 2; }
@@ -67,7 +67,7 @@ kernels() {
 }
 
 speed() {
-    step speed 150 python -m benchmarks.gpu.speed --run "$run" --out $work/speed.json --costs "$OUT/costs.yaml" "${speed[@]}"
+    step speed 240 python -m benchmarks.gpu.speed --run "$run" --out $work/speed.json --costs "$OUT/costs.yaml" "${speed[@]}"
 }
 
 # Seed by seed; told to end, trainings save, translations stop, and Snakemake starts no more. What is whole is packed.

@@ -3,29 +3,36 @@
     python -m benchmarks.gpu.speed --run config/runs/mple_multi30k_gpu.yaml --out speed.json --costs costs.yaml
 
 `update`: milliseconds of a natlab update at the largest size, by system; after ``--settle`` of them outputs have about
-the right length. `latency`: one sentence at a time; `tokens` is how long outputs were. `distillation`: beam 5 beside
-stock fairseq's. `training`: target tokens/s of the teacher at each size, natlab and stock, batch by batch in turn;
-`training_bf16` with stock's ``--bf16``, which takes a GPU. A part that fails is named with its error, and the others
-are measured all the same. ``--costs`` is what config/costs.yaml should then say of the device, in its terms.
+the right length, but for a graph's and codes', which are trained for a few. `latency`: one sentence at a time, by
+kernels one after another and, where they can be, by CUDA graphs (`natlab.decoding.captured`); `tokens` is how long
+outputs were. `shared`: updates a second of several trainings at once, by where they run.
+`distillation`: beam 5 beside stock fairseq's. `training`: target tokens/s of the teacher at each size, natlab and
+stock, batch by batch in turn; `training_bf16` with stock's ``--bf16``, which takes a GPU. A part that fails is named
+with its error, and the others are measured all the same. ``--costs`` is what config/costs.yaml should then say of the
+device, in its terms.
 """
 
 import argparse
 import itertools
 import logging
+import os
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import yaml
 
 from benchmarks.training import distillation, now, trainers, training
-from natlab import config
+from natlab import config, families
 from natlab.costs import Costs, Work
-from natlab.decoding import decode
+from natlab.decoding import captured, decode
 from natlab.files import write_json, written_aside
 from natlab.measuring.data import Data, device, device_name
 from natlab.measuring.latency import interleaved, summary
@@ -35,7 +42,10 @@ SIDES = {
     "training_bf16": ("stock bf16", "natlab bf16"),
 }
 COSTED = ("update", "latency", "distillation", "training", "start")  # what the costs rest on
-VANILLA, GLAT = "vanilla_kd", "glat_kd"
+VANILLA, GLAT, DAT, CODES = "vanilla_kd", "glat_kd", "dat_raw", "aeqa_raw"
+SHARED = ("vanilla_raw", DAT)
+MPS = "nvidia-cuda-mps-control"
+TIMED = {GLAT: ("argmax", "lpd3"), DAT: ("dag_lookahead", "dag_joint_viterbi", "dag_samples"), CODES: ("argmax",)}
 # Steep enough for a few hundred updates at any size, which the scale's schedule need not be.
 SCHEDULE = {"lr": 0.0007, "warmup": 100, "schedule": "linear"}
 START = """
@@ -81,9 +91,10 @@ class Speed:
     def update(self) -> dict:
         """Leaves the models whose decodings are timed."""
         milliseconds = {}
-        for system in (self.run.reference, VANILLA, GLAT):
+        for system in (self.run.reference, VANILLA, GLAT, DAT, CODES):
             [trained] = trainers(self.spec(system, self.args.sizes[-1]), self.data, ("natlab bf16",)).values()
-            milliseconds[system] = 1000 * self.settled(trained, self.args.settle)
+            few = system in (DAT, CODES)  # a graph is as long as its source says, and codes cost what they cost
+            milliseconds[system] = 1000 * self.settled(trained, self.args.updates if few else self.args.settle)
             self.models[system] = trained.model.net
         return milliseconds
 
@@ -101,28 +112,78 @@ class Speed:
     def latency(self) -> dict:
         tokens: dict[str, list[int]] = {}
 
-        def decoder(system: str, name: str, precision: str) -> tuple[str, Callable]:
-            model, options = self.models[system], self.run.decoding(self.dataset, name, system)
-            label = f"{system} {name} {precision}"
+        def decoder(system: str, name: str, precision: str, by: str) -> tuple[str, Callable]:
+            model, options = self.models[system], self.decoding(name, system)
+            label = f"{system} {name} {precision}" + f" {by}" * bool(by)
+            model.encoder.precision = precision
+            translate = captured.Captured(model, options) if by else lambda source: decode(model, source, options)
             tokens[label] = []
 
             def run(sentence):
                 model.encoder.precision = precision
-                [found] = decode(model, sentence, options, self.models)
+                [found] = translate(sentence)
                 tokens[label].append(len(found))
 
             return label, run
 
+        timed = {self.run.reference: ("beam5", "greedy"), **TIMED}
         decoders = dict(
-            decoder(system, name, precision)
-            for system in (self.run.reference, GLAT)
-            for name in self.run.decodings_of(self.dataset, system)
+            decoder(system, name, precision, by)
+            for system, names in timed.items()
+            for name in names
             for precision in ("fp32", "bf16")
+            for by in ("", *["graphs"] * self.captures(name, system))
         )
         sources = Data(self.data).sources("test")
         sentences = [sources[i][None].to(device()) for i in range(min(self.args.sentences, len(sources)))]
-        seconds = interleaved(decoders, sentences, self.args.skip, now)
+        seconds = interleaved(
+            decoders, sentences, len(sentences), now
+        )  # each once beforehand: graphs are captured then
         return {name: {**summary(taken), "tokens": statistics.fmean(tokens[name])} for name, taken in seconds.items()}
+
+    def decoding(self, name: str, system: str) -> dict:
+        """Its options, of those that are tuned the first."""
+        options = self.run.decoding(self.dataset, name, system)
+        return options | {option: values[0] for option, values in families.tuned(options).items()}
+
+    def captures(self, decoding: str, system: str) -> bool:
+        """Whether a decoding is timed by CUDA graphs, too."""
+        return torch.cuda.is_available() and captured.can_be(self.decoding(decoding, system))
+
+    def shared(self) -> dict:
+        """{where: {system: updates a second, of all}} of ``--share`` trainings at once of ``--share-run``, half of them
+        a graph's; on a GPU also with NVIDIA's MPS, where there is one."""
+        found = {}
+        if torch.cuda.is_available():
+            found["gpu"] = self.together({})
+            if shutil.which(MPS):
+                with tempfile.TemporaryDirectory() as folder:
+                    places = {"CUDA_MPS_PIPE_DIRECTORY": folder, "CUDA_MPS_LOG_DIRECTORY": folder}
+                    subprocess.run([MPS, "-d"], env=os.environ | places, check=True)
+                    try:
+                        found["gpu, MPS"] = self.together(places)
+                    finally:
+                        subprocess.run([MPS], input="quit\n", text=True, env=os.environ | places, check=True)
+        return found | {"cpu": self.together({"CUDA_VISIBLE_DEVICES": ""})}
+
+    def together(self, environment: dict[str, str]) -> dict[str, float]:
+        run = config.load_file(self.args.share_run)
+        systems = [SHARED[number % 2] for number in range(self.args.share)]
+        with tempfile.TemporaryDirectory() as folder:
+            for system in SHARED:
+                write_json(Path(folder) / system, run.spec(next(iter(run.datasets)), system, 1))
+            command = [sys.executable, "-m", "benchmarks.gpu.shared", self.data]
+            command += [str(self.args.share_seconds), str(len(systems)), folder]
+            environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+            running = [
+                subprocess.Popen([*command, system], env=environment, stdout=subprocess.PIPE, text=True)
+                for system in systems
+            ]
+            rates = [float(process.communicate()[0]) for process in running]
+        total = dict.fromkeys(systems, 0.0)
+        for system, rate in zip(systems, rates, strict=True):
+            total[system] += rate
+        return total
 
     def distillation(self) -> dict:
         model = self.models[self.run.reference]
@@ -171,11 +232,14 @@ def main() -> None:
     parser.add_argument("--skip", type=int, default=5, help="updates, or sentences, before the clock runs")
     parser.add_argument("--settle", type=int, default=300, help="updates before decoding is timed")
     parser.add_argument("--sentences", type=int, default=25)
-    parser.add_argument("--distil", type=int, default=4000, help="sentences")
+    parser.add_argument("--distil", type=int, default=1500, help="sentences")
+    parser.add_argument("--share-run", default="config/runs/codat_multi30k.yaml", help="of the same corpus")
+    parser.add_argument("--share", type=int, default=14, help="trainings at once")
+    parser.add_argument("--share-seconds", type=float, default=8, help="that these are counted")
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     speed, found = Speed(args), {"device": device_name(), "torch": torch.__version__, "failed": {}}
-    for part in (*COSTED, "training_bf16"):
+    for part in (*COSTED, "shared", "training_bf16"):
         try:
             found[part] = getattr(speed, part)()
         except Exception as error:  # whatever it is, the other parts are measured

@@ -76,6 +76,9 @@ def figures(found: dict) -> list[tuple[str, str]]:
     rows += [(f"update {system}", f"{taken:.1f} ms") for system, taken in speed.get("update", {}).items()]
     for decoding, taken in speed.get("latency", {}).items():
         rows.append((f"latency {decoding}", f"{taken['mean']:.2f} ms for {taken['tokens']:.1f} tokens"))
+    for where, together in speed.get("shared", {}).items():
+        rates = ", ".join(f"{system} {rate:.1f}" for system, rate in together.items())
+        rows.append((f"shared {where}, updates/s", rates))
     if distilled := speed.get("distillation"):
         rates = ", ".join(f"{side} {rate:,.0f}" for side, rate in distilled["sentences_per_second"].items())
         rows.append(("distillation, sentences/s", rates))

@@ -37,10 +37,10 @@ RUN = {
 
 def checkout(root: Path) -> Path:
     """A checkout without its history, all of its files new, with a run of seconds."""
-    for name in ("benchmarks", "config", "profiles", "src", "tests/kernels", "workflow"):
+    for name in ("benchmarks", "config", "profiles", "src", "tests/decoding", "tests/kernels", "workflow"):
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(REPOSITORY / name, root / name, ignore=ignored, copy_function=shutil.copyfile)
-    for name in ("Snakefile", "pyproject.toml", "tests/conftest.py"):
+    for name in ("Snakefile", "pyproject.toml", "tests/conftest.py", "tests/plain.py"):
         shutil.copyfile(REPOSITORY / name, root / name)
     dataset = yaml.safe_load((root / "config/datasets/grammar_ende.yaml").read_text(encoding="utf-8"))
     dataset["source"].update(pairs=300, valid=20, test=20, references=1)
@@ -110,7 +110,8 @@ def test_the_table_comes_last_and_says_what_was_measured(measured):
     root, _, said, _ = measured
     table = said[said.index("no GPU; commit c0ffee; ") :]
     assert len(table.splitlines()) < 60
-    for row in ("5 tests, 0 failures", "assign 64 x 16 x 16 ", "training table6_1, tokens/s", "latency glat_kd npd7 b",
+    for row in ("5 tests, 0 failures", "assign 64 x 16 x 16 ", "training table6_1, tokens/s", "latency glat_kd lpd3 b",
+                "latency dat_raw dag_samples f", "shared cpu, updates/s +vanilla_raw ",
                 "distillation, sentences/s", "transformer beam5 ", "kernels: sanitizer +failed \\(9\\)"):  # fmt: skip
         assert re.search(row, table), row
     assert "| GLAT + KD " in found(root)["tables"]["mple.table4"]

@@ -420,5 +420,8 @@ def _check_engine(file: str, where: str, reading: cells.Reading, decoding: dict[
             f"{file}: {where}: {reading.decoding} takes more than its model ({asked[0]}), and so is not timed beside "
             "others; take another decoding, or the metric speedup"
         )
+    own = [cells.OWN_ENGINE]
+    if families.trait("decoding", decoding["kind"], "captured", False):
+        own.append(cells.GRAPHS_ENGINE)
     can = engines_for(decoding)
-    known(file, f"{where}: engine", reading.at, [cells.OWN_ENGINE, *can, *(f"{name}_int8" for name in can)])
+    known(file, f"{where}: engine", reading.at, [*own, *can, *(f"{name}_int8" for name in can)])

@@ -201,7 +201,8 @@ class Run:
         return self.decodings_of(dataset, system, cells.LATENCY_METRICS)
 
     def ways(self, dataset: str) -> list[dict[str, Any]]:
-        """What the cells ask to time beside each other: {system, decoding, engine, options}, the decoding's."""
+        """What the cells ask to time beside each other, and this machine can: {system, decoding, engine, options}, the
+        decoding's."""
         asked = {
             (reading.system, reading.decoding, reading.at)
             for of, reading in self._readings()
@@ -210,6 +211,7 @@ class Run:
         return [
             {"system": system, "decoding": name, "engine": engine, "options": self.decoding(dataset, name, system)}
             for system, name, engine in sorted(asked)
+            if engine != cells.GRAPHS_ENGINE or self.scale["gpus"]
         ]
 
     def translated(self, dataset: str, system: str, metric: str) -> list[str]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from natlab.models.transformer import Source, Transformer
 
+LONGEST = (1.0, 50)  # targets of sources of S tokens, eos counted: 1.0 S + 50
 ROWS = {"cpu": 128, "cuda": 8192}  # hypotheses whose scores over the vocabulary are held at once
 
 
@@ -16,7 +17,7 @@ def search(
     source_tokens: Tensor,
     beam: int = 5,
     length_penalty: float = 1.0,
-    longest: tuple[float, int] = (1.0, 50),
+    longest: tuple[float, int] = LONGEST,
 ) -> list[Tensor]:
     """The best target, without eos, of each source sentence [B, S].
 

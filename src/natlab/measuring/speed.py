@@ -17,15 +17,16 @@ from typing import Any, NamedTuple
 
 from natlab.measuring.latency import summary
 
-OWN = "natlab"
+OWN, GRAPHS = "natlab", "natlab_graphs"  # its own code; the same by CUDA graphs, on a GPU
 THREADS = (1, 2)  # of a sentence at a time
 BATCHES = (8, 16, 32, 64, 128)  # sentences at a time, on all threads
 SHOWN = (8, 64)
-# What others are compared with: decoding and engine of the reference, by the name of the comparison.
+# What others are compared with: decoding and engines of the reference, the fastest of which counts, by the name of the
+# comparison.
 OVER = {
-    "own_beam5": ("beam5", OWN),
-    "ctranslate2_beam5": ("beam5", "ctranslate2"),
-    "ctranslate2_int8_greedy": ("greedy", "ctranslate2_int8"),
+    "own_beam5": ("beam5", (OWN, GRAPHS)),
+    "ctranslate2_beam5": ("beam5", ("ctranslate2",)),
+    "ctranslate2_int8_greedy": ("greedy", ("ctranslate2_int8",)),
 }
 LENGTHS = (5, 10, 20, 50, 100, 200)  # subwords of sources, their end not counted
 OF_LENGTH = 5  # sources of each length
@@ -37,7 +38,8 @@ Translate = Callable[[Sentences], list[list[int]]]
 
 
 class Way(NamedTuple):
-    """A system, the name of its decoding and the engine: `OWN`, or a bundle's, with _int8 for weights of eight bits."""
+    """A system, the name of its decoding and the engine: `OWN`, `GRAPHS`, or a bundle's, with _int8 for weights of
+    eight bits."""
 
     system: str
     decoding: str
@@ -118,6 +120,8 @@ def ready(way: Way, path: str, model: Any, decoding: Mapping[str, Any], folder: 
     """A way prepared: for a bundle's engine its model is written to ``folder``."""
     if way.engine == OWN:
         return Ready(lambda threads: own(model, decoding, threads), Path(path).stat().st_size, (path, decoding))
+    if way.engine == GRAPHS:
+        return Ready(lambda _: by_graphs(model, decoding), Path(path).stat().st_size, (path, decoding))
     from natlab.bundles import engines
     from natlab.bundles.manifest import Manifest
     from natlab.export import forms
@@ -140,13 +144,28 @@ def own(model: Any, decoding: Mapping[str, Any], threads: int) -> Translate:
     """natlab's decoding; of all ways of its process it has the threads of the last that was started."""
     import torch
 
-    from natlab.decoding import decode, pad_right
+    from natlab.decoding import decode
 
     torch.set_num_threads(threads)
+    return _translating(model, lambda source: decode(model, source, decoding))
+
+
+def by_graphs(model: Any, decoding: Mapping[str, Any]) -> Translate:
+    """The same by CUDA graphs, whatever the threads."""
+    from natlab.decoding.captured import Captured
+
+    return _translating(model, Captured(model, decoding))
+
+
+def _translating(model: Any, found: Callable) -> Translate:
+    """Of what finds the targets of sources [B, S] on the model's device."""
+    import torch
+
+    from natlab.decoding import pad_right
 
     def translate(sources: Sentences) -> list[list[int]]:
         padded = pad_right([torch.tensor(source) for source in sources], model.config.pad).to(model.device)
-        return [target.tolist() for target in decode(model, padded, decoding)]
+        return [target.tolist() for target in found(padded)]
 
     return translate
 
@@ -163,10 +182,12 @@ def clock() -> float:
 def in_turns(started: Mapping[Way, Translate], batches: Sequence[Sentences], warmup: int) -> dict[Way, list[float]]:
     """Seconds each way takes for each batch. A few batches are translated by all ways before any goes on to the next
     ones, so that a machine that slows down slows them alike; of each turn one more call, which does not count, comes
-    first, so that a way has its caches to itself as it has with a user. ``warmup``: batches translated beforehand."""
-    for batch in batches[:warmup]:
-        for translate in started.values():
-            translate(batch)
+    first, so that a way has its caches to itself as it has with a user. ``warmup``: batches translated beforehand; by
+    CUDA graphs all, which has the graphs of their sizes captured."""
+    for number, batch in enumerate(batches):
+        for way, translate in started.items():
+            if number < warmup or way.engine == GRAPHS:
+                translate(batch)
     seconds: dict[Way, list[float]] = {way: [] for way in started}
     for first in range(0, len(batches), TURN):
         turn = batches[first : first + TURN]
@@ -192,10 +213,10 @@ def one_by_one(
             best[way] = min(best[way], statistics.fmean(seconds))
             for statistic, value in summary(seconds).items():
                 values[way.key(f"{statistic}/{threads}")] = {"value": value, "unit": "ms"}
-    for name, of in OVER.items():
-        other = best.get(Way(reference, *of))
-        for way, own_best in best.items() if other is not None else ():
-            values[way.key(f"times/{name}")] = {"value": other / own_best, "unit": "x"}
+    for name, (decoding, engines) in OVER.items():
+        others = [best[way] for engine in engines if (way := Way(reference, decoding, engine)) in best]
+        for way, own_best in best.items() if others else ():
+            values[way.key(f"times/{name}")] = {"value": min(others) / own_best, "unit": "x"}
 
 
 def by_length(ways: Mapping[Way, Ready], sources: Sentences, values: dict) -> None:

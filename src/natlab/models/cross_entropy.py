@@ -17,7 +17,8 @@ def _log_normaliser(best: Tensor, probability: Tensor) -> Tensor:
 
 def argmax(logits: Tensor) -> Tensor:
     """The first best word [...] of logits [..., V]; on a CPU by numpy, ten times as fast there."""
-    return logits.argmax(-1) if logits.is_cuda else torch.from_numpy(logits.float().numpy().argmax(-1))
+    on_cpu = logits.device.type == "cpu"
+    return torch.from_numpy(logits.float().numpy().argmax(-1)) if on_cpu else logits.argmax(-1)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -94,6 +95,7 @@ def likeliest(hidden: Tensor, weight: Tensor, never: Sequence[int] = ()) -> tupl
         best = (part.gather(1, words[rows, None])[:, 0] for part in (logits, probabilities))
         normaliser[rows] = _log_normaliser(*best)
         if never:
-            logits[:, list(never)] = -torch.inf
+            for word in never:  # one by one: a list would have to be brought to the device
+                logits[:, word] = -torch.inf
             words[rows] = argmax(logits)
     return words, normaliser

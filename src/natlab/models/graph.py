@@ -50,11 +50,13 @@ class Graph:
         scores = (logits - normaliser.view_as(logits)).clamp(max=0)
         return cls(links.detach(), tokens, scores.to(links.dtype), lengths)
 
+    def at(self, vertices: Tensor) -> Tensor:
+        """What each path's ``vertices`` [B, M], -1 beyond, say [B, M]."""
+        return self.tokens.gather(1, vertices.clamp(min=0))
+
     def said(self, vertices: Tensor) -> list[Tensor]:
-        """The tokens between bos and eos of each path, repeats being one: ``vertices`` [B, M], -1 beyond."""
-        ends = vertices.ge(0).sum(1).tolist()
-        tokens = self.tokens.gather(1, vertices.clamp(min=0))
-        return [torch.unique_consecutive(row[1 : max(1, end - 1)]) for row, end in zip(tokens, ends, strict=True)]
+        """The tokens between bos and eos of each path of ``vertices`` [B, M], repeats being one."""
+        return words_of(vertices, self.at(vertices))
 
     def spoken(self, paths: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens [B, K, M] at the vertices of ``paths`` [B, K, M], -1 beyond, and which of these [B, K, M] the path
@@ -70,6 +72,13 @@ class Graph:
         E are its transitions, and |y'| is how many tokens a path says, at least 1."""
         _, said = self.spoken(drawn.paths)
         return (beta * drawn.scores + (1 - beta) * drawn.transitions) / said.sum(2).clamp(min=1)
+
+
+def words_of(vertices: Tensor, tokens: Tensor) -> list[Tensor]:
+    """What each path says between bos and eos, repeats being one: its ``vertices`` [B, M], -1 beyond, and their
+    ``tokens``."""
+    ends = vertices.ge(0).sum(1).tolist()
+    return [torch.unique_consecutive(row[1 : max(1, end - 1)]) for row, end in zip(tokens, ends, strict=True)]
 
 
 def framed(target: Tensor) -> tuple[Tensor, Tensor]:

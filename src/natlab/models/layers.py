@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from natlab.models.shapes import any_padded
+
 
 class _CpuDropout(torch.autograd.Function):
     """Inverted dropout whose mask takes 16 random bits an element: torch's own takes most of a small layer's time."""
@@ -251,19 +253,27 @@ class DecoderLayer(nn.Module):
         x = self.attention_norm(x + self.dropout(self.attention(x, mask, causal)))
         return self._after_attention(x, memory, source_mask)
 
-    def step(self, x: Tensor, cache: Tensor, at: int, memory: Tensor, source_mask: Tensor | None) -> Tensor:
+    def step(self, x: Tensor, cache: Tensor, at: int | Tensor, memory: Tensor, source_mask: Tensor | None) -> Tensor:
         """One position of incremental decoding.
 
         ``x``: [N, K, d], the newest token of K hypotheses of each of N sentences; ``cache``: [2, N * K, heads, T, d /
-        heads], where keys and values of position ``at`` are written; ``memory``: [2, N, heads, S, d / heads], shared
-        by the hypotheses of a sentence, so that it is neither copied nor reordered.
+        heads], where keys and values of position ``at`` are written, a number or one on the device [1], for which the
+        positions beyond are masked and not left out; ``memory``: [2, N, heads, S, d / heads], shared by the hypotheses
+        of a sentence, so that it is neither copied nor reordered.
         """
         sentences, hypotheses, dim = x.shape
         q, k, v = self.attention.project(x.reshape(sentences * hypotheses, 1, dim))
-        cache[0, :, :, at] = k[:, :, 0]
-        cache[1, :, :, at] = v[:, :, 0]
-        seen = cache[:, :, :, : at + 1]
-        mixed = self.attention.merge(attend(q, seen[0], seen[1], None))
+        if isinstance(at, int):
+            cache[0, :, :, at] = k[:, :, 0]
+            cache[1, :, :, at] = v[:, :, 0]
+            seen, mask = cache[:, :, :, : at + 1], None
+        else:
+            seen = cache.index_copy_(3, at, torch.stack([k, v]))
+            later = torch.arange(cache.shape[3], device=at.device) > at
+            mask = torch.zeros(later.shape, dtype=x.dtype, device=at.device).masked_fill_(later, -math.inf)[
+                None, None, None
+            ]
+        mixed = self.attention.merge(attend(q, seen[0], seen[1], mask))
         x = self.attention_norm(x + mixed.view(sentences, hypotheses, dim))
         return self._after_attention(x, memory, source_mask)
 
@@ -274,7 +284,7 @@ class DecoderLayer(nn.Module):
 
 def attention_mask(padding: Tensor, dtype: torch.dtype) -> Tensor | None:
     """The additive mask [B, 1, 1, L] of padding [B, L] (True where padded); None where nothing is padded."""
-    if not padding.any():
+    if not any_padded(padding):
         return None
     mask = torch.zeros(padding.shape, dtype=dtype, device=padding.device).masked_fill_(padding, -math.inf)
     return mask[:, None, None]

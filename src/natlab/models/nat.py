@@ -9,6 +9,7 @@ from natlab import families
 from natlab.kernels import assign
 from natlab.models.layers import Linear, attention_mask
 from natlab.models.links import Links
+from natlab.models.shapes import longest
 from natlab.models.transformer import Config, Seq2Seq, Source
 
 
@@ -96,7 +97,7 @@ class NonAutoregressiveTransformer(Seq2Seq):
         kept, order: of a canvas of codes (`natlab.models.fills.codes`), which positions keep theirs, bool [B, T], and
         which position's code comes where [B, T].
         """
-        width = int(lengths.max())
+        width = longest(lengths)
         padding = torch.arange(width, device=lengths.device) >= lengths[:, None]  # [B, T]
         x = self.filled(source, lengths, kept, order)  # [B, T, d]
         if revealed is not None:

@@ -62,6 +62,7 @@ LATENCY_METRICS = ("speedup", "speedup_greedy")
 # Of a system, its decoding and an engine, beside others of the corpus (`natlab.measuring.speed`).
 SPEED = "speed/"
 OWN_ENGINE = "natlab"
+GRAPHS_ENGINE = "natlab_graphs"  # the same code by CUDA graphs, on a GPU
 EXACT = "exact/"
 DERIVED = ("minus", "divide", "sum", "mean")  # what a column can be of others
 CONDITIONAL_TC = "conditional_tc"

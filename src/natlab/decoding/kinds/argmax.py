@@ -28,7 +28,8 @@ def likeliest(model: NonAutoregressiveTransformer, states: Tensor) -> tuple[Tens
     log-probabilities [B, T] among these, in nats."""
     logits = model.logits(states)
     never = [model.config.pad, model.config.eos] + [model.config.bos] * (not model.blank)
-    logits[:, :, never] = -torch.inf
+    for word in never:  # one by one: a list would have to be brought to the device
+        logits[:, :, word] = -torch.inf
     return argmax(logits), torch.softmax(logits, dim=2).amax(2).log()
 
 
@@ -69,6 +70,7 @@ class Argmax:
     of_dataset: ClassVar[tuple[str, ...]] = ("length_factor",)
     models: ClassVar[tuple[str, ...]] = ("reranker",)
     reads: ClassVar[bool] = True
+    captured: ClassVar[bool] = True
 
     length_candidates: Annotated[int, ">= 1"] = 1
     length_factor: Annotated[float, "> 0"] = 1.0
@@ -86,22 +88,38 @@ class Argmax:
         reranker: Transformer | None = None,
         reference_lengths: Tensor | None = None,
     ) -> list[Tensor]:
-        source = model.encoder(source_tokens)
         if self.reference_length:
-            return self.read(model, self._states(model, source, reference_lengths), reference_lengths)
+            states = self._states(model, model.encoder(source_tokens), reference_lengths)
+            return self.read(model, states, reference_lengths)
+        lengths, tokens, score = self.compute(model, source_tokens)
+        if reranker is None or self.length_candidates == 1:
+            return self.targets(model, lengths, tokens, score)
+        targets = finished(model, tokens, lengths.flatten(), self.deduplicate)
+        return self._best(targets, mean_log_probability(reranker, source_tokens, targets).view_as(score))
+
+    @torch.inference_mode()
+    def compute(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each source the likeliest lengths [B, K], the tokens [B K, T] of each, and their mean log-probability
+        [B, K], in nats."""
+        source = model.encoder(source_tokens)
         lengths = likely_lengths(model, source, self.length_candidates, self.length_factor)  # [B, K]
         flat = lengths.flatten()
         states = self._states(model, source.repeated(self.length_candidates), flat)  # [B K, T, d]
         tokens, log_probability = likeliest(model, states)  # [B K, T]
-        targets = finished(model, tokens, flat, self.deduplicate)
+        inside = torch.arange(tokens.shape[1], device=flat.device) < flat[:, None]
+        return lengths, tokens, ((log_probability * inside).sum(1) / flat).view_as(lengths)
+
+    def targets(
+        self, model: NonAutoregressiveTransformer, lengths: Tensor, tokens: Tensor, score: Tensor
+    ) -> list[Tensor]:
+        """The best target of each source by what `compute` returned."""
+        return self._best(finished(model, tokens, lengths.flatten(), self.deduplicate), score)
+
+    def _best(self, targets: list[Tensor], score: Tensor) -> list[Tensor]:
+        """Of B K targets those of the greatest score [B, K]."""
         if self.length_candidates == 1:
             return targets
-        if reranker is None:
-            inside = torch.arange(tokens.shape[1], device=flat.device) < flat[:, None]
-            score = (log_probability * inside).sum(1) / flat
-        else:
-            score = mean_log_probability(reranker, source_tokens, targets)
-        best = score.view_as(lengths).argmax(1).tolist()
+        best = score.argmax(1).tolist()
         return [targets[row * self.length_candidates + which] for row, which in enumerate(best)]
 
     def _states(self, model: NonAutoregressiveTransformer, source: Source, lengths: Tensor) -> Tensor:
@@ -111,7 +129,7 @@ class Argmax:
         if self.reorder is None:
             return states
         tokens, _ = likeliest(model, states)
-        said = tokens.where(model.fill.inside(lengths), model.config.pad)
+        said = tokens.where(model.fill.inside(lengths), model.config.pad)  # [P, T]
         return model.decode(source, lengths, kept=kept, order=model.reordering(source, said, lengths, self.reorder))
 
     def read(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from natlab.decoding.kinds.argmax import given
 from natlab.kernels import dag_decode
-from natlab.models.graph import Graph
+from natlab.models.graph import Graph, words_of
 from natlab.models.nat import NonAutoregressiveTransformer
 
 FRAME = 2  # the vertices of bos and eos, which are no tokens of the target
@@ -27,6 +27,7 @@ class OnePath:
     needs: ClassVar[tuple[str, ...]] = ("graph",)
     option_needs: ClassVar[dict[str, tuple[str, ...]]] = {"shown": ("codes",)}
     reads: ClassVar[bool] = True
+    captured: ClassVar[bool] = True
 
     strategy: Literal["greedy", "lookahead", "viterbi", "joint_viterbi"] = "lookahead"
     length_penalty: float = 1.0
@@ -34,7 +35,18 @@ class OnePath:
 
     @torch.inference_mode()
     def __call__(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> list[Tensor]:
+        return self.targets(model, *self.compute(model, source_tokens))
+
+    @torch.inference_mode()
+    def compute(self, model: NonAutoregressiveTransformer, source_tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The graphs' lengths [B], the vertices of each one's path [B, M], -1 beyond, and the tokens there."""
         return self._through(Graph.of(model, model.encoder(source_tokens), self.shown))
+
+    def targets(
+        self, model: NonAutoregressiveTransformer, lengths: Tensor, vertices: Tensor, tokens: Tensor
+    ) -> list[Tensor]:
+        """What the paths say."""
+        return words_of(vertices, tokens)
 
     @torch.inference_mode()
     def read(
@@ -46,9 +58,9 @@ class OnePath:
         graph.tokens = given(graph.tokens, known)
         if known is not None:
             graph.scores = graph.scores.masked_fill(known.ne(model.config.pad), 0)
-        return self._through(graph)
+        return self.targets(model, *self._through(graph))
 
-    def _through(self, graph: Graph) -> list[Tensor]:
+    def _through(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
         parts = graph.links, graph.scores, graph.lengths
         _, vertices = dag_decode(*parts, self.strategy, length_penalty=self.length_penalty, frame=FRAME)
-        return graph.said(vertices)
+        return graph.lengths, vertices, graph.at(vertices)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from natlab.models.codebooks._codebook import Codebook
 from natlab.models.draws import of_sentences, smallest
 from natlab.models.fills.soft_copy import soft_copy
+from natlab.models.shapes import longest
 from natlab.models.transformer import Config, Source
 
 
@@ -61,7 +62,7 @@ class CodedCanvas(nn.Module):
     def drawn(self, source: Source, lengths: Tensor, share: float) -> Tensor:
         """Bool [B, T]: the ``share`` of the positions of canvases of ``lengths`` [B] that keep their code, drawn by
         each sentence's own chance."""
-        chance = of_sentences(source.tokens, source.lengths, int(lengths.max()), self.options.seed)
+        chance = of_sentences(source.tokens, source.lengths, longest(lengths), self.options.seed)
         return smallest(chance, self.inside(lengths), (share * lengths + 1e-6).floor())  # 0.6 · 5 is 3
 
     @property
@@ -81,4 +82,4 @@ class CodedCanvas(nn.Module):
 
     @staticmethod
     def inside(lengths: Tensor) -> Tensor:
-        return torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]
+        return torch.arange(longest(lengths), device=lengths.device) < lengths[:, None]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from natlab.models.shapes import longest
 from natlab.models.transformer import Config, Source
 
 
@@ -18,7 +19,7 @@ class Copy:
 
 class _Copy(nn.Module):
     def forward(self, source: Source, lengths: Tensor) -> Tensor:
-        at = uniform_copy((source.lengths - 1).clamp(min=1), lengths, int(lengths.max()))  # [B, T]
+        at = uniform_copy((source.lengths - 1).clamp(min=1), lengths, longest(lengths))  # [B, T]
         return source.embedded.gather(1, at[:, :, None].expand(-1, -1, source.embedded.shape[2]))  # [B, T, d]
 
 

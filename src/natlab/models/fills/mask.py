@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from natlab.models.shapes import longest
 from natlab.models.transformer import Config, Source
 
 
@@ -23,4 +24,4 @@ class _Mask(nn.Module):
         self.vector = nn.Parameter(torch.randn(dim))
 
     def forward(self, source: Source, lengths: Tensor) -> Tensor:
-        return self.vector.expand(len(lengths), int(lengths.max()), -1)
+        return self.vector.expand(len(lengths), longest(lengths), -1)

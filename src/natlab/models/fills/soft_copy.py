@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from natlab.models.shapes import longest
 from natlab.models.transformer import Config, Source
 
 
@@ -42,7 +43,7 @@ def soft_copy(copied: Tensor, source_lengths: Tensor, lengths: Tensor, tau: floa
     canvases of ``lengths`` [B], T the longest. The means of a sentence do not depend on its batch."""
     tokens = (source_lengths - 1).clamp(min=1)  # [B]
     of_source = torch.arange(copied.shape[1], device=lengths.device)  # [S]
-    steps = torch.arange(int(lengths.max()), device=lengths.device)  # [T]
+    steps = torch.arange(longest(lengths), device=lengths.device)  # [T]
     ratio = (tokens - 1) / (lengths - 1).clamp(min=1) if scaled else torch.ones_like(tokens)
     distance = (of_source - (steps * ratio[:, None])[:, :, None]).abs()  # [B, T, S]
     beyond = of_source >= tokens[:, None, None]  # [B, 1, S]

@@ -597,26 +597,30 @@ def test_a_decoding_of_which_a_metric_is_not_known_is_refused(project, system, d
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ({"system": "glat_kd", "decoding": "argmax", "engine": "ctranslate2"}, "allowed: natlab, onnx, onnx_int8"),
+        (
+            {"system": "glat_kd", "decoding": "argmax", "engine": "ctranslate2"},
+            "allowed: natlab, natlab_graphs, onnx, o",
+        ),
         (
             {"system": "transformer", "decoding": "beam5", "engine": "onnx"},
-            "allowed: natlab, ctranslate2, ctranslate2_int8",
+            "allowed: natlab, natlab_graphs, ctranslate2, ctranslate2_int8",
         ),
         ({"system": "glat_kd", "decoding": "sample"}, r"takes more than its model \(predictor\)"),
         ({"system": "glat_kd", "decoding": "npd7"}, r"takes more than its model \(reranker\)"),
         ({"system": "glat_kd", "decoding": "argmax_reference_length"}, r"\(reference_length\), and so is not timed"),
-        ({"system": "aeqa_raw", "decoding": "argmax_reordered", "engine": "onnx"}, "allowed: natlab$"),
+        ({"system": "aeqa_raw", "decoding": "argmax_reordered", "engine": "onnx"}, "allowed: natlab, natlab_graphs$"),
         ({"system": "dat_raw", "decoding": "dag_samples_stepwise", "engine": "onnx"}, "allowed: natlab$"),
         ({"system": "glat_kd", "decoding": "aeqa_shown_00"}, "unknown name 'aeqa_shown_00'"),
         ({"system": "dat_raw", "decoding": "dag_shown_tuned"}, "unknown name 'dag_shown_tuned'"),
         ({"system": "aeqa_raw", "decoding": "dag_shown_00"}, "unknown name 'dag_shown_00'"),
         (
             {"system": "aeqa_dat3_raw", "decoding": "dag_shown_00", "engine": "ctranslate2"},
-            "allowed: natlab, onnx, onnx_",
+            "allowed: natlab, natlab_graphs, onnx, onnx_",
         ),
         ({"system": "glat_kd", "decoding": "argmax", "metric": "bleu_tok", "engine": "onnx"}, "drop engine"),
         ({"system": "glat_kd", "decoding": "argmax", "split": "valid"}, "speeds are of test; drop split"),
         ({"system": "glat_kd", "decoding": "npd_noise7", "engine": "onnx"}, "allowed: natlab$"),
+        ({"system": "glat_kd", "decoding": "npd_noise7", "engine": "natlab_graphs"}, "allowed: natlab$"),
     ],
 )
 def test_an_engine_that_cannot_decode_so_is_refused(project, cell, message):

@@ -112,6 +112,20 @@ def test_a_scales_engine_translates_what_it_can(project):
     assert engines() == ["ctranslate2", "natlab"]
 
 
+def test_cuda_graphs_are_timed_where_there_is_a_gpu(project):
+    cell = {"metric": "speed/mean/1", "system": "glat_raw", "decoding": "argmax", "engine": "natlab_graphs"}
+    own = {**cell, "engine": "natlab"}
+    edit(project, "config/papers/natlab/speed.yaml", lambda t: only(t, {"a": cell, "b": own}))
+    edit(project, "config/config.yaml", lambda r: r.update(tables=["natlab/speed"], claims=[], figures=[]))
+
+    def engines():
+        return [way["engine"] for way in load(project).ways("grammar_ende")]
+
+    assert engines() == ["natlab"]
+    edit(project, "config/scales/demo.yaml", lambda s: s.update(gpus=1))
+    assert engines() == ["natlab", "natlab_graphs"]
+
+
 def test_the_surface_of_a_figure(project):
     edit(project, "config/config.yaml", lambda r: r.update(figures=["mple/figure1", "mple/figure8"]))
     run = load(project)

@@ -21,6 +21,7 @@ CASES = [
     ({"deep_supervision": True}, {"kind": "argmax"}),
     (CODES, {"kind": "argmax"}),
     (CODES, {"kind": "argmax", "shown": 0.5, "reorder": "argmax"}),
+    (CODES, {"kind": "argmax", "reorder": "permutation"}),
     (CTC, {"kind": "collapse"}),
     (GRAPH, {"kind": "graph", "strategy": "greedy"}),
     (GRAPH, {"kind": "graph", "strategy": "joint_viterbi"}),

@@ -76,7 +76,8 @@ def test_each_way_has_all_its_values(arguments, tmp_path):
     }
     schema = read_yaml(REPOSITORY / "workflow/schemas/table.schema.yaml")
     assert set(schema["$defs"]["cell"]["properties"]["engine"]["enum"]) == {
-        "natlab",
+        speed.OWN,
+        speed.GRAPHS,
         *(f"{engine}{eight}" for engine in ENGINES for eight in ("", "_int8")),
     }
     assert all(cells.NUMBERED.fullmatch(f"speed/{metric}") for metric in units)
@@ -140,6 +141,47 @@ def test_ways_take_turns_and_the_first_call_of_a_turn_does_not_count(monkeypatch
     assert calls == [(A, "a"), (B, "a"), *turn, (A, "c"), (A, "c"), (B, "c"), (B, "c")]
     # the clock shows squares: 0 and 1, 4 and 9, ... are what is timed
     assert seconds == {A: [1, 5, 17], B: [9, 13, 21]}
+
+
+def test_graphs_are_captured_before_the_clock_runs(monkeypatch):
+    monkeypatch.setattr(speed, "clock", lambda: calls.append("clock") or 0)
+    graphs, calls = A._replace(engine=speed.GRAPHS), []
+    started = {way: (lambda batch, way=way: calls.append((way, batch))) for way in (A, graphs)}
+    speed.in_turns(started, ["a", "b", "c"], 1)
+    assert calls[: calls.index("clock") - 1] == [(A, "a"), (graphs, "a"), (graphs, "b"), (graphs, "c")]
+
+
+def test_the_fastest_of_natlabs_own_ways_is_what_others_are_compared_with(seconds, monkeypatch):
+    """Kernels one after another take a thousand times as long as they may."""
+    plainly = speed.in_turns
+    graphs, slow = A._replace(engine=speed.GRAPHS), A
+    slower = {slow: 1000, graphs: 1}
+
+    def in_turns(*given):
+        return {way: [s * slower.get(way, 1) for s in taken] for way, taken in plainly(*given).items()}
+
+    monkeypatch.setattr(speed, "in_turns", in_turns)
+    for ways, times in (((slow, B), 4000), ((slow, graphs, B), 1)):
+        values = {}
+        speed.one_by_one(Recorded(*ways).ways, SOURCES, 0, "at", values)
+        assert values["speed/times/own_beam5/nat/argmax/onnx"]["value"] == times
+
+
+def test_cuda_graphs_translate_what_they_capture(monkeypatch):
+    captured = []
+
+    class Captured:
+        def __init__(self, *given):
+            captured.append(given)
+
+        def __call__(self, source):
+            return list(source)
+
+    monkeypatch.setattr("natlab.decoding.captured.Captured", Captured)
+    words = {"joint_vocabulary": True, "source_vocabulary": 10, "target_vocabulary": 10}
+    model, way = build({"architecture": plain.architecture(), **SIZE, **words}), Way("nat", "argmax", speed.GRAPHS)
+    translate = speed.ready(way, __file__, model, ARGMAX, Path("unused")).start(2)
+    assert translate([[4, 5, 2], [7, 2]]) == [[4, 5, 2], [7, 2, 1]] and captured == [(model, ARGMAX)]
 
 
 def test_one_at_a_time_on_one_thread_and_on_two(seconds):

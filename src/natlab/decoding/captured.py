@@ -69,7 +69,8 @@ class _Recorder:
             compute()  # whatever is made at a first call is made before
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool):
+        # other threads, such as those that fetch batches, may go on
+        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
             results = compute()
         self.read += [module.table for module in self.model.modules() if isinstance(module, SinusoidalPositions)]
         return graph, results
@@ -137,6 +138,7 @@ class _Stepwise:
         if key not in self.graphs:
             steps = self.kind.steps(self.model, source.clone())
             start, _ = self.record(steps.start)
+            start.replay()  # a step's first call is to find what it needs
             step, _ = self.record(steps.step)
             self.graphs[key] = steps, start, step
         return self.graphs[key]

@@ -6,7 +6,8 @@
 
 ROOM ?= families proxy losses criterion models select decoding metrics measuring report papers
 PYTHON ?= python3.11 python3.12 python3
-CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+# nproc would say how many threads OpenMP may have, where that is set
+CORES ?= $(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 
 supported := import sys; sys.exit(sys.implementation.name != "cpython" or sys.version_info[:2] not in ((3, 11), (3, 12)))
 python = $(shell for python in $(PYTHON); do "$$python" -c '$(supported)' 2>/dev/null && echo "$$python" && break; done)

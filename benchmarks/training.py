@@ -17,6 +17,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib.machinery import FileFinder
 from math import log
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def trainer(arguments: list[str], natlab: bool):
     if natlab:
         kind, config = CheckedTrainer, settings(arguments)
     else:
+        if not hasattr(FileFinder, "find_module"):  # which Python 3.12 has no more, and stock's Hydra 1.0 asks for
+            FileFinder.find_module = lambda self, name: (spec := self.find_spec(name)) and spec.loader
         parsed = options.parse_args_and_arch(options.get_training_parser(), arguments)
         kind, config = Trainer, convert_namespace_to_omegaconf(parsed)
     task = tasks.setup_task(config.task)

@@ -120,6 +120,19 @@ def test_the_supported_python_is_found(clone, compiler, pythons, chosen):
     assert f'"{chosen}" -m venv' in result.stdout
 
 
+def test_all_cores_are_taken_whatever_openmp_may(clone, monkeypatch):
+    """nproc answers with OpenMP's number of threads where that is set."""
+    put(clone, "g++", COMPILER)
+    put(clone, "python3.11", python((3, 11)))
+    for tool in ("env", "nproc"):
+        (clone / "bin" / tool).symlink_to(shutil.which(tool))
+    taken = make(clone, "--dry-run", "test").stdout
+    monkeypatch.setenv("OMP_NUM_THREADS", "77")
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "78")
+    assert f"pytest -n {len(os.sched_getaffinity(0))} " in taken
+    assert make(clone, "--dry-run", "test").stdout == taken
+
+
 def test_a_named_python_is_taken(clone):
     put(clone, "g++", COMPILER)
     put(clone, "python3.11", python((3, 11)))

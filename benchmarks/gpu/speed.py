@@ -239,7 +239,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     speed, found = Speed(args), {"device": device_name(), "torch": torch.__version__, "failed": {}}
-    for part in (*COSTED, "shared", "training_bf16"):
+    for part in (*COSTED, "training_bf16", "shared"):
         try:
             found[part] = getattr(speed, part)()
         except Exception as error:  # whatever it is, the other parts are measured

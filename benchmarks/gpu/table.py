@@ -25,9 +25,9 @@ def said(*command: str) -> str:
 
 
 def commit() -> str:
-    """Of the checkout or, where that came without its history, of the pack."""
+    """What the pack says or, where it says nothing, the checkout, whose history may have stayed behind."""
     noted = Path(os.environ.get("PACK", ""), "commit")
-    return said("git", "rev-parse", "HEAD") or (noted.read_text().strip() if noted.is_file() else "unknown")
+    return noted.read_text().strip() if noted.is_file() else said("git", "rev-parse", "HEAD") or "unknown"
 
 
 def collected(work: Path) -> dict:

@@ -53,19 +53,22 @@ def _gather_log_softmax(
     logits: Tensor, tokens: Tensor, lengths: Tensor, target_lengths: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The log-probabilities [B, T, L] and the normalisers [B, L, 2], the sum of which is log sum_v exp logits."""
-    logits, tokens = logits.contiguous(), tokens.contiguous()
+    match, normalisers = _outputs(logits, tokens)
+    gather_from(logits.contiguous(), tokens, lengths, target_lengths, match, normalisers)
+    return match, normalisers
+
+
+def gather_from(
+    logits: Tensor, tokens: Tensor, lengths: Tensor, target_lengths: Tensor, match: Tensor, normalisers: Tensor
+) -> None:
+    """Write the log-probabilities to ``match`` [B, T, L] and the normalisers [B, L, 2] of contiguous logits."""
     (batch, length, vocabulary), targets = logits.shape, tokens.shape[1]
     if logits.device.type == "cpu":
         beyond = torch.arange(targets) >= target_lengths[:, None]
         if not (beyond | ((tokens >= 0) & (tokens < vocabulary))).all():
             raise IndexError(f"gather_log_softmax: a token lies outside the vocabulary of {vocabulary}")
-    match, normalisers = _outputs(logits, tokens)
-    call(
-        "gather_log_softmax",
-        *(logits, tokens, lengths.contiguous(), target_lengths.contiguous(), match, normalisers),
-        *(logits.dtype, batch, length, vocabulary, targets),
-    )
-    return match, normalisers
+    inputs = (tensor.contiguous() for tensor in (tokens, lengths, target_lengths))
+    call("gather_log_softmax", logits, *inputs, match, normalisers, logits.dtype, batch, length, vocabulary, targets)
 
 
 @_gather_log_softmax.register_fake
@@ -85,17 +88,27 @@ def _gather_log_softmax_backward(
     """The gradient of the logits, [B, L, V]."""
     logits = logits.contiguous()
     grad_logits = torch.empty_like(logits)
-    gradient_of_logits(logits, tokens, target_lengths, normalisers, grad_match, grad_logits)
+    gradient_of_logits(logits, tokens, ordered(tokens), target_lengths, normalisers, grad_match, grad_logits)
     return grad_logits
 
 
+def ordered(tokens: Tensor) -> Tensor | None:
+    """An order [B, T] of tokens [B, T] by which equal ones are next to each other: on CUDA one thread adds up their
+    gradients. On the CPU none is needed."""
+    return tokens.argsort(dim=1, stable=True) if tokens.is_cuda else None
+
+
 def gradient_of_logits(
-    logits: Tensor, tokens: Tensor, target_lengths: Tensor, normalisers: Tensor, grad_match: Tensor, grad_logits: Tensor
+    logits: Tensor,
+    tokens: Tensor,
+    order: Tensor | None,
+    target_lengths: Tensor,
+    normalisers: Tensor,
+    grad_match: Tensor,
+    grad_logits: Tensor,
 ) -> None:
     """Write the gradient of contiguous logits [B, L, V] to ``grad_logits``; on the CPU these may be the logits."""
     (batch, length, vocabulary), targets = logits.shape, tokens.shape[1]
-    # equal tokens next to each other, so that on CUDA one thread adds up their gradients
-    order = tokens.argsort(dim=1, stable=True) if logits.device.type == "cuda" else None
     inputs = (tensor.contiguous() for tensor in (target_lengths, normalisers, grad_match))
     sizes = logits.dtype, batch, length, vocabulary, targets
     call("gather_log_softmax_backward", logits, tokens.contiguous(), order, *inputs, grad_logits, *sizes)

@@ -12,15 +12,12 @@ import torch
 from torch import Tensor
 
 from natlab.kernels.dag import accumulator
-from natlab.kernels.gather_log_softmax import (
-    _gather_log_softmax,
-    gather_log_softmax_reference,
-    gradient_of_logits,
-)
+from natlab.kernels.gather_log_softmax import gather_from, gather_log_softmax_reference, gradient_of_logits, ordered
 from natlab.kernels.library import ERRORS, implementation
 
-# logits held at once: enough of them for the matrix product, on a CPU few enough for the cache
-LOGITS = {"cpu": 1 << 21, "cuda": 1 << 24}
+# logits held at once: enough of them for the matrix product, on a CPU few enough for the cache; on CUDA a chunk is ten
+# launches, whose time a small one does not fill
+LOGITS = {"cpu": 1 << 21, "cuda": 1 << 26}
 PARTS = 8  # at least so many chunks on CUDA, or those of a small batch would be all of it
 
 
@@ -103,9 +100,13 @@ def _output_match(
         raise RuntimeError(f"output_match: {ERRORS[-3]}")
     match, normalisers = (output.fill_(-torch.inf) for output in _outputs(hidden, weight, tokens))
     for sentences, vertices, _, logits in _Chunks(hidden, weight, lengths):
+        parts = match[sentences, :, vertices], normalisers[sentences, vertices]
+        found = [part.contiguous() for part in parts]  # themselves, of all vertices
         inside = (lengths[sentences] - vertices.start).clamp(0, logits.shape[1])
-        found = _gather_log_softmax(logits, tokens[sentences], inside, target_lengths[sentences])
-        match[sentences, :, vertices], normalisers[sentences, vertices] = found
+        gather_from(logits, tokens[sentences], inside, target_lengths[sentences], *found)
+        for part, of_part in zip(parts, found, strict=True):
+            if of_part is not part:
+                part.copy_(of_part)
     return match, normalisers
 
 
@@ -131,12 +132,12 @@ def _output_match_backward(
 ) -> tuple[Tensor, Tensor]:
     """The gradients of hidden, [B, L, d], and of weight, [V, d]."""
     grad_hidden, grad_weight = torch.zeros_like(hidden), torch.zeros_like(weight)
-    chunks = _Chunks(hidden, weight, lengths)
+    chunks, order = _Chunks(hidden, weight, lengths), ordered(tokens)
     room = chunks.room if hidden.device.type == "cpu" else torch.empty_like(chunks.room)
     for sentences, vertices, rows, logits in chunks:
-        of_chunk = tokens[sentences], target_lengths[sentences], normalisers[sentences, vertices]
+        of_chunk = target_lengths[sentences], normalisers[sentences, vertices], grad_match[sentences, :, vertices]
         delta = room[: len(rows)]
-        gradient_of_logits(logits, *of_chunk, grad_match[sentences, :, vertices], delta)
+        gradient_of_logits(logits, tokens[sentences], None if order is None else order[sentences], *of_chunk, delta)
         grad_hidden[sentences, vertices] = (delta @ chunks.projection).view(*logits.shape[:2], -1)
         if hidden.dtype == weight.dtype:
             grad_weight.addmm_(delta.t(), rows)

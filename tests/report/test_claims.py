@@ -13,6 +13,7 @@ import yaml
 from natlab.errors import UserError
 from natlab.files import write_json
 from natlab.papers import claims as stated_claims
+from natlab.papers.labels import UNLABELLED
 from natlab.report import bootstrap, claims, correlation, tables
 from natlab.report.claims import HOLDS, REFUTED, UNDECIDED, UNMEASURED
 from natlab.report.samples import Sample
@@ -236,7 +237,10 @@ def test_a_comparison_is_with_the_best_of_the_others(tmp_path):
     compared(tmp_path, 30, 20, 10)
     part = results(tmp_path)["b", 1]
     assert (part.verdict, part.seeds, part.rests_on) == (HOLDS, "1 2", "sentences; 2 seeds")
-    assert part.statistic == 10 and part.measured == "x (argmax) 30.00 against y (argmax) 20.00, z (argmax) 10.00"
+    assert part.statistic == 10 and part.measured == "x (argmax) 30.00 against y (argmax) 20.00; z (argmax) 10.00"
+    (tmp_path / "papers/labels.yaml").write_text("systems: {x: 'X-NAT, KD'}\ndecodings: {argmax: likeliest}\n")
+    said = results(tmp_path)["b", 1].measured
+    assert said == "X-NAT, KD (likeliest) 30.00 against y (likeliest) 20.00; z (likeliest) 10.00"
     # two seeds, 0.2 apart: 10 ± 6.31 · 0.1 by Student's t
     assert (part.low, part.high) == pytest.approx((10 - 0.631, 10 + 0.631), abs=0.2) and part.confidence > 0.98
     compared(tmp_path, 30, 20, 31)
@@ -271,7 +275,7 @@ def test_differences_of_two_cells_are_compared(tmp_path):
     elsewhere = [{"system": "z"}, {"system": "v", "corpus": "two", "decoding": "lpd3"}]
     part = results(tmp_path, compared_as(higher=gains[0], than=[{"system": "v"}, elsewhere], by=-14))["b", 1]
     assert part.verdict == HOLDS and part.statistic == pytest.approx(-10)
-    assert part.measured.endswith("against v (argmax) 20.00, z (argmax) less v (lpd3), two 5.00")
+    assert part.measured.endswith("against v (argmax) 20.00; z (argmax) less v (lpd3), two 5.00")
     gains[1][1]["system"] = "u"
     part = results(tmp_path, compared_as(higher=gains[0], than=[gains[1]]))["b", 1]
     assert (part.verdict, part.measured) == (UNMEASURED, "lacks z (argmax) less u (argmax)")
@@ -375,7 +379,7 @@ def test_one_seed_of_equals_is_called_better_in_a_twentieth_of_cases_or_fewer(of
             again = np.concatenate([[values.mean()], bootstrap.resampled(list(values), "test")])
             noise = np.concatenate([[0.0], bootstrap.noise(of_seeds, system)])
             drawn[system] = Sample({1: again}, noise, sentences=True)
-        verdicts += [result.verdict for result in claims.results_of(stated, {}, sampler)]
+        verdicts += [result.verdict for result in claims.results_of(stated, {}, sampler, UNLABELLED)]
     assert 0.01 < verdicts.count(HOLDS) / 1000 < 0.07 and 0.01 < verdicts.count(REFUTED) / 1000 < 0.07
 
 
@@ -432,7 +436,7 @@ def test_losses_and_c_compare_by_their_sentences(tmp_path):
     part = results(tmp_path, stated)["b", 1]
     # (4.4 + 1.6) + (4.4 + 1.6) − (2.0 + 1.6) − 3.9 bits a token
     assert part.statistic == pytest.approx(6 + 6 - 3.6 - 3.9, abs=0.01) and part.verdict == HOLDS
-    assert part.measured.startswith("conditional_tc (at, nat) 8.40 against kd 3.90")
+    assert part.measured.startswith("C of at and nat 8.40 against kd 3.90")
     # of C only the length's part varies, by 1.13 / sqrt(40) bits
     assert part.high - part.low == pytest.approx(2 * 1.645 * np.std(hard) / 10 / 40**0.5, rel=0.2)
 

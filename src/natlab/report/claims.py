@@ -83,7 +83,7 @@ def _judged(samples: list[Sample], seeds: list[int], margins: np.ndarray, statis
 
     One seed decides nothing where it is not known how far others lie, nor does a value without statistics of sentences.
     """
-    resampled = ["sentences"] if all(sample.sentences for sample in samples) else []
+    resampled = ["test sentences"] if all(sample.sentences for sample in samples) else []
     if len(seeds) > 1:
         resampled.append(f"{len(seeds)} seeds")
     confidence, interval = None, {}
@@ -95,9 +95,9 @@ def _judged(samples: list[Sample], seeds: list[int], margins: np.ndarray, statis
         interval = {"low": float(low), "high": float(high)}
     known = len(seeds) > 1 or all(sample.noise is not None for sample in samples)
     if not resampled:
-        resampled.append("one value each")
+        resampled.append("one value each, not resampled")
     elif len(seeds) == 1:
-        resampled.append("one seed, with the deviation of others" if known else "one seed, others unknown")
+        resampled.append(f"one seed, {'with the deviation' if known else 'no deviation known'} of other runs' seeds")
     return {
         "verdict": _verdict(confidence if known else None),
         "statistic": float(statistic[0]),
@@ -215,7 +215,8 @@ def _comparison(stated: Mapping, part: Mapping, sampler: Sampler, labels: Labels
         over = differences[:, 0] - by
         if not ((over > least).all() if result["verdict"] == HOLDS else (over < -least).any()):
             result["verdict"] = UNDECIDED
-        result["rests_on"] += f": below {tables.number(least[differences[:, 0].argmin()])} undecided"
+        of_nearest = tables.number(least[differences[:, 0].argmin()])
+        result["rests_on"] += f": a difference below {of_nearest} is undecided"
     named = (_name(cells, labels) for cells in quantities)
     shown = [f"{name} {tables.number(value[0])}" for name, value in zip(named, values, strict=True)]
     # labels have commas of their own

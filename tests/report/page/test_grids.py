@@ -100,8 +100,9 @@ def test_a_table_line_by_line():
         "</table>",
         "</div>",
         "",
-        '<ul class="notes"><li>Measured: run small, scale demo, seeds 1, 2; mean ± sample standard deviation over '
-        "seeds.</li><li>Difference: measured less published. –: nothing measured.</li></ul>",
+        '<ul class="notes"><li>In bold what was measured here; below it what the paper prints and, where it can be '
+        "told, the difference.</li><li>Measured: run small, scale demo, seeds 1, 2; mean ± sample standard deviation "
+        "over seeds.</li><li>Difference: measured less published. –: nothing measured.</li></ul>",
         f'<p class="files">{links}</p>',
         "</section>",
     ]  # fmt: skip

@@ -14,6 +14,7 @@ STYLES = {
     claims.REFUTED: "refuted",
     claims.UNMEASURED: "unmeasured",
 }
+NUMBERS = claims.HEADS[3:6]  # the columns that are set to the right
 
 
 def section(name: str, stated: Mapping, results: list[Result], run: Mapping) -> str:
@@ -58,10 +59,13 @@ def badges(counts: Mapping[str, int]) -> str:
 
 
 def _line(part: Result) -> str:
-    says, verdict, measured, *numbers, rests_on, seeds = claims.shown(part)
-    cells = "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
-    return (
-        f'<tr><th scope="row">{words.marked(says)}</th><td><span class="verdict {STYLES[part.verdict]}">'
-        f"{escape(verdict)}</span></td><td>{escape(measured)}</td>{cells}<td>{escape(rests_on)}</td>"
-        f"<td>{escape(seeds)}</td></tr>\n"
+    says, verdict, measured, *others = claims.shown(part)
+    badge = f'<span class="verdict {STYLES[part.verdict]}">{escape(verdict)}</span>'
+    cells = [badge, words.marked(measured), *map(escape, others)]
+    # on a phone a cell's head stands before it
+    style = dict.fromkeys(NUMBERS, ' class="number"')
+    line = "".join(
+        f'<td data-head="{head}"{style.get(head, "")}>{cell}</td>'
+        for head, cell in zip(claims.HEADS[1:], cells, strict=True)
     )
+    return f'<tr><th scope="row">{words.marked(says)}</th>{line}</tr>\n'

@@ -20,8 +20,8 @@ PANELS = ("losses, bits/token", "validation score", "learning rate")
 
 
 def write(models: Mapping[str, str], results: Path, folder: Path) -> dict[str, str]:
-    """Draw the curves of models, by name their files below ``results``, beside the page in ``folder``; those of them that
-    are there."""
+    """Draw the curves of models, by name their files below ``results``, beside the page in ``folder``; those of
+    them that are there."""
     made = {name: path for name, path in models.items() if (results / path).exists()}
     with figures.styled():
         for name, path in made.items():

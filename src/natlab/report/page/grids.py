@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from html import escape
 
 from natlab.papers import cells as resolve
+from natlab.papers import spec as specs
 from natlab.report import significance, tables
 from natlab.report.filled import Entry, Table
 from natlab.report.page import html, words
@@ -15,7 +16,7 @@ def section(name: str, table: Table, known: set[tuple[int, str]]) -> str:
     return f"""<section id="{html.dotted(name)}">
 {_title(table)}
 {_grid(name, table, known)}
-{html.notes([*tables.notes(table), *_marks(table)])}
+{html.notes([*_layout(table), *tables.notes(table), *_marks(table)])}
 {html.links("tables", name, {"csv": "CSV, a line a cell", "md": "Markdown", "tex": "LaTeX"})}
 </section>
 """
@@ -39,6 +40,13 @@ def figure(name: str, table: Table, picture: bytes, known: set[tuple[int, str]])
 def copies(table: Table) -> dict[str, str]:
     """What the buttons beside a table copy, by format."""
     return {"csv": tables.values_csv(table), "md": tables.markdown(table), "tex": tables.latex(table)}
+
+
+def _layout(table: Table) -> list[str]:
+    """What stands where in a cell, of a table of a paper."""
+    if not specs.of_paper(table.spec):
+        return []
+    return ["In bold what was measured here; below it what the paper prints and, where it can be told, the difference."]
 
 
 def _marks(table: Table) -> list[str]:

@@ -74,8 +74,8 @@ def write(
     datasets that have one: those of which sources and translations are in ``results``.
 
     ``datasets``: the folder of datasets' files; further references are shown of those that have one, which says how
-    they are tokenised; ``labels``: what systems and decodings are called; ``claimed``: the systems that the run's claims
-    are made for, which are shown before others. UserError where a file has not as many lines as there are sources.
+    they are tokenised; ``labels``: what systems and decodings are called; ``claimed``: the systems that claims are made
+    for, which are shown before others. UserError where a file has not as many lines as there are sources.
     """
     written = []
     for dataset, pairs in outputs_of(readings).items():
@@ -261,8 +261,8 @@ def _fitting(path: Path, count: int) -> list[str]:
 
 
 def _first(outputs: Sequence[Output], scored: str | None, claimed: Sequence[str]) -> list[int]:
-    """Which outputs are shown first: the autoregressive model's; those of the systems that claims are made for or, where
-    there are none, the baseline's; the best others, autoregressive ones last. Each system under its best decoding."""
+    """Which outputs are shown first: the autoregressive model's; those of the systems that claims are made for or, of
+    none, the baseline's; the best others, autoregressive ones last. Each system under its best decoding."""
 
     def by_score(number: int) -> float:
         return -outputs[number].values.get(scored, float("-inf"))

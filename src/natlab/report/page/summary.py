@@ -53,7 +53,7 @@ def scale(provenance: Mapping) -> str:
     """The models' sizes and trainings, in words; "" where the provenance says neither."""
     models = [model["spec"] for model in provenance.get("models", ())]
     sizes = Counter(
-        f"{size['d_model']} wide, {size['encoder_layers']} + {size['decoder_layers']} layers"
+        f"{size['d_model']} dimensions, {size['encoder_layers']} encoder + {size['decoder_layers']} decoder layers"
         for size in (model["size"] for model in models)
     )
     updates = sorted({model["training"]["updates"] for model in models})
@@ -61,7 +61,7 @@ def scale(provenance: Mapping) -> str:
         return ""
     most = sizes.most_common(1)[0][0] + (" (most)" if len(sizes) > 1 else "")
     span = f"{updates[0]:,}" if len(updates) == 1 else f"{updates[0]:,} to {updates[-1]:,}"
-    return f"{most}; {span} updates"
+    return f"{most}, trained for {span} updates"
 
 
 def data(run: Mapping, provenance: Mapping) -> list[str]:
@@ -102,7 +102,7 @@ def _lead(of: Asked, provenance: Mapping) -> str:
     at = scale(provenance)
     on = _kinds(of.settings, provenance)
     return f"""<p class="lead">Published results of non-autoregressive text generation, measured again{on} with
-{many}{f", by models {escape(at)}" if at else ""}:</p>
+{many}{f", by models of {escape(at)}" if at else ""}:</p>
 <ul class="lead">{shown}</ul>"""
 
 

@@ -30,6 +30,7 @@ def test_words_are_marked_where_they_stand_whole_and_by_themselves():
 def test_the_list_has_the_words_that_are_shown():
     shown = words.section('<p title="KL">AT and <b>raw</b>, BLEUs with beam 50, L_AXE</p>')
     assert re.findall("<dt>(.*?)</dt>", shown) == ["AT", "raw"]
+    assert "<dt>Williams' t</dt>" in words.section("<p>by Williams&#x27; t</p>")
     assert "<dt>beam 5</dt>" in words.section("<p>with beam 5</p>")
     assert words.WORDS["AT"] in shown
     assert len(words.WORDS) == len({text.lower() for text in words.WORDS})

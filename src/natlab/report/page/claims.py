@@ -18,24 +18,31 @@ NUMBERS = claims.HEADS[3:6]  # the columns that are set to the right
 
 
 def section(name: str, stated: Mapping, results: list[Result], run: Mapping) -> str:
-    """All claims of a paper."""
+    """All claims of a paper; those of which nothing was measured are folded away below the others."""
     heads = "".join(f'<th scope="col">{text or "part"}</th>' for text in claims.HEADS)
-    parts = []
+    tested, untested = [], []
     for claim in stated["claims"]:
-        lines = "".join(_line(part) for part in results if part.claim == claim["id"])
+        of_claim = [part for part in results if part.claim == claim["id"]]
+        lines = "".join(map(_line, of_claim))
         label = f"{html.paper(stated)}, claim {claim['id']}"
         table = f'<table class="claims"><thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}</tbody></table>'
-        parts.append(
+        (tested if set(counted(of_claim)) - {claims.UNMEASURED} else untested).append(
             f'<p class="claim" id="{anchor(name, claim)}">{words.marked(claim["claim"])} '
             f'<span class="spread">{escape(claim["source"])}</span></p>\n{html.region(label, table)}'
         )
+    folded = f"<details><summary>{unmeasured(len(untested))}</summary>\n{''.join(untested)}</details>\n"
     return f"""<section id="{html.dotted(name)}">
 <h3>{escape(stated["title"])}</h3>
 <p class="soft">{escape(stated["paper"])}.</p>
-{"".join(parts)}{html.notes(claims.notes(results, run))}
+{"".join(tested)}{folded if untested else ""}{html.notes(claims.notes(results, run))}
 {html.links("claims", name, {"csv": "CSV", "md": "Markdown"})}
 </section>
 """
+
+
+def unmeasured(count: int) -> str:
+    """What claims are called of which nothing was measured."""
+    return f"{count} claim{'s' if count != 1 else ''} that this run does not measure"
 
 
 def anchor(name: str, claim: Mapping) -> str:

@@ -54,7 +54,7 @@ def _marks(table: Table) -> list[str]:
     if not any(significance.mark(entry) for entry in table.entries.values()):
         return []
     seeds = " and the seeds" if len(table.run["seeds"]) > 1 else "; other seeds could say otherwise"
-    baselines = " or ".join(dict.fromkeys(entry.baseline for entry in table.entries.values() if entry.baseline))
+    baselines = " or ".join(dict.fromkeys(f"“{of.baseline}”" for of in table.entries.values() if of.baseline))
     return [
         f"▲, ▼: above, below {baselines} in at least {100 * significance.SURE:g} % of resamples of the test sentences"
         f"{seeds} (paired bootstrap); not marked: not sure, or not resampled."
@@ -140,7 +140,7 @@ def _body(anchor: str, table: Table, known: set[tuple[int, str]]) -> str:
         mark = f' class="{" ".join(marks)}"' if marks else ""
         standing = tables.standing(row, table.run)
         dataset = f'<span class="published">{escape(standing)}</span>' if standing else ""
-        tag = '<span class="tag">quoted</span>' if row.get("quoted") else ""
+        tag = '<span class="tag">quoted</span>' if row.get("quoted") and "quoted" not in row["label"] else ""
         parts.append(f'<tr{mark}><th scope="row">{words.marked(tables.label(row))}{tag}{dataset}</th>{cells}</tr>')
     return "\n".join(parts) + "\n</tbody>\n"
 

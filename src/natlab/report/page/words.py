@@ -1,7 +1,7 @@
 """What the abbreviations mean that tables and claims are full of: said where they stand, and in a list at the end."""
 
 import re
-from html import escape
+from html import escape, unescape
 
 WORDS = {
     "AT": "autoregressive Transformer: it writes one token after another, each in sight of those before",
@@ -56,15 +56,20 @@ WORDS = {
     "joint Viterbi": "the likeliest path through a graph with its tokens, and their number",
     "samples": "paths that are drawn at random from a graph, the best of them taken",
     "expected sentence BLEU": "the mean sentence BLEU that the true P(Y|X) of a generated corpus expects",
-    "trained on": "trained further, from the model of another training",
+    "trained on by likelihood": "trained further without reward or constraints, as long as with them",
     "soft copy": "states of the source, weighed by how near their positions are",
     "claim": "a statement of the paper; its parts are the tests of it, each with a verdict",
-    "measured": "the values that are compared, each with its system and, in brackets, its decoding",
+    "holds": "of a claim's part: at least 95 % of resamples agree with it",
+    "refuted": "of a claim's part: at most 5 % of resamples agree with it",
+    "undecided": "of a claim's part: between the two, or of one seed less than seeds differ by",
+    "measured": "of a claim's part: the values that are compared, each with its system and, in brackets, its decoding",
     "statistic": "of a claim's part: by how much or how many times it is true, or what share of pairs is in order",
     "agree": "share of resamples of test sentences, and of seeds where there are several, in which a part is true",
     "90 % interval": "where 90 % of the resamples have the statistic",
     "resamples": "the test sentences drawn anew from themselves, and the seeds weighed anew, many times",
     "rests on": "what was resampled: test sentences, seeds, or rows of a table",
+    "r": "Pearson's correlation of two columns over the rows of a table, −1 to 1",
+    "Williams' t": "a test whether one of two correlations is the weaker",
     "ceiling": "what the likeliest target of a generated corpus would score",
     "allowed": "share of translations that a generated corpus' grammar can produce at all",
 }
@@ -86,7 +91,7 @@ def marked(text: str) -> str:
 
 def section(shown: str) -> str:
     """The list of those words that stand in ``shown``, HTML."""
-    text = re.sub(r"<[^>]*>", " ", shown)
+    text = unescape(re.sub(r"<[^>]*>", " ", shown))
     found = {word: meaning for word, meaning in WORDS.items() if re.search(_WHOLE.format(re.escape(word)), text)}
     lines = "".join(f"<dt>{word}</dt><dd>{escape(meaning)}</dd>\n" for word, meaning in found.items())
     return f"""<section id="words">

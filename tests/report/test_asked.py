@@ -46,6 +46,12 @@ def test_a_corpus_for_which_no_dataset_stands_asks_for_nothing(whole):
     assert any(cell.corpus == "wmt14_ende" for cell in of.cells())
 
 
+def test_claims_are_made_for_what_they_put_first(whole):
+    """Most of them first: two parts of three say that AXE is better."""
+    assert whole.asked().subjects() == ["axe", "kd", "glat"]
+    assert asked.read({**runs.RUN, "claims": []}, whole.papers).subjects() == []
+
+
 def test_figures_and_claims_need_not_be_named(whole):
     settings = {key: of for key, of in runs.RUN.items() if key not in ("figures", "claims")}
     of = asked.read(settings, whole.papers)

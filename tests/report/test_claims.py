@@ -13,6 +13,7 @@ import yaml
 from natlab.errors import UserError
 from natlab.files import write_json
 from natlab.papers import claims as stated_claims
+from natlab.papers.labels import UNLABELLED
 from natlab.report import bootstrap, claims, correlation, tables
 from natlab.report.claims import HOLDS, REFUTED, UNDECIDED, UNMEASURED
 from natlab.report.samples import Sample
@@ -137,7 +138,7 @@ def test_an_order_holds_when_all_pairs_are_in_order(tmp_path):
     part = results(tmp_path)["a", 1]
     assert (part.verdict, part.statistic, part.confidence, part.seeds) == (HOLDS, 1, 1, "1 2")
     assert part.measured == "ds1: 1.00, 10.15; ds3: 2.00, 20.15; ds2: 3.00, 30.15"
-    assert part.rests_on == "sentences; 2 seeds" and (part.low, part.high) == (1, 1)
+    assert part.rests_on == "test sentences; 2 seeds" and (part.low, part.high) == (1, 1)
     rows(tmp_path, [1.0, 3.0, 2.0], [10.0, 16.0, 20.0])
     part = results(tmp_path)["a", 1]
     assert part.verdict == REFUTED and part.statistic == pytest.approx(2 / 3) and part.confidence < 0.05
@@ -235,8 +236,11 @@ def compared(folder, x, y, z, spread=0, seeds=(1, 2), apart=0.2):
 def test_a_comparison_is_with_the_best_of_the_others(tmp_path):
     compared(tmp_path, 30, 20, 10)
     part = results(tmp_path)["b", 1]
-    assert (part.verdict, part.seeds, part.rests_on) == (HOLDS, "1 2", "sentences; 2 seeds")
-    assert part.statistic == 10 and part.measured == "x (argmax) 30.00 against y (argmax) 20.00, z (argmax) 10.00"
+    assert (part.verdict, part.seeds, part.rests_on) == (HOLDS, "1 2", "test sentences; 2 seeds")
+    assert part.statistic == 10 and part.measured == "x (argmax) 30.00 against y (argmax) 20.00; z (argmax) 10.00"
+    (tmp_path / "papers/labels.yaml").write_text("systems: {x: 'X-NAT, KD'}\ndecodings: {argmax: likeliest}\n")
+    said = results(tmp_path)["b", 1].measured
+    assert said == "X-NAT, KD (likeliest) 30.00 against y (likeliest) 20.00; z (likeliest) 10.00"
     # two seeds, 0.2 apart: 10 ± 6.31 · 0.1 by Student's t
     assert (part.low, part.high) == pytest.approx((10 - 0.631, 10 + 0.631), abs=0.2) and part.confidence > 0.98
     compared(tmp_path, 30, 20, 31)
@@ -271,7 +275,7 @@ def test_differences_of_two_cells_are_compared(tmp_path):
     elsewhere = [{"system": "z"}, {"system": "v", "corpus": "two", "decoding": "lpd3"}]
     part = results(tmp_path, compared_as(higher=gains[0], than=[{"system": "v"}, elsewhere], by=-14))["b", 1]
     assert part.verdict == HOLDS and part.statistic == pytest.approx(-10)
-    assert part.measured.endswith("against v (argmax) 20.00, z (argmax) less v (lpd3), two 5.00")
+    assert part.measured.endswith("against v (argmax) 20.00; z (argmax) less v (lpd3), two 5.00")
     gains[1][1]["system"] = "u"
     part = results(tmp_path, compared_as(higher=gains[0], than=[gains[1]]))["b", 1]
     assert (part.verdict, part.measured) == (UNMEASURED, "lacks z (argmax) less u (argmax)")
@@ -284,7 +288,7 @@ def test_a_difference_of_one_seed_has_the_noise_of_both(tmp_path):
         measure(tmp_path, "ds1", system, 1, "argmax.test", {"bleu_tok": value}, bleu(value))
     stated = compared_as(higher=[{"system": "x"}, {"system": "y"}], than=[[{"system": "z"}, {"system": "v"}]])
     part = results(tmp_path, stated | {"deviation": ["many"]}, RUN | {"seeds": [1]})["b", 1]
-    least = float(re.search(r"below ([\d.]+) undecided", part.rests_on)[1])
+    least = float(re.search(r"a difference below ([\d.]+) is undecided", part.rests_on)[1])
     assert least == pytest.approx(2.8 * 2**0.5, rel=0.05)
 
 
@@ -341,7 +345,7 @@ def test_bare_values_of_one_seed_decide_nothing(tmp_path):
         measure(tmp_path, "ds1", system, 1, "argmax.test", {"bleu_tok": value})
     part = results(tmp_path, STATED | {"deviation": ["many"]})["b", 1]
     assert (part.verdict, part.confidence, part.low, part.statistic) == (UNDECIDED, None, None, 0.5)
-    assert part.rests_on == "one value each"
+    assert part.rests_on == "one value each, not resampled"
 
 
 @pytest.mark.parametrize(
@@ -354,10 +358,12 @@ def test_what_one_seed_shows_must_exceed_2_8_deviations_of_others(tmp_path, diff
         seeds_apart(tmp_path, "many", apart)
     part = results(tmp_path, STATED | {"deviation": ["many", "missing"]})["b", 1]
     assert (part.verdict, part.statistic, part.seeds) == (verdict, difference, "1")
-    expected = "one seed, others unknown"
+    expected = "one seed, no deviation known of other runs' seeds"
     if apart is not None:
-        expected = f"one seed, with the deviation of others: below {2.8 * apart:.2f} undecided"
-    assert part.rests_on == f"sentences; {expected}"
+        expected = (
+            f"one seed, with the deviation of other runs' seeds: a difference below {2.8 * apart:.2f} is undecided"
+        )
+    assert part.rests_on == f"test sentences; {expected}"
 
 
 @pytest.mark.parametrize(("of_seeds", "of_sentences"), [(1, 0.1), (1, 1.5), (0.01, 1)])
@@ -375,7 +381,7 @@ def test_one_seed_of_equals_is_called_better_in_a_twentieth_of_cases_or_fewer(of
             again = np.concatenate([[values.mean()], bootstrap.resampled(list(values), "test")])
             noise = np.concatenate([[0.0], bootstrap.noise(of_seeds, system)])
             drawn[system] = Sample({1: again}, noise, sentences=True)
-        verdicts += [result.verdict for result in claims.results_of(stated, {}, sampler)]
+        verdicts += [result.verdict for result in claims.results_of(stated, {}, sampler, UNLABELLED)]
     assert 0.01 < verdicts.count(HOLDS) / 1000 < 0.07 and 0.01 < verdicts.count(REFUTED) / 1000 < 0.07
 
 
@@ -405,7 +411,10 @@ def test_an_order_of_one_seed_is_tested_with_the_deviation_of_others(tmp_path):
     rows(tmp_path, [1.0, 3.0, 2.0], [10.0, 30.0, 20.0])
     one = RUN | {"seeds": [1]}
     part = results(tmp_path, STATED, one)["a", 1]
-    assert (part.verdict, part.rests_on) == (UNDECIDED, "sentences; one seed, others unknown")
+    assert (part.verdict, part.rests_on) == (
+        UNDECIDED,
+        "test sentences; one seed, no deviation known of other runs' seeds",
+    )
     for n, name in enumerate("uvw", 1):
         seeds_apart(tmp_path, name, 0.01, f"ds{n}", "loss")
         seeds_apart(tmp_path, f"{name}2", 1, f"ds{n}")
@@ -432,7 +441,7 @@ def test_losses_and_c_compare_by_their_sentences(tmp_path):
     part = results(tmp_path, stated)["b", 1]
     # (4.4 + 1.6) + (4.4 + 1.6) − (2.0 + 1.6) − 3.9 bits a token
     assert part.statistic == pytest.approx(6 + 6 - 3.6 - 3.9, abs=0.01) and part.verdict == HOLDS
-    assert part.measured.startswith("conditional_tc (at, nat) 8.40 against kd 3.90")
+    assert part.measured.startswith("C of at and nat 8.40 against kd 3.90")
     # of C only the length's part varies, by 1.13 / sqrt(40) bits
     assert part.high - part.low == pytest.approx(2 * 1.645 * np.std(hard) / 10 / 40**0.5, rel=0.2)
 
@@ -462,7 +471,7 @@ def test_markdown_has_each_claim_with_its_parts(tmp_path):
     text = (tmp_path / "out.md").read_text()
     assert "### (a) A claim" in text and "### (b) Another claim" in text
     assert "| better | **holds** | x (argmax) 30.00 against" in text
-    shown = r"\| 10.00 \| \d+\.\d % \| 9\.\d\d to 10\.\d\d \| sentences; 2 seeds \| 1 2 \|"
+    shown = r"\| 10.00 \| \d+\.\d % \| 9\.\d\d to 10\.\d\d \| test sentences; 2 seeds \| 1 2 \|"
     assert re.search(shown, text)
 
 

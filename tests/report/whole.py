@@ -118,6 +118,7 @@ CLAIMS = {
 }
 SPECS = {"mple/table1": TABLE1, "natlab/table2": TABLE2, "mple/figure5": FIGURE5, "mple/figure1": FIGURE1}
 SPECS |= {"mple/claims": CLAIMS}
+LABELS = {"systems": {"axe": f"AXE {HOSTILE}"}}
 # ds is generated; own has sentences of others
 DATASETS = {
     "ds": {"source": {"kind": "grammar", "pairs": 12000}, "licence": "Apache-2.0"},
@@ -184,6 +185,7 @@ def make(root: Path) -> Whole:
         path = whole.papers / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(spec, allow_unicode=True), encoding="utf-8")
+    (whole.papers / "labels.yaml").write_text(yaml.safe_dump(LABELS, allow_unicode=True), encoding="utf-8")
     write_json(whole.run_file, RUN)
     _measurements(whole.results)
     _corpora(whole.results)

@@ -97,6 +97,7 @@ rule claims:
             "config/papers/{table}.yaml",
             table=natlab.papers.claims.tables_named(RUN.claims[f"{wildcards.paper}/{wildcards.claims}"]),
         ),
+        labels="config/papers/labels.yaml",
         run=rules.run_settings.output,
         measurements=lambda wildcards: measurements(f"{wildcards.paper}/{wildcards.claims}"),
         # of other runs, as they stand in reports/: how far seeds lie apart
@@ -123,6 +124,7 @@ rule claims:
 
 rule report:
     input:
+        labels="config/papers/labels.yaml",
         run=rules.run_settings.output,
         tables=expand(f"{REPORTS}/tables/{{table}}.csv", table=TABLES),
         figures=expand(f"{REPORTS}/figures/{{figure}}.{{ending}}", figure=FIGURES, ending=["csv", "svg"]),

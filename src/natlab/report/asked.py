@@ -1,12 +1,16 @@
-"""What a run's report asks for: the specs of its tables, figures and claims, and the measurements that fill them."""
+"""What a run's report asks for: the specs of its tables, figures and claims, the measurements that fill them, and what
+these are called."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from natlab.papers import cells as resolve
 from natlab.papers import claims as claimed
+from natlab.papers import labels as labelled
 from natlab.papers import spec as specs
+from natlab.papers.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,8 @@ class Asked:
 
     settings: the run's, as resolved;
     tables, figures, claims: specs by name (``<paper>/<table>``), in the run's order;
-    behind: specs of tables that only claims are about.
+    behind: specs of tables that only claims are about;
+    labels: what systems and decodings are called.
     """
 
     settings: Mapping
@@ -23,6 +28,7 @@ class Asked:
     figures: dict[str, dict]
     claims: dict[str, dict]
     behind: dict[str, dict]
+    labels: Labels
 
     def cells(self) -> Iterator[resolve.Cell]:
         """All cells that something measures."""
@@ -36,6 +42,18 @@ class Asked:
         for cell in self.cells():
             if cell.dataset is not None:
                 yield from ((cell.dataset, reading) for reading in cell.readings)
+
+    def subjects(self) -> list[str]:
+        """The systems that claims are made for, those of most comparisons first: what these claim to be the highest, or
+        the lowest."""
+        first = [
+            claimed.compared(stated, part)[0][0].get("system")
+            for stated in self.claims.values()
+            for claim in stated["claims"]
+            for part in claim["parts"]
+            if "comparison" in part
+        ]
+        return [system for system, _ in Counter(first).most_common() if system is not None]
 
     def about(self, stated: Mapping) -> dict[str, dict]:
         """The specs of the tables that claims are about, by name."""
@@ -60,7 +78,7 @@ def read(settings: Mapping, papers: Path) -> Asked:
     behind = {
         name: specs.load(papers / f"{name}.yaml") for stated in claims.values() for name in claimed.tables_named(stated)
     }
-    return Asked(settings, tables, figures, claims, behind)
+    return Asked(settings, tables, figures, claims, behind, labelled.load(papers))
 
 
 def surface(spec: Mapping, settings: Mapping, results: Path) -> list[Path]:

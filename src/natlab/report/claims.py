@@ -20,7 +20,9 @@ import numpy as np
 from natlab.files import written_aside
 from natlab.papers import cells as resolve
 from natlab.papers import claims as claimed
+from natlab.papers import labels as labelled
 from natlab.papers import spec as specs
+from natlab.papers.labels import Labels
 from natlab.report import bootstrap, correlation, markup, tables
 from natlab.report.filled import Table, build
 from natlab.report.samples import REPEATABILITY, Sample, Sampler, derived, deviations
@@ -54,13 +56,14 @@ class Result:
     seeds: str = ""
 
 
-def results_of(stated: Mapping, shown: Mapping[str, Table], sampler: Sampler) -> list[Result]:
-    """All parts of all claims; ``shown`` are the tables they are about, by name."""
+def results_of(stated: Mapping, shown: Mapping[str, Table], sampler: Sampler, labels: Labels) -> list[Result]:
+    """All parts of all claims; ``shown`` are the tables they are about, by name; ``labels``: what systems and decodings
+    are called."""
     found = []
     for claim in stated["claims"]:
         for number, part in enumerate(claim["parts"], 1):
             if "comparison" in part:
-                result = _comparison(stated, part, sampler)
+                result = _comparison(stated, part, sampler, labels)
             elif "order" in part:
                 result = _order(part["order"], shown[part["order"]["table"]], sampler)
             else:
@@ -80,7 +83,7 @@ def _judged(samples: list[Sample], seeds: list[int], margins: np.ndarray, statis
 
     One seed decides nothing where it is not known how far others lie, nor does a value without statistics of sentences.
     """
-    resampled = ["sentences"] if all(sample.sentences for sample in samples) else []
+    resampled = ["test sentences"] if all(sample.sentences for sample in samples) else []
     if len(seeds) > 1:
         resampled.append(f"{len(seeds)} seeds")
     confidence, interval = None, {}
@@ -92,9 +95,9 @@ def _judged(samples: list[Sample], seeds: list[int], margins: np.ndarray, statis
         interval = {"low": float(low), "high": float(high)}
     known = len(seeds) > 1 or all(sample.noise is not None for sample in samples)
     if not resampled:
-        resampled.append("one value each")
+        resampled.append("one value each, not resampled")
     elif len(seeds) == 1:
-        resampled.append("one seed, with the deviation of others" if known else "one seed, others unknown")
+        resampled.append(f"one seed, {'with the deviation' if known else 'no deviation known'} of other runs' seeds")
     return {
         "verdict": _verdict(confidence if known else None),
         "statistic": float(statistic[0]),
@@ -179,17 +182,17 @@ def _weaker(spec: Mapping, table: Table) -> dict | None:
     }
 
 
-def _comparison(stated: Mapping, part: Mapping, sampler: Sampler) -> dict | None:
+def _comparison(stated: Mapping, part: Mapping, sampler: Sampler, labels: Labels) -> dict | None:
     compared, run = part["comparison"], sampler.run
     quantities = [
         [resolve.resolved(description, run) for description in value] for value in claimed.compared(stated, part)
     ]
     samples = [_value(cells, sampler) for cells in quantities]
-    lacking = [_name(cells) for cells, sample in zip(quantities, samples, strict=True) if sample is None]
+    lacking = [_name(cells, labels) for cells, sample in zip(quantities, samples, strict=True) if sample is None]
     if lacking:
         return {
             "verdict": UNMEASURED,
-            "measured": f"lacks {', '.join(lacking)}" if len(lacking) < len(quantities) else "",
+            "measured": f"lacks {'; '.join(lacking)}" if len(lacking) < len(quantities) else "",
         }
     seeds = _common(samples, run)
     if not seeds:
@@ -212,9 +215,12 @@ def _comparison(stated: Mapping, part: Mapping, sampler: Sampler) -> dict | None
         over = differences[:, 0] - by
         if not ((over > least).all() if result["verdict"] == HOLDS else (over < -least).any()):
             result["verdict"] = UNDECIDED
-        result["rests_on"] += f": below {tables.number(least[differences[:, 0].argmin()])} undecided"
-    shown = [f"{_name(cells)} {tables.number(value[0])}" for cells, value in zip(quantities, values, strict=True)]
-    return {"measured": f"{shown[0]} against {', '.join(shown[1:])}", **result}
+        of_nearest = tables.number(least[differences[:, 0].argmin()])
+        result["rests_on"] += f": a difference below {of_nearest} is undecided"
+    named = (_name(cells, labels) for cells in quantities)
+    shown = [f"{name} {tables.number(value[0])}" for name, value in zip(named, values, strict=True)]
+    # labels have commas of their own
+    return {"measured": f"{shown[0]} against {'; '.join(shown[1:])}", **result}
 
 
 def _value(quantities: list[resolve.Quantity], sampler: Sampler) -> Sample | None:
@@ -235,22 +241,24 @@ def _common(samples: list[Sample], run: Mapping) -> list[int]:
     return [seed for seed in run["seeds"] if all(seed in sample.by_seed for sample in samples)]
 
 
-def _name(quantities: list[resolve.Quantity]) -> str:
+def _name(quantities: list[resolve.Quantity], labels: Labels) -> str:
     """A value's cell; of two cells the first, and in what the second differs."""
     first, *less = quantities
-    name = _cell_name(first)
+    name = _cell_name(first, labels)
     for second in less:
-        differs = [_cell_name(second)] if _cell_name(second) != name else []
+        other = _cell_name(second, labels)
+        differs = [other] if other != name else []
         differs += [b for a, b in ((first.corpus, second.corpus), (first.metric, second.metric)) if a != b]
         name += f" less {', '.join(differs)}"
     return name
 
 
-def _cell_name(quantity: resolve.Quantity) -> str:
+def _cell_name(quantity: resolve.Quantity, labels: Labels) -> str:
     if len(quantity.readings) > 1:
-        return f"{quantity.metric} ({', '.join(dict.fromkeys(reading.system for reading in quantity.readings))})"
+        systems = " and ".join(dict.fromkeys(labels.system(reading.system) for reading in quantity.readings))
+        return f"{'C' if quantity.metric == resolve.CONDITIONAL_TC else quantity.metric} of {systems}"
     (reading,) = quantity.readings
-    return f"{reading.system} ({reading.decoding})" if reading.decoding else reading.system
+    return labels.output(reading.system, reading.decoding)
 
 
 def _seeds(seeds: set[int] | list[int]) -> str:
@@ -353,18 +361,26 @@ def run(args: argparse.Namespace) -> None:
     about = {name: specs.load(Path(args.papers) / f"{name}.yaml") for name in claimed.tables_named(stated)}
     for name, spec in about.items():
         claimed.check_columns(args.claims, stated, name, spec)
-    results = tested(stated, about, settings, Path(args.measurements), Path(args.corpora), Path(args.reports))
+    labels = labelled.load(Path(args.papers))
+    results = tested(stated, about, settings, labels, Path(args.measurements), Path(args.corpora), Path(args.reports))
     write(stated, results, settings, Path(args.out))
 
 
 def tested(
-    stated: Mapping, about: Mapping[str, dict], settings: Mapping, measurements: Path, corpora: Path, reports: Path
+    stated: Mapping,
+    about: Mapping[str, dict],
+    settings: Mapping,
+    labels: Labels,
+    measurements: Path,
+    corpora: Path,
+    reports: Path,
 ) -> list[Result]:
     """All parts of all claims on what a run measured. ``about``: the specs of the tables they are about, by name;
-    ``reports``: the folder of reports, whose runs say how seeds deviate."""
+    ``labels``: what systems and decodings are called; ``reports``: the folder of reports, whose runs say how seeds
+    deviate."""
     shown = {name: build(spec, settings, measurements, corpora) for name, spec in about.items()}
     apart = deviations(claimed.measurements_of(stated, reports, settings["run"]))
-    return results_of(stated, shown, Sampler(settings, measurements, corpora, apart))
+    return results_of(stated, shown, Sampler(settings, measurements, corpora, apart), labels)
 
 
 def write(stated: Mapping, results: list[Result], settings: Mapping, out: Path) -> None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cache
+from math import hypot
 from pathlib import Path
 from statistics import mean
 
@@ -33,7 +34,10 @@ from matplotlib.transforms import Bbox  # noqa: E402
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = "os^v<>"
-NAMED = 14  # points that have their names beside them
+NAMED, FEW = 14, 6  # points that have their names beside them; that do so in a small figure
+TOUCH = 12  # points of 1/72 inch between marks that touch
+# where a name may stand: so far from its point's mark, in points, and on which side of it, right and up being 1
+DISTANCES, SIDES = (6, 12, 20, 30, 42, 56), ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 LETTERS, HANDLE = 13, 6  # of a legend: letters in an inch, and those that a mark takes the place of
 LARGEST = 60  # inches of a side, however much there is to show: a program that draws takes no more than 65,536 dots
 FONT = "DejaVu Sans"
@@ -83,21 +87,22 @@ def _bars(table: Table, drawing: dict) -> Figure:
     figure, axes = pyplot.subplots(figsize=(8.2, min(0.9 + 0.27 * len(rows), LARGEST)), layout="constrained")
     groups = list(dict.fromkeys(row.get("group") for row in rows))
     colours = palette(len(groups))
+    entries = {n: table.entries[n, drawing["value"]] for n in range(len(rows))}
     for n, row in enumerate(rows):
-        entry = table.entries[n, drawing["value"]]
-        colour = colours[groups.index(row.get("group"))]
-        if entry.measured is not None:
+        entry, colour = entries[n], colours[groups.index(row.get("group"))]
+        if _measured(entry):
             axes.barh(n, entry.measured, 0.62, color=colour)
             if entry.std is not None:
                 axes.errorbar(entry.measured, n, xerr=entry.std, color=INK, elinewidth=1, capsize=2)
-        if isinstance(entry.published, int | float):
+        if _printed(entry):
             axes.plot(entry.published, n, "D", ms=5, mfc="white", mec=INK, mew=1, zorder=4)
     axes.set_yticks(range(len(rows)), [row["label"] for row in rows])
     axes.invert_yaxis()
     axes.set_xlim(left=0)
     axes.set_xlabel(tables.head(column))
     axes.grid(axis="x")
-    handles = [_bar_handle(SOFT, "measured"), _point_handle("published")]
+    handles = [_bar_handle(SOFT, "measured")] if any(map(_measured, entries.values())) else []
+    handles += [_point_handle("published")] if any(map(_printed, entries.values())) else []
     if "line" in drawing:
         name = _column(table, drawing["line"])["label"]
         for kind, style in (("measured", "-"), ("published", ":")):
@@ -106,8 +111,10 @@ def _bars(table: Table, drawing: dict) -> Figure:
                 axes.axvline(value, color=INK, ls=style, lw=1.2)
                 handles.append(_line_handle(style, f"{name}, {kind}: {tables.number(value)}"))
     if len(groups) > 1:
-        handles += [_bar_handle(colours[n], group) for n, group in enumerate(groups) if group]
-    figure.legend(handles=handles, loc="outside right upper")
+        drawn = {rows[n].get("group") for n, entry in entries.items() if _measured(entry)}
+        handles += [_bar_handle(colours[n], group) for n, group in enumerate(groups) if group and group in drawn]
+    if handles:
+        figure.legend(handles=handles, loc="outside right upper")
     return figure
 
 
@@ -121,20 +128,25 @@ def _groups(table: Table, drawing: dict) -> Figure:
     for s, key in enumerate(series):
         for place, n in enumerate(rows):
             entry, x = table.entries[n, key], place + (s - (len(series) - 1) / 2) * width
-            if entry.measured is not None:
+            if _measured(entry):
                 axes.bar(x, entry.measured, 0.92 * width, color=colours[s], yerr=entry.std, ecolor=INK, capsize=2)
                 # at the bar's foot, where no published value and no deviation comes in its way
                 text = tables.number(entry.measured, 1)
                 axes.annotate(text, (x, 0), (0, 3), textcoords="offset points", ha="center", color="white")
-            if isinstance(entry.published, int | float):
+            if _printed(entry):
                 axes.plot(x, entry.published, "D", ms=5, mfc="white", mec=INK, mew=1, zorder=4)
     axes.set_xticks(range(len(rows)), [table.spec["rows"][n]["label"] for n in rows])
     axes.set_ylabel(_column(table, series[0]).get("unit", ""))
     axes.grid(axis="y")
-    handles = [_bar_handle(colours[s], _column(table, key)["label"]) for s, key in enumerate(series)]
-    if any(isinstance(table.entries[n, key].published, int | float) for n in rows for key in series):
+    handles = [
+        _bar_handle(colours[s], _column(table, key)["label"])
+        for s, key in enumerate(series)
+        if any(_measured(table.entries[n, key]) for n in rows)
+    ]
+    if any(_printed(table.entries[n, key]) for n in rows for key in series):
         handles.append(_point_handle("published"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6))
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 6))
     return figure
 
 
@@ -152,6 +164,7 @@ def _lines(table: Table, drawing: dict) -> Figure:
         1, len(groups), figsize=(width, 3.6), layout="constrained", squeeze=False, sharey=unit is not None
     )
     placed: list[int] = []
+    drawn: set[str] = set()  # of the columns that are lines across a panel
     for axes, group in zip(panels[0], groups, strict=True):
         of_group = [n for n, row in enumerate(rows) if row.get("group") == group]
         places = _places(axes, table, drawing, of_group)
@@ -167,6 +180,7 @@ def _lines(table: Table, drawing: dict) -> Figure:
             value = _common(table, key, "measured", of_group)
             if value is not None:
                 axes.axhline(value, color=colours[key], ls="--", lw=1.4)
+                drawn.add(key)
         if not (axes.lines or other.lines):
             axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", color=SOFT)
         axes.set_title(group or "", fontsize=9.5)
@@ -177,15 +191,19 @@ def _lines(table: Table, drawing: dict) -> Figure:
     handles = [
         Line2D([], [], color=colours[key], marker=MARKERS[s % 6], lw=1.4, label=_column(table, key)["label"])
         for s, key in enumerate(series)
+        if any(_known(table.entries[n, key]) for n in placed)
     ]
     handles += [
-        Line2D([], [], color=colours[key], ls="--", lw=1.4, label=_column(table, key)["label"]) for key in across
+        Line2D([], [], color=colours[key], ls="--", lw=1.4, label=_column(table, key)["label"])
+        for key in across
+        if key in drawn
     ]
-    if any(isinstance(table.entries[n, key].published, int | float) for n in placed for key in series):
+    if any(_printed(table.entries[n, key]) for n in placed for key in series):
         handles.append(_point_handle("published"))
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    ncols = max(1, min(len(handles), 5, int(LETTERS * width / (longest + HANDLE))))
-    figure.legend(handles=handles, loc="outside upper center", ncols=ncols)
+    if handles:
+        longest = max(len(str(handle.get_label())) for handle in handles)
+        ncols = max(1, min(len(handles), 5, int(LETTERS * width / (longest + HANDLE))))
+        figure.legend(handles=handles, loc="outside upper center", ncols=ncols)
     return figure
 
 
@@ -203,8 +221,8 @@ def _places(axes: Axes, table: Table, drawing: dict, of_group: list[int]) -> dic
 
 def _line(axes: Axes, entries: list[tuple[float, Entry]], colour: str, marker: str) -> None:
     """What was measured at each place, with deviations over seeds, and what was published."""
-    measured = [(x, entry) for x, entry in entries if entry.measured is not None]
-    printed = [(x, entry.published) for x, entry in entries if isinstance(entry.published, int | float)]
+    measured = [(x, entry) for x, entry in entries if _measured(entry)]
+    printed = [(x, entry.published) for x, entry in entries if _printed(entry)]
     for x, entry in measured:
         if entry.std is not None:
             axes.errorbar(x, entry.measured, yerr=entry.std, color=colour, elinewidth=1, capsize=2)
@@ -217,45 +235,43 @@ def _line(axes: Axes, entries: list[tuple[float, Entry]], colour: str, marker: s
 
 def _scatter(table: Table, drawing: dict) -> Figure:
     """A point a row, its deviations over seeds around it, and hollow, what was published of it; the measured points of
-    a group of rows joined by a line. Points have their names beside them or, where there are many, colours for groups
-    and marks for labels."""
-    rows = table.spec["rows"]
-    named = len(rows) <= NAMED
-    figure, axes = pyplot.subplots(figsize=(5.2, 3.6) if named else (7.4, 4.4), layout="constrained")
-    groups = list(dict.fromkeys(row.get("group", row["label"]) for row in rows))
-    labels = list(dict.fromkeys(row["label"] for row in rows))
-    markers = {label: MARKERS[n % 6] for n, label in enumerate(labels)}
-    colours = dict(zip(groups, palette(len(groups)), strict=False))
-    measured, published = [], []
-    for group, colour in colours.items():
+    a group of rows joined by a line. Points have their names beside them, and groups colours, and labels marks, where
+    these are few. Where rows are many, points have their group's number beside them and their label's colour."""
+    both = {n: [table.entries[n, drawing[axis]] for axis in ("x", "y")] for n in range(len(table.spec["rows"]))}
+    # what has no point has no place in the legend either
+    rows = {n: table.spec["rows"][n] for n, of in both.items() if all(map(_measured, of)) or all(map(_printed, of))}
+    named = len(table.spec["rows"]) <= NAMED
+    figure, axes = pyplot.subplots(figsize=(5.2, 3.6) if len(rows) <= FEW else (8.2, 5.6), layout="constrained")
+    groups = list(dict.fromkeys(row.get("group", row["label"]) for row in rows.values()))
+    labels = list(dict.fromkeys(row["label"] for row in rows.values()))
+    colours, markers = _distinct(groups if named else labels, COLOURS), _distinct(labels, MARKERS)
+    names, measured, published = [], [], []
+    for number, group in enumerate(groups, 1):
         points = {}
-        for n, row in enumerate(rows):
+        for n, row in rows.items():
             if row.get("group", row["label"]) != group:
                 continue
-            x, y = (table.entries[n, drawing[axis]] for axis in ("x", "y"))
-            marker = markers[row["label"]]
-            if isinstance(x.published, int | float) and isinstance(y.published, int | float):
+            (x, y), label = both[n], row["label"]
+            marker, colour = markers[label], colours[group if named else label]
+            name = str(number) if not named else label if group == label else f"{group}, {label}"
+            if _printed(x) and _printed(y):
                 published.append((x.published, y.published))
                 axes.plot(x.published, y.published, marker, ms=6, mfc="white", color=colour)
-                if named and (x.measured is None or y.measured is None):
-                    _named(axes, row["label"], (x.published, y.published))
-            if x.measured is None or y.measured is None:
-                continue
-            points[row["label"]] = x.measured, y.measured
-            axes.errorbar(x.measured, y.measured, xerr=x.std, yerr=y.std, color=colour, elinewidth=1, capsize=2)
-            axes.plot(x.measured, y.measured, marker, ms=7, color=colour)
+                names.append((name, published[-1], SOFT))
+            if _measured(x) and _measured(y):
+                points[label] = x.measured, y.measured
+                axes.errorbar(x.measured, y.measured, xerr=x.std, yerr=y.std, color=colour, elinewidth=1, capsize=2)
+                axes.plot(x.measured, y.measured, marker, ms=7, color=colour)
+                names.append((name, points[label], INK))
         measured += points.values()
-        for label, point in points.items() if named else ():
-            # away from the group's others
-            name = label if group == label else f"{group}, {label}"
-            _named(axes, name, point, left=point < max(points.values()))
         if points:
-            axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=colour, alpha=0.6)
+            line = colours[group] if named else SOFT
+            axes.plot(*zip(*points.values(), strict=True), "-", lw=1, color=line, alpha=0.6, zorder=1)
     if drawing.get("log"):
         _logarithmic(axes, "x")
     if drawing.get("front") and measured:
         axes.step(*zip(*_front(measured), strict=True), where="post", ls="--", lw=1, color=SOFT, zorder=0)
-    axes.margins(x=0.5 if named else 0.05, y=0.15 if named else 0.05)
+    axes.margins(x=0.2 if named else 0.05, y=0.15 if named else 0.05)
     # the margin is for names, and makes no value negative
     if not drawing.get("log") and all(of >= 0 for of, _ in [*measured, *published]):
         axes.set_xlim(left=max(0, axes.get_xlim()[0]))
@@ -264,12 +280,17 @@ def _scatter(table: Table, drawing: dict) -> Figure:
     axes.grid()
     handles = [_point_handle("published", "o")] if published else []
     if not named:
-        handles += [Line2D([], [], color=colour, lw=4, label=group) for group, colour in colours.items()]
-        handles += [Line2D([], [], ls="", marker=markers[label], color=INK, label=label) for label in labels]
+        handles += [Line2D([], [], ls="", marker=markers[of], color=colours[of], label=of) for of in labels]
+        handles += [Line2D([], [], ls="", label=f"{number}  {group}") for number, group in enumerate(groups, 1)]
     if handles:
         figure.legend(handles=handles, loc="outside upper right" if named else "outside right upper")
-    _apart(axes)
+    _name(axes, names, [*measured, *published])
     return figure
+
+
+def _distinct(names: Sequence[str], looks: Sequence[str]) -> dict[str, str]:
+    """A colour or a mark of ``looks`` for each name; the first for all where there are more names than looks."""
+    return dict(zip(names, looks if len(names) <= len(looks) else looks[:1] * len(names), strict=False))
 
 
 def _logarithmic(axes: Axes, *names: str) -> None:
@@ -291,21 +312,49 @@ def _front(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
     return front
 
 
-def _named(axes: Axes, name: str, point: tuple[float, float], left: bool = False) -> None:
-    """Write a point's name beside it."""
-    offset, side = ((-7, 5), "right") if left else ((7, 5), "left")
-    axes.annotate(name, point, offset, textcoords="offset points", ha=side, color=INK)
-
-
-def _apart(axes: Axes) -> None:
-    """Move names upwards until none lies over another."""
-    axes.figure.canvas.draw()  # which says how large they are
-    placed: list[Bbox] = []
-    for name in sorted(axes.texts, key=lambda name: name.get_window_extent().y0):
-        while any(name.get_window_extent().overlaps(other) for other in placed):
-            across, up = name.xyann
-            name.xyann = (across, up + 2)
-        placed.append(name.get_window_extent())
+def _name(
+    axes: Axes, names: Iterable[tuple[str, tuple[float, float], str]], marks: Iterable[tuple[float, float]]
+) -> None:
+    """Write names, each with its point and colour, as near to their points as no other name and none of ``marks`` is in
+    the way, and where that is not next to them with a line. Points that touch share a name that they have in common."""
+    figure = axes.figure
+    figure.canvas.draw()  # which puts the axes into their place
+    unit, frame, dots = figure.dpi / 72, axes.get_window_extent(), axes.transData.transform  # a unit is 1/72 inch
+    taken = [Bbox.from_bounds(x - 5 * unit, y - 5 * unit, 10 * unit, 10 * unit) for x, y in map(dots, marks)]
+    written: list[tuple[str, float, float]] = []
+    for name, point, colour in names:
+        x, y = dots(point)
+        if any(name == other and hypot(x - x0, y - y0) < TOUCH * unit for other, x0, y0 in written):
+            continue
+        written.append((name, x, y))
+        probe = axes.text(0, 0, name)
+        size = probe.get_window_extent()
+        probe.remove()
+        places = [
+            (across * (distance * unit + size.width / 2), up * (distance * unit + size.height / 2), distance)
+            for distance in DISTANCES
+            for across, up in SIDES
+        ]
+        boxes = [
+            Bbox.from_bounds(x + right - size.width / 2, y + above - size.height / 2, size.width, size.height)
+            for right, above, _ in places
+        ]
+        inside = (n for n, box in enumerate(boxes) if frame.contains(*box.min) and frame.contains(*box.max))
+        best = next((n for n in inside if not any(map(boxes[n].overlaps, taken))), 0)
+        taken.append(boxes[best])
+        right, above, distance = places[best]
+        line = {"arrowstyle": "-", "color": SOFT, "lw": 0.6, "shrinkA": 0, "shrinkB": 4}
+        axes.annotate(
+            name,
+            point,
+            (right / unit, above / unit),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            color=colour,
+            arrowprops=line if distance > DISTANCES[0] else None,
+            in_layout=False,
+        )
 
 
 def _surface(table: Table, surface: Sequence[dict]) -> Figure:
@@ -365,8 +414,17 @@ def _column(table: Table, key: str) -> dict:
     return next(column for column in table.spec["columns"] if column["key"] == key)
 
 
+def _measured(entry: Entry) -> bool:
+    return entry.measured is not None
+
+
+def _printed(entry: Entry) -> bool:
+    """Whether the paper has a number of it, and not a text."""
+    return isinstance(entry.published, int | float)
+
+
 def _known(entry: Entry) -> bool:
-    return entry.measured is not None or isinstance(entry.published, int | float)
+    return _measured(entry) or _printed(entry)
 
 
 def _common(table: Table, key: str, kind: str, rows: Sequence[int]) -> float | None:

@@ -39,6 +39,7 @@ def rebuild(folder: Path, papers: Path) -> None:
         for name, spec in of.figures.items():
             figures.write(filled(spec), html.path(folder, "figures", name), asked.surface(spec, of.settings, results))
         for name, stated in of.claims.items():
-            tested = claims.tested(stated, of.about(stated), of.settings, measurements, corpora, folder.parent)
+            about = of.about(stated)
+            tested = claims.tested(stated, about, of.settings, of.labels, measurements, corpora, folder.parent)
             claims.write(stated, tested, of.settings, html.path(folder, "claims", name))
         page.write(of, results, folder, results)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
+from PIL import Image
 from tests.report.whole import CLAIMS, COMMIT, HOSTILE, SENTENCE, TABLE1
 
 WIDE, NARROW = 1440, 390
@@ -222,10 +223,10 @@ def test_each_claim_of_the_summary_leads_to_its_evidence_in_one_click(page):
         link = page.locator("#summary").get_by_role("link", name=claim["claim"], exact=True)
         if claim["id"] == "c":  # which is not measured, and folded away
             assert not link.is_visible()
-            page.get_by_text("1 claim that this run does not measure").click()
+            page.locator("#summary").get_by_text("1 claim that this run does not measure").click()
         link.click()
         place = page.locator(f'[id="mple.claims.{claim["id"]}"]')
-        assert place.inner_text().startswith(claim["claim"])
+        assert place.is_visible() and place.inner_text().startswith(claim["claim"])  # unfolded, too
         top = place.evaluate("of => of.getBoundingClientRect().top")
         assert 0 <= top < 900
         parts = place.evaluate(
@@ -286,8 +287,8 @@ def test_curves_are_loaded_when_they_are_asked_for(page, seen):
     assert not any("/curves/" in url for url in seen.requests)
     page.locator("#curves summary").click()
     assert loaded(page) == "curves/ds.transformer.seed1.svg"
-    assert page.locator("#curves-picture").get_attribute("alt") == "Training curves of ds.transformer.seed1"
-    page.get_by_label("Model").select_option(label="ds.kd.seed1")
+    assert page.locator("#curves-picture").get_attribute("alt") == "Training curves of transformer; ds, seed 1"
+    page.get_by_label("Model").select_option(label="kd; ds, seed 1")
     assert loaded(page) == "curves/ds.kd.seed1.svg"
     assert [Path(url).name for url in seen.requests if "/curves/" in url] == [
         "ds.transformer.seed1.svg", "ds.kd.seed1.svg",
@@ -325,6 +326,37 @@ def test_light_and_dark_are_the_readers_choice(page):
         )
     assert colours["light"][0] > 200 > 100 > colours["light"][1]
     assert colours["dark"][0] < 100 < 200 < colours["dark"][1]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_table_wider_than_its_frame_has_a_shadow_until_its_end(seen, scheme):
+    """At its right edge the ground is not seen, and at the end, which keys reach too, it is."""
+    page = seen.page
+    _open(page, seen.report, NARROW, scheme)
+    frame = page.locator(".scroll", has=page.locator(TABLE))
+
+    def ground():
+        """The share of the frame's last column of pixels that has the page's colour."""
+        picture = Image.open(io.BytesIO(frame.screenshot())).convert("RGB")
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+        column = [picture.getpixel((picture.width - 2, y)) for y in range(picture.height)]
+        return column.count(tuple(colour)) / len(column)
+
+    assert ground() < 0.2
+    frame.focus()
+    while frame.evaluate("of => of.scrollLeft + of.clientWidth < of.scrollWidth - 1"):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(50)
+    assert ground() > 0.5
+
+
+def test_on_a_phone_a_claims_parts_stand_one_below_the_other_each_with_its_head(seen):
+    page = seen.page
+    _open(page, seen.report, NARROW)
+    region = page.locator(".scroll", has=page.locator("table.claims")).first
+    assert region.evaluate("of => of.scrollWidth <= of.clientWidth")
+    heads = region.evaluate("of => [...of.querySelectorAll('td')].map(of => getComputedStyle(of, '::before').content)")
+    assert heads[:2] == ['"verdict: "', '"measured: "']
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

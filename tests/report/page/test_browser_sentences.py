@@ -273,5 +273,6 @@ def test_a_missing_script_is_named(browser, page_of, tmp_path):
     page = context.new_page()
     page.goto((tmp_path / "index.html").as_uri())
     page.wait_for_function("document.querySelector('.s-status').textContent.includes('cannot be read')")
-    assert page.inner_text(".s-status").startswith("sentences/gone%20away.js cannot be read. It lies beside this page")
+    assert page.inner_text(".s-status").startswith("sentences/gone%20away.js cannot be read: sentences lie beside")
+    assert not page.is_visible(".s-controls")
     context.close()

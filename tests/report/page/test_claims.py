@@ -26,9 +26,10 @@ def test_each_claim_has_its_parts_and_what_they_rest_on():
     assert first.startswith('mple.claims.a">') and '&lt; all <span class="spread">section 1</span></p>' in first
     assert first.count('<tr><th scope="row">') == 1 and second.count('<tr><th scope="row">') == 2
     assert (
-        '<tr><th scope="row">in order</th><td><span class="verdict holds">holds</span></td><td>1, 2</td>'
-        '<td class="number">1.00</td><td class="number">99.0 %</td><td class="number">0.50 to 1.00</td>'
-        "<td>2 seeds</td><td>1 2</td></tr>\n"
+        '<tr><th scope="row">in order</th><td data-head="verdict"><span class="verdict holds">holds</span></td>'
+        '<td data-head="measured">1, 2</td><td data-head="statistic" class="number">1.00</td>'
+        '<td data-head="agree" class="number">99.0 %</td><td data-head="90 % interval" class="number">0.50 to 1.00</td>'
+        '<td data-head="rests on">2 seeds</td><td data-head="seeds">1 2</td></tr>\n'
     ) in first
     assert '<span class="verdict unmeasured">not measured</span>' in second and "<script" not in shown
     assert '<th scope="col">part</th><th scope="col">verdict</th>' in first

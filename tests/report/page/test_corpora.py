@@ -15,6 +15,7 @@ from natlab.corpus.bpe import encode
 from natlab.corpus.clean import clean
 from natlab.corpus.dataset import load
 from natlab.files import lines, write_json
+from natlab.papers.labels import Labels
 from natlab.report.page import corpora
 
 SMALL = {"pairs": 30, "valid": 4, "test": 40}
@@ -168,7 +169,8 @@ def test_many_outputs_of_one_target_are_folded_away(generated):
     assert "<details><summary>5 of 5</summary>s0 (argmax)<br>s1 (argmax)<br>" in found
     _, allowed = Tables(found).tables
     assert allowed[0] == ["target", "P(Y|X)", "said by"]
-    assert "<summary>" not in corpora.section(RUN, readings[:4], results, datasets)
+    few = corpora.section(RUN, readings[:4], results, datasets, Labels({"s0": "S & T"}, {"argmax": "likeliest"}))
+    assert "<summary>" not in few and "S &amp; T (likeliest)<br>s1 (likeliest)" in few
 
 
 def test_a_corpus_that_its_file_does_not_describe_has_no_example(generated):

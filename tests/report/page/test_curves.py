@@ -3,6 +3,7 @@
 import json
 import re
 
+from natlab.papers.labels import UNLABELLED, Labels
 from natlab.report.page import curves
 
 CURVE = [
@@ -18,7 +19,7 @@ def test_curves_are_drawn_of_models_that_have_one_and_the_same_again(tmp_path):
     path.parent.mkdir(parents=True)
     path.write_text("".join(json.dumps(line) + "\n" for line in CURVE), encoding="utf-8")
     models = {"ds.m.seed1": "models/m/curve.jsonl", "ds.none.seed1": "models/none/curve.jsonl"}
-    assert curves.write(models, tmp_path / "results", tmp_path / "report") == ["ds.m.seed1"]
+    assert curves.write(models, tmp_path / "results", tmp_path / "report") == {"ds.m.seed1": "models/m/curve.jsonl"}
     (picture,) = (tmp_path / "report/curves").iterdir()
     first = picture.read_text("utf-8")
     assert picture.name == "ds.m.seed1.svg" and "<dc:date>" not in first
@@ -47,9 +48,11 @@ def test_a_curve_of_nothing_yet_is_three_empty_panels():
 
 
 def test_the_choice_of_a_model():
-    shown = curves.section(["ds.at.seed1", "ds.kd.seed1"])
+    made = {f"d.s.{system}.seed1": f"models/d.s/demo/{system}/seed1/curve.jsonl" for system in ("at", "kd")}
+    shown = curves.section(made, Labels({"kd": "NAT, KD <b>"}))
     assert "<summary>2 models</summary>" in shown and shown.count("<option ") == 2
-    assert '<option value="curves/ds.kd.seed1.svg">ds.kd.seed1</option>' in shown
+    assert '<option value="curves/d.s.at.seed1.svg">at; d.s, seed 1</option>' in shown
+    assert '<option value="curves/d.s.kd.seed1.svg">NAT, KD &lt;b&gt;; d.s, seed 1</option>' in shown
     assert '<label for="curves-model">' in shown and '<select id="curves-model">' in shown
     assert "src=" not in shown  # until it is asked for
-    assert curves.section([]) == ""
+    assert curves.section({}, UNLABELLED) == ""

@@ -5,6 +5,7 @@ import csv
 from tests.report.whole import COMMIT, FIGURE5, RUN, SENTENCE, TABLE1, TABLE2
 
 from natlab.files import read_json, write_json
+from natlab.papers.labels import UNLABELLED, Labels
 from natlab.report.page import evidence
 
 
@@ -61,9 +62,9 @@ def test_texts_are_no_numbers(whole):
     ]
 
 
-def found(whole, *specs):
+def found(whole, *specs, labels=UNLABELLED):
     """The readings behind cells: {table: {cell: [{what: text} with values by seed]}}."""
-    collected = evidence.Evidence(RUN, whole.results / "measurements")
+    collected = evidence.Evidence(RUN, whole.results / "measurements", labels)
     known = {name: collected.add(name, spec) for name, spec in specs}
     value = collected.value()
     names = "dataset system decoding split metric sentences signature model commit device file".split()
@@ -100,6 +101,14 @@ def test_a_text_leads_to_the_text_of_each_seed_and_exact_values_to_none(whole):
     known, cells, _ = found(whole, ("natlab/table2", TABLE2))
     assert known["natlab/table2"] == {(0, "says")}
     assert cells["natlab.table2"]["0|says"][0]["seeds"] == {1: SENTENCE, 2: SENTENCE}
+
+
+def test_a_label_stands_with_the_name_that_commands_take(whole):
+    labels = Labels({"kd": "NAT, KD"}, {"lpd3": "LPD, 3 lengths"})
+    _, cells, _ = found(whole, ("mple/table1", TABLE1), labels=labels)
+    said = [(of["system"], of["decoding"]) for row in (1, 6) for of in cells["mple.table1"][f"{row}|bleu"]]
+    assert said == [("NAT, KD (kd)", "argmax"), ("NAT, KD (kd)", "LPD, 3 lengths (lpd3)")]
+    assert cells["mple.table1"]["2|bleu"][0]["system"] == "axe"
 
 
 def test_what_several_cells_read_stands_once(whole):

@@ -100,8 +100,9 @@ def test_a_table_line_by_line():
         "</table>",
         "</div>",
         "",
-        '<ul class="notes"><li>Measured: run small, scale demo, seeds 1, 2; mean ± sample standard deviation over '
-        "seeds.</li><li>Difference: measured less published. –: nothing measured.</li></ul>",
+        '<ul class="notes"><li>In bold what was measured here; below it what the paper prints and, where it can be '
+        "told, the difference.</li><li>Measured: run small, scale demo, seeds 1, 2; mean ± sample standard deviation "
+        "over seeds.</li><li>Difference: measured less published. –: nothing measured.</li></ul>",
         f'<p class="files">{links}</p>',
         "</section>",
     ]  # fmt: skip
@@ -179,7 +180,7 @@ def test_values_that_are_surely_above_or_below_the_baseline_are_marked_and_the_m
     assert re.findall('<span class="sure" role="img" aria-label="(.*?)" title="(.*?)">(.)</span>', shown) == [
         (*["above KD, 98.1 % of resamples above"] * 2, "▲"), (*["below KD, 2.0 % of resamples above"] * 2, "▼"),
     ]  # fmt: skip
-    assert "<li>▲, ▼: above, below KD in at least 97.5 % of resamples of the test sentences and the seeds" in shown
+    assert "<li>▲, ▼: above, below “KD” in at least 97.5 % of resamples of the test sentences and the seeds" in shown
     one = grids.section("p/t", filled(SPEC | {"rows": rows}, values, RUN | {"seeds": [1]}), set())
     assert "of the test sentences; other seeds could say otherwise (paired bootstrap)" in one
     del values[1, "bleu"], values[3, "bleu"]

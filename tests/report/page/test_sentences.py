@@ -17,6 +17,7 @@ from natlab.errors import UserError
 from natlab.files import write_json
 from natlab.metrics import bleu
 from natlab.papers.cells import Reading
+from natlab.papers.labels import Labels
 from natlab.report.page import sentences
 
 SOURCES = ["one two", "three", NASTY]
@@ -31,9 +32,9 @@ def results(tmp_path):
     return tmp_path / "results"
 
 
-def written(results, readings, run=RUN, datasets=Path("nowhere")):
+def written(results, readings, run=RUN, datasets=Path("nowhere"), **more):
     folder = results.parent / "page"
-    assert sentences.write(run, readings, results, folder, datasets) == ["ds"]
+    assert sentences.write(run, readings, results, folder, datasets, **more) == ["ds"]
     return read_script(folder / "sentences/ds.js")
 
 
@@ -177,6 +178,36 @@ def test_first_come_the_teacher_the_baseline_and_the_best_each_once(results):
     readings = [reading for reading in readings if reading[1].system in ("transformer_big", "c", "vanilla_raw")]
     head, _ = written(results, readings)
     assert [head["outputs"][number]["system"] for number in head["first"]] == ["vanilla_raw", "c", "transformer_big"]
+
+
+def test_beside_the_teacher_stand_the_systems_that_claims_are_made_for(results):
+    """Also where others are better, and each under its best decoding; claims of what is not there change nothing."""
+    good = {3: TARGETS, 2: [*TARGETS[:2], "nichts"], 0: ["nichts"] * 3}
+    systems = [
+        ("vanilla_raw", "argmax", 3), ("a", "argmax", 0), ("a", "lpd5", 2), ("b", "argmax", 2), ("c", "argmax", 0),
+        ("transformer", "beam5", 2),
+    ]  # fmt: skip
+    readings = [translated(results, name, decoding, good[rank], TARGETS) for name, decoding, rank in systems]
+
+    def first(*claimed):
+        head, _ = written(results, readings, claimed=claimed)
+        return [(head["outputs"][number]["system"], head["outputs"][number]["decoding"]) for number in head["first"]]
+
+    assert first("c", "a")[:4] == [
+        ("transformer", "beam5"), ("c", "argmax"), ("a", "lpd5"), ("vanilla_raw", "argmax"),
+    ]  # fmt: skip
+    assert first("absent") == first() and first()[:2] == [("transformer", "beam5"), ("vanilla_raw", "argmax")]
+
+
+def test_systems_and_decodings_stand_by_their_labels(results):
+    labels = Labels({"a": "A-NAT, raw data"}, {"argmax": "likeliest tokens"})
+    readings = [translated(results, name, "argmax", TARGETS, TARGETS) for name in ("a", "b")]
+    write_json(results / "graphs/ds/demo/a/seed7.json", {"sentences": [{"vertices": {}, "paths": {}}]})
+    head, found = written(results, readings, labels=labels)
+    assert [(of["system"], of["decoding"]) for of in head["outputs"]] == [
+        ("A-NAT, raw data", "likeliest tokens"), ("b", "likeliest tokens"),
+    ]  # fmt: skip
+    assert found[0]["graphs"].keys() == {"A-NAT, raw data"}
 
 
 def test_of_several_hypotheses_the_best_are_kept(results):

@@ -7,6 +7,7 @@ import pytest
 from tests.report.whole import HOSTILE, PAPER, RUN
 
 from natlab.jobs import Spent
+from natlab.papers.labels import UNLABELLED
 from natlab.report.filled import Entry, Table
 from natlab.report.page import summary
 
@@ -28,7 +29,7 @@ def facts(html):
 def test_what_was_run_and_at_what_scale(whole):
     assert facts(of_page(whole)) == {
         "Data": "ds (generated, 12,000 pairs); stands for wmt14_ende; own",
-        "Models": "8, 64 wide, 2 + 2 layers; 500 updates",
+        "Models": "8, 64 dimensions, 2 encoder + 2 decoder layers, trained for 500 updates",
         "Scale": "demo",
         "Seeds": "1, 2",
         "Device": "Some CPU",
@@ -38,7 +39,8 @@ def test_what_was_run_and_at_what_scale(whole):
     text = plain(of_page(whole))
     assert text.startswith(
         "small Published results of non-autoregressive text generation, measured again on ds, own, in place of the "
-        "papers' corpora, with 2 seeds, by models 64 wide, 2 + 2 layers; 500 updates: MPLE : learning from proxies"
+        "papers' corpora, with 2 seeds, by models of 64 dimensions, 2 encoder + 2 decoder layers, trained for 500 "
+        "updates: MPLE : learning from proxies"
     )
     assert "MPLE : learning from proxies (Somebody 2022): Table 1, Figures 5, 1 natlab: of our own: Table 2" in text
 
@@ -63,7 +65,9 @@ def test_each_claim_has_its_verdicts_and_leads_to_its_evidence(whole):
 def test_how_much_of_each_table_was_measured(whole):
     """Of cells that could be: quoted rows and columns that say what a row is are not counted."""
     html = of_page(whole).partition("What was measured")[2]
-    found = re.findall(r'<a href="#([\w.]+)">.*?</a>(<span class="tag">ours</span>)?.*?<td>(.*?)</td>', html)
+    found = re.findall(
+        r'<a href="#([\w.]+)">.*?</a>(<span class="tag">nothing published</span>)?.*?<td>(.*?)</td>', html
+    )
     assert [(anchor, bool(ours), said) for anchor, ours, said in found] == [
         ("mple.table1", False, "9 of 18 cells"), ("natlab.table2", True, "2 of 2 cells"),
         ("mple.figure5", False, "5 of 6 cells"), ("mple.figure1", False, "0 of 3 cells"),
@@ -115,7 +119,9 @@ def test_models_of_several_sizes_and_lengths():
         {"spec": {"size": of, "training": {"updates": updates}}}
         for of, updates in zip(sizes, (500, 1500, 500), strict=True)
     ]
-    assert summary.scale({"models": models}) == "64 wide, 2 + 3 layers (most); 500 to 1,500 updates"
+    assert summary.scale({"models": models}) == (
+        "64 dimensions, 2 encoder + 3 decoder layers (most), trained for 500 to 1,500 updates"
+    )
     assert summary.scale({"models": []}) == summary.scale({}) == ""
 
 
@@ -148,7 +154,7 @@ def test_tables_in_a_row(tables, shown):
 def test_a_run_without_claims_record_or_provenance_says_what_it_can(whole):
     of = whole.asked()
     table = Table(of.tables["natlab/table2"], RUN, {(0, "exact"): Entry(measured=1.25), (0, "says"): Entry()})
-    bare = type(of)({**RUN, "seeds": [1]}, {"natlab/table2": of.tables["natlab/table2"]}, {}, {}, {})
+    bare = type(of)({**RUN, "seeds": [1]}, {"natlab/table2": of.tables["natlab/table2"]}, {}, {}, {}, UNLABELLED)
     html = summary.section(bare, {"natlab/table2": table}, {}, {"models": []}, [], False)
     assert facts(html) == {"Data": "ds; stands for wmt14_ende; own", "Scale": "demo", "Seeds": "1"}
     assert (
@@ -167,7 +173,7 @@ def test_time_on_gpus_is_said_where_there_is_any(whole):
 def test_papers_that_only_claims_are_about_are_named(whole):
     of = whole.asked()
     assert summary.papers(of) == {PAPER: ["Table 1", "Figure 5", "Figure 1"], "natlab: of our own": ["Table 2"]}
-    assert summary.papers(type(of)(RUN, {}, {}, of.claims, of.behind)) == {PAPER: []}
+    assert summary.papers(type(of)(RUN, {}, {}, of.claims, of.behind, UNLABELLED)) == {PAPER: []}
 
 
 def test_texts_from_outside_make_no_tags(whole):

@@ -56,7 +56,7 @@ def write(of: Asked, results: Path, folder: Path, texts: Path) -> None:
     provenance = record.provenance(folder)
     files = sorted(path for path in (measurements / source for source in of.keys()) if path.exists())
     evidence.write_csv(evidence.rows(files), folder / "measurements.csv")
-    origins = evidence.Evidence(settings, measurements)
+    origins = evidence.Evidence(settings, measurements, of.labels)
     known = {name: origins.add(name, table.spec) for name, table in shown.items()}
     parts = [
         summary.section(
@@ -76,11 +76,11 @@ def write(of: Asked, results: Path, folder: Path, texts: Path) -> None:
                 for name in of.figures
             ],
         ),
-        curves.section(curves.write(record.curves(provenance), results, folder)),
+        curves.section(curves.write(record.curves(provenance), results, folder), of.labels),
         sentences.section(list(sentences.outputs_of(of.readings()))),
-        corpora.section(settings, of.readings(), results),
+        corpora.section(settings, of.readings(), results, labels=of.labels),
     ]
-    sentences.write(settings, of.readings(), texts, folder)
+    sentences.write(settings, of.readings(), texts, folder, labels=of.labels, claimed=of.subjects())
     body = "".join(parts)
     body += words.section(body) + _dialog()
     body += html.data("evidence", origins.value())

@@ -14,27 +14,35 @@ STYLES = {
     claims.REFUTED: "refuted",
     claims.UNMEASURED: "unmeasured",
 }
+NUMBERS = claims.HEADS[3:6]  # the columns that are set to the right
 
 
 def section(name: str, stated: Mapping, results: list[Result], run: Mapping) -> str:
-    """All claims of a paper."""
+    """All claims of a paper; those of which nothing was measured are folded away below the others."""
     heads = "".join(f'<th scope="col">{text or "part"}</th>' for text in claims.HEADS)
-    parts = []
+    tested, untested = [], []
     for claim in stated["claims"]:
-        lines = "".join(_line(part) for part in results if part.claim == claim["id"])
+        of_claim = [part for part in results if part.claim == claim["id"]]
+        lines = "".join(map(_line, of_claim))
         label = f"{html.paper(stated)}, claim {claim['id']}"
         table = f'<table class="claims"><thead><tr>{heads}</tr></thead>\n<tbody>\n{lines}</tbody></table>'
-        parts.append(
+        (tested if set(counted(of_claim)) - {claims.UNMEASURED} else untested).append(
             f'<p class="claim" id="{anchor(name, claim)}">{words.marked(claim["claim"])} '
             f'<span class="spread">{escape(claim["source"])}</span></p>\n{html.region(label, table)}'
         )
+    folded = f"<details><summary>{unmeasured(len(untested))}</summary>\n{''.join(untested)}</details>\n"
     return f"""<section id="{html.dotted(name)}">
 <h3>{escape(stated["title"])}</h3>
 <p class="soft">{escape(stated["paper"])}.</p>
-{"".join(parts)}{html.notes(claims.notes(results, run))}
+{"".join(tested)}{folded if untested else ""}{html.notes(claims.notes(results, run))}
 {html.links("claims", name, {"csv": "CSV", "md": "Markdown"})}
 </section>
 """
+
+
+def unmeasured(count: int) -> str:
+    """What claims are called of which nothing was measured."""
+    return f"{count} claim{'s' if count != 1 else ''} that this run does not measure"
 
 
 def anchor(name: str, claim: Mapping) -> str:
@@ -58,10 +66,13 @@ def badges(counts: Mapping[str, int]) -> str:
 
 
 def _line(part: Result) -> str:
-    says, verdict, measured, *numbers, rests_on, seeds = claims.shown(part)
-    cells = "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
-    return (
-        f'<tr><th scope="row">{words.marked(says)}</th><td><span class="verdict {STYLES[part.verdict]}">'
-        f"{escape(verdict)}</span></td><td>{escape(measured)}</td>{cells}<td>{escape(rests_on)}</td>"
-        f"<td>{escape(seeds)}</td></tr>\n"
+    says, verdict, measured, *others = claims.shown(part)
+    badge = f'<span class="verdict {STYLES[part.verdict]}">{escape(verdict)}</span>'
+    cells = [badge, words.marked(measured), *map(escape, others)]
+    # on a phone a cell's head stands before it
+    style = dict.fromkeys(NUMBERS, ' class="number"')
+    line = "".join(
+        f'<td data-head="{head}"{style.get(head, "")}>{cell}</td>'
+        for head, cell in zip(claims.HEADS[1:], cells, strict=True)
     )
+    return f'<tr><th scope="row">{words.marked(says)}</th>{line}</tr>\n'

@@ -14,6 +14,7 @@ from natlab.corpus.dataset import SIDES, SPLITS
 from natlab.corpus.exact import Distribution
 from natlab.files import lines, read_json
 from natlab.papers.cells import Reading
+from natlab.papers.labels import UNLABELLED, Labels
 from natlab.report.page.sentences import of_model, outputs_of
 
 FEWEST, MOST = 4, 12  # targets of the source that is the example
@@ -26,9 +27,11 @@ def section(
     readings: Iterable[tuple[str, Reading]],
     results: Path,
     datasets: Path = dataset_files.FOLDER,
+    labels: Labels = UNLABELLED,
 ) -> str:
     """The section's HTML: each dataset of the run by its statistics in ``results`` and its file in ``datasets``; on
-    generated corpora what the run's first seed made of an example, under the ``readings`` of test."""
+    generated corpora what the run's first seed made of an example, under the ``readings`` of test. ``labels``: what
+    systems and decodings are called."""
     outputs = outputs_of(readings)
     parts = []
     for dataset in dict.fromkeys(settings["corpora"].values()):
@@ -40,7 +43,7 @@ def section(
             f"{_statistics(dataset, results / 'corpora' / dataset)}"
         )
         if described and described["source"]["kind"] == "grammar":
-            parts.append(_example(settings, dataset, described, outputs.get(dataset, ()), results))
+            parts.append(_example(settings, dataset, described, outputs.get(dataset, ()), results, labels))
     return f"""<section id="data">
 <h2>Data</h2>
 <p class="soft">What a corpus holds at each step: read, cleaned and cut into words, cut into subwords, numbered by the
@@ -93,7 +96,12 @@ def _statistics(dataset: str, corpus: Path) -> str:
 
 
 def _example(
-    settings: Mapping, dataset: str, described: Mapping, pairs: Sequence[tuple[str, str]], results: Path
+    settings: Mapping,
+    dataset: str,
+    described: Mapping,
+    pairs: Sequence[tuple[str, str]],
+    results: Path,
+    labels: Labels,
 ) -> str:
     """The first source of test with few targets, all of these by their probability, and what the outputs among
     ``pairs`` (system, decoding) say to it."""
@@ -109,7 +117,7 @@ def _example(
             '<p class="soft">No example: the corpus is not what its file says now, whose P(Y|X) does not allow the '
             f"target of sentence {number + 1} of test.</p>\n"
         )
-    said, among = _outputs(settings, dataset, pairs, results, number)
+    said, among = _outputs(settings, dataset, pairs, results, number, labels)
     probabilities = {" ".join(tokens): p for tokens, p in distribution.enumerated()}
     count = sum(map(len, said.values()))
     head = "<th>target</th><th>P(Y|X)</th><th>said by</th>" + "<th>also among the hypotheses of</th>" * bool(among)
@@ -146,7 +154,12 @@ def _first(distributions: Sequence[Distribution]) -> tuple[int, Distribution | N
 
 
 def _outputs(
-    settings: Mapping, dataset: str, pairs: Sequence[tuple[str, str]], results: Path, number: int
+    settings: Mapping,
+    dataset: str,
+    pairs: Sequence[tuple[str, str]],
+    results: Path,
+    number: int,
+    labels: Labels,
 ) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Who says a text to a sentence, and who has it among its hypotheses but does not say it."""
     said, among = defaultdict(list), defaultdict(list)
@@ -154,7 +167,7 @@ def _outputs(
         path = of_model(results, "translations", dataset, settings, system) / f"{decoding}.test.txt"
         if not path.exists():
             continue
-        name = f"{system} ({decoding})"
+        name = labels.output(system, decoding)
         best = list(lines(path))[number]
         said[best].append(name)
         several = path.with_suffix(".samples.jsonl")

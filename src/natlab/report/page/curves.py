@@ -12,29 +12,33 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from natlab.files import lines, written_aside
+from natlab.papers.labels import Labels
 from natlab.report import figures
 
 FOLDER = "curves"
 PANELS = ("losses, bits/token", "validation score", "learning rate")
 
 
-def write(models: Mapping[str, str], results: Path, folder: Path) -> list[str]:
-    """Draw the curves of models, by name their files below ``results``, beside the page in ``folder``; the names of
-    those that have one."""
-    made = [name for name, path in models.items() if (results / path).exists()]
+def write(models: Mapping[str, str], results: Path, folder: Path) -> dict[str, str]:
+    """Draw the curves of models, by name their files below ``results``, beside the page in ``folder``; those of
+    them that are there."""
+    made = {name: path for name, path in models.items() if (results / path).exists()}
     with figures.styled():
-        for name in made:
-            curve = [json.loads(line) for line in lines(results / models[name])]
+        for name, path in made.items():
+            curve = [json.loads(line) for line in lines(results / path)]
             with written_aside(folder / FOLDER / f"{name}.svg", "wb") as file:
                 _drawn(curve).print_svg(file, metadata={"Date": None})
     return made
 
 
-def section(made: list[str]) -> str:
-    """The choice of a model, and its picture."""
+def section(made: Mapping[str, str], labels: Labels) -> str:
+    """The choice of a model, by its system's label, and its picture; ``made`` is what `write` has drawn."""
     if not made:
         return ""
-    choices = "".join(f'<option value="{FOLDER}/{escape(name)}.svg">{escape(name)}</option>' for name in made)
+    choices = "".join(
+        f'<option value="{FOLDER}/{escape(name)}.svg">{escape(_named(path, labels))}</option>'
+        for name, path in made.items()
+    )
     return f"""<section id="curves">
 <h2>Training curves</h2>
 <details><summary>{len(made)} models</summary>
@@ -45,6 +49,12 @@ def section(made: list[str]) -> str:
 </details>
 </section>
 """
+
+
+def _named(path: str, labels: Labels) -> str:
+    """The model whose curve lies there, as a reader has it."""
+    _, dataset, _, system, seed, _ = path.split("/")
+    return f"{labels.system(system)}; {dataset}, seed {seed.removeprefix('seed')}"
 
 
 def _drawn(curve: list[Mapping[str, float]]) -> FigureCanvasSVG:

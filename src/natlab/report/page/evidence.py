@@ -6,6 +6,7 @@ from pathlib import Path
 
 from natlab.files import read_json, written_aside
 from natlab.papers import cells as resolve
+from natlab.papers.labels import Labels
 from natlab.report.page.html import dotted
 
 FIELDS = (
@@ -57,8 +58,8 @@ class Evidence:
     readings of each cell, by ``<row>|<column>``.
     """
 
-    def __init__(self, settings: Mapping, measurements: Path):
-        self._settings, self._measurements = settings, measurements
+    def __init__(self, settings: Mapping, measurements: Path, labels: Labels):
+        self._settings, self._measurements, self._labels = settings, measurements, labels
         self._texts, self._numbers, self._readings, self._cells = {"": 0}, {}, [], {}
         self._files: dict[str, dict] = {}
 
@@ -96,7 +97,7 @@ class Evidence:
                 value, origin = file["values"][reading.key], file["provenance"]
                 seeds[seed] = value["value"]
                 said = said or (
-                    dataset, reading.system, reading.decoding, reading.split, reading.key,
+                    dataset, *self._named(reading), reading.split, reading.key,
                     file.get("sentences"), value.get("signature"), origin.get("fingerprint"),
                     f"{origin.get('commit') or ''}{' with uncommitted changes' if origin.get('dirty') else ''}",
                     origin.get("device"), source,
@@ -105,6 +106,12 @@ class Evidence:
             return None
         texts = ("" if text is None else str(text) for text in said)
         return {"seeds": seeds, "of": [self._texts.setdefault(text, len(self._texts)) for text in texts]}
+
+    def _named(self, reading: resolve.Reading) -> tuple[str, str | None]:
+        """Its system and decoding by their labels, with the names that commands take where these are others."""
+        system, decoding = reading.system, reading.decoding
+        both = (self._labels.system(system), system), (decoding and self._labels.decoding(decoding), decoding)
+        return tuple(label if label == name else f"{label} ({name})" for label, name in both)
 
     def _file(self, source: str) -> dict:
         if source not in self._files:

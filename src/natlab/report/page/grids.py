@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from html import escape
 
 from natlab.papers import cells as resolve
+from natlab.papers import spec as specs
 from natlab.report import significance, tables
 from natlab.report.filled import Entry, Table
 from natlab.report.page import html, words
@@ -15,7 +16,7 @@ def section(name: str, table: Table, known: set[tuple[int, str]]) -> str:
     return f"""<section id="{html.dotted(name)}">
 {_title(table)}
 {_grid(name, table, known)}
-{html.notes([*tables.notes(table), *_marks(table)])}
+{html.notes([*_layout(table), *tables.notes(table), *_marks(table)])}
 {html.links("tables", name, {"csv": "CSV, a line a cell", "md": "Markdown", "tex": "LaTeX"})}
 </section>
 """
@@ -41,12 +42,19 @@ def copies(table: Table) -> dict[str, str]:
     return {"csv": tables.values_csv(table), "md": tables.markdown(table), "tex": tables.latex(table)}
 
 
+def _layout(table: Table) -> list[str]:
+    """What stands where in a cell, of a table of a paper."""
+    if not specs.of_paper(table.spec):
+        return []
+    return ["In bold what was measured here; below it what the paper prints and, where it can be told, the difference."]
+
+
 def _marks(table: Table) -> list[str]:
     """What the marks of significance mean, where there are some."""
     if not any(significance.mark(entry) for entry in table.entries.values()):
         return []
     seeds = " and the seeds" if len(table.run["seeds"]) > 1 else "; other seeds could say otherwise"
-    baselines = " or ".join(dict.fromkeys(entry.baseline for entry in table.entries.values() if entry.baseline))
+    baselines = " or ".join(dict.fromkeys(f"“{of.baseline}”" for of in table.entries.values() if of.baseline))
     return [
         f"▲, ▼: above, below {baselines} in at least {100 * significance.SURE:g} % of resamples of the test sentences"
         f"{seeds} (paired bootstrap); not marked: not sure, or not resampled."
@@ -132,7 +140,7 @@ def _body(anchor: str, table: Table, known: set[tuple[int, str]]) -> str:
         mark = f' class="{" ".join(marks)}"' if marks else ""
         standing = tables.standing(row, table.run)
         dataset = f'<span class="published">{escape(standing)}</span>' if standing else ""
-        tag = '<span class="tag">quoted</span>' if row.get("quoted") else ""
+        tag = '<span class="tag">quoted</span>' if row.get("quoted") and "quoted" not in row["label"] else ""
         parts.append(f'<tr{mark}><th scope="row">{words.marked(tables.label(row))}{tag}{dataset}</th>{cells}</tr>')
     return "\n".join(parts) + "\n</tbody>\n"
 

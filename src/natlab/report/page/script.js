@@ -91,6 +91,15 @@ document.addEventListener("click", ({ target }) => {
   else if (button.classList.contains("close")) button.closest("dialog").close();
 });
 
+// what a link leads to may be folded away
+const reveal = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let around = target?.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
+  target?.scrollIntoView();
+};
+window.addEventListener("hashchange", reveal);
+if (location.hash) reveal();
+
 // where there is room the contents stand open beside the page
 const contents = document.querySelector(".contents details");
 if (contents && window.matchMedia("(min-width: 70rem)").matches) contents.open = true;

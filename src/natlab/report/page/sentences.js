@@ -158,7 +158,7 @@
     }
     for (const output of shown) {
       const { system, decoding } = data.outputs[output];
-      add("s-said", [system, " ", element("span", "s-soft", decoding)],
+      add("s-said", [system, " ", element("span", "s-soft", `(${decoding})`)],
         marked(text(sentence, output), sentence.references), ...known(sentence, sentence.said[output]));
     }
     const heading = element("h3", "", `Sentence ${count(which + 1)}`);
@@ -293,10 +293,10 @@
     script.src = `sentences/${encodeURIComponent(dataset)}.js`;
     script.onload = ready;
     script.onerror = () => {
-      at.controls.hidden = false;
+      at.controls.hidden = at.dataset.length < 2; // there is nothing to choose but another dataset
       at.list.replaceChildren();
-      at.status.textContent = `${script.getAttribute("src")} cannot be read. It lies beside this page and is not kept in git: `
-        + "natlab rebuild with the report's folder writes that of a generated corpus, a run of the workflow any.";
+      at.status.textContent = `${script.getAttribute("src")} cannot be read: sentences lie beside this page and are not kept in `
+        + "git. Those of a generated corpus natlab rebuild writes again, with the report's folder; others only a run does.";
     };
     document.head.append(script);
   }

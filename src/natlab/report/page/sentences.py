@@ -20,6 +20,7 @@ from natlab.corpus.subwords import joined
 from natlab.errors import UserError
 from natlab.files import lines, read_json, written_aside
 from natlab.papers.cells import Reading
+from natlab.papers.labels import UNLABELLED, Labels
 from natlab.report.page import candidates as dynamic
 from natlab.report.page.candidates import Candidates
 
@@ -66,16 +67,19 @@ def write(
     results: Path,
     folder: Path,
     datasets: Path = dataset_files.FOLDER,
+    labels: Labels = UNLABELLED,
+    claimed: Sequence[str] = (),
 ) -> list[str]:
     """Write ``folder/sentences/<dataset>.js`` of what systems make of the test sets, of the run's first seed; the
     datasets that have one: those of which sources and translations are in ``results``.
 
     ``datasets``: the folder of datasets' files; further references are shown of those that have one, which says how
-    they are tokenised. UserError where a file has not as many lines as there are sources.
+    they are tokenised; ``labels``: what systems and decodings are called; ``claimed``: the systems that claims are made
+    for, which are shown before others. UserError where a file has not as many lines as there are sources.
     """
     written = []
     for dataset, pairs in outputs_of(readings).items():
-        found = _data(settings, dataset, pairs, results, datasets / f"{dataset}.yaml")
+        found = _data(settings, dataset, pairs, results, datasets / f"{dataset}.yaml", labels, claimed)
         if found is not None:
             head, sentences = found
             with written_aside(folder / "sentences" / f"{dataset}.js") as file:
@@ -150,7 +154,13 @@ def sentence_bleu(statistics: Sequence[int]) -> float:
 
 
 def _data(
-    settings: Mapping, dataset: str, pairs: Sequence[tuple[str, str]], results: Path, file: Path
+    settings: Mapping,
+    dataset: str,
+    pairs: Sequence[tuple[str, str]],
+    results: Path,
+    file: Path,
+    labels: Labels,
+    claimed: Sequence[str],
 ) -> tuple[dict[str, Any], Iterator[dict[str, Any]]] | None:
     """What a dataset's script says first, and its sentences; None where no source or no translation is there."""
     described = dataset_files.load(file) if file.exists() else {}
@@ -175,7 +185,7 @@ def _data(
     }
     candidates = dynamic.read(of_model(results, "candidates", dataset, settings), targets)
     drawn = {system: of_model(results, "graphs", dataset, settings, system).with_suffix(".json") for system, _ in pairs}
-    graphs = {system: read_json(path)["sentences"] for system, path in drawn.items() if path.exists()}
+    graphs = {labels.system(system): read_json(path)["sentences"] for system, path in drawn.items() if path.exists()}
     head = {
         "seed": settings["seeds"][0],
         "sentences": len(sources),
@@ -183,18 +193,22 @@ def _data(
         "score": SCORES.get(scored),
         "outputs": [
             {
-                "system": output.system,
-                "decoding": output.decoding,
+                "system": labels.system(output.system),
+                "decoding": labels.decoding(output.decoding),
                 "score": output.values.get(scored),
                 "allowed": output.values.get("allowed"),
                 "repetition": output.values.get("repetition"),
             }
             for output in outputs
         ],
-        "first": _first(outputs, scored),
+        "first": _first(outputs, scored, claimed),
         "candidates": None
         if candidates is None
-        else {"names": candidates.names, "gamma": candidates.gamma, "systems": list(candidates.taken)},
+        else {
+            "names": [labels.system(name) for name in candidates.names],
+            "gamma": candidates.gamma,
+            "systems": [labels.system(system) for system in candidates.taken],
+        },
     }
     return head, (
         _sentence(number, source, [of[number] for of in references], outputs, candidates) | _graphs(number, graphs)
@@ -246,9 +260,9 @@ def _fitting(path: Path, count: int) -> list[str]:
     return found
 
 
-def _first(outputs: Sequence[Output], scored: str | None) -> list[int]:
-    """Which outputs are shown first: the autoregressive model's, the baseline's, and the best others, autoregressive
-    ones last; each system under its best decoding."""
+def _first(outputs: Sequence[Output], scored: str | None, claimed: Sequence[str]) -> list[int]:
+    """Which outputs are shown first: the autoregressive model's; those of the systems that claims are made for or, of
+    none, the baseline's; the best others, autoregressive ones last. Each system under its best decoding."""
 
     def by_score(number: int) -> float:
         return -outputs[number].values.get(scored, float("-inf"))
@@ -257,9 +271,9 @@ def _first(outputs: Sequence[Output], scored: str | None) -> list[int]:
     for number in sorted(range(len(outputs)), key=by_score):
         best.setdefault(outputs[number].system, number)
     others = sorted(best, key=lambda system: system.startswith(AUTOREGRESSIVE))  # those alike stay in their order
-    baseline = [system for system in BASELINES if system in best][:1]
-    known = [system for system in (AUTOREGRESSIVE, *baseline) if system in best]
-    return [best[system] for system in dict.fromkeys([*known, *others])][:FIRST]
+    beside = [system for system in claimed if system in best] or [system for system in BASELINES if system in best][:1]
+    known = [AUTOREGRESSIVE] if AUTOREGRESSIVE in best else []
+    return [best[system] for system in dict.fromkeys([*known, *beside, *others])][:FIRST]
 
 
 def _sentence(

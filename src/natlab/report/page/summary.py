@@ -53,7 +53,7 @@ def scale(provenance: Mapping) -> str:
     """The models' sizes and trainings, in words; "" where the provenance says neither."""
     models = [model["spec"] for model in provenance.get("models", ())]
     sizes = Counter(
-        f"{size['d_model']} wide, {size['encoder_layers']} + {size['decoder_layers']} layers"
+        f"{size['d_model']} dimensions, {size['encoder_layers']} encoder + {size['decoder_layers']} decoder layers"
         for size in (model["size"] for model in models)
     )
     updates = sorted({model["training"]["updates"] for model in models})
@@ -61,7 +61,7 @@ def scale(provenance: Mapping) -> str:
         return ""
     most = sizes.most_common(1)[0][0] + (" (most)" if len(sizes) > 1 else "")
     span = f"{updates[0]:,}" if len(updates) == 1 else f"{updates[0]:,} to {updates[-1]:,}"
-    return f"{most}; {span} updates"
+    return f"{most}, trained for {span} updates"
 
 
 def data(run: Mapping, provenance: Mapping) -> list[str]:
@@ -102,7 +102,7 @@ def _lead(of: Asked, provenance: Mapping) -> str:
     at = scale(provenance)
     on = _kinds(of.settings, provenance)
     return f"""<p class="lead">Published results of non-autoregressive text generation, measured again{on} with
-{many}{f", by models {escape(at)}" if at else ""}:</p>
+{many}{f", by models of {escape(at)}" if at else ""}:</p>
 <ul class="lead">{shown}</ul>"""
 
 
@@ -113,7 +113,8 @@ def _kinds(run: Mapping, provenance: Mapping) -> str:
     if not set(kinds.values()) - GENERATED:
         return " on sentences that a grammar of this project generates, in place of the papers' corpora,"
     if any(corpus != dataset for corpus, dataset in run["corpora"].items()):
-        return f" on {', '.join(dict.fromkeys(run['corpora'].values()))}, in place of the papers' corpora,"
+        real = "" if None in kinds.values() or GENERATED & set(kinds.values()) else "real text, "
+        return f" on {real}{', '.join(dict.fromkeys(run['corpora'].values()))}, in place of the papers' corpora,"
     return ""
 
 
@@ -148,9 +149,8 @@ def _verdicts(of: Asked, results: Mapping[str, list[Result]]) -> str:
             f"</p>\n{html.listing('Claims and verdicts', heads, tested)}"
         )
         if untested:
-            claimed = "1 claim" if len(untested) == 1 else f"{len(untested)} claims"
             listing = html.listing("Claims not measured", heads, untested)
-            found.append(f"<details><summary>{claimed} that this run does not measure</summary>\n{listing}</details>\n")
+            found.append(f"<details><summary>{claims.unmeasured(len(untested))}</summary>\n{listing}</details>\n")
     return "".join(found)
 
 
@@ -164,7 +164,7 @@ def _tables(shown: Mapping[str, Table]) -> str:
             for column in table.spec["columns"]
             if not row.get("quoted") and not column.get("descriptive")
         ]
-        kind = "" if specs.of_paper(table.spec) else '<span class="tag">ours</span>'
+        kind = "" if specs.of_paper(table.spec) else '<span class="tag">nothing published</span>'
         link = f"{escape(html.paper(table.spec))} {escape(table.spec['table'])}"
         title = words.marked(table.spec["title"])
         lines.append(

@@ -1,9 +1,12 @@
 """The verb `train` on a corpus that can be learned in seconds."""
 
 import copy
+import ctypes
 import json
 import math
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -285,3 +288,23 @@ def test_a_missing_corpus_is_one_clear_line(arguments, spec, tmp_path):
 def test_a_corpus_without_a_pair_short_enough_is_one_clear_line(arguments, spec, tmp_path):
     with pytest.raises(UserError, match="each pair of train is longer than 2 tokens, .* or raise batch_tokens$"):
         train.run(arguments(spec(batch_tokens=2), tmp_path))
+
+
+KEEPING = """
+import resource, torch
+from natlab.training.train import start
+start()
+def faults():
+    for _ in range(20):
+        [torch.zeros(5_000_000) for _ in range(4)]  # of 20 MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print(-faults() + faults())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="no glibc")
+def test_a_training_keeps_the_memory_that_it_has_freed():
+    """Else each of 80 tensors would have 5,000 pages of its own made again."""
+    ran = subprocess.run([sys.executable, "-c", KEEPING], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout) < 5000, "pages"

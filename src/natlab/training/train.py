@@ -22,6 +22,8 @@ from natlab.training.resume import Checkpoints, content
 
 ROOM = Path(__file__).parents[1]
 SAVING = "600"  # seconds that several processes asked to end may take to save
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+KEPT = 32 << 20  # bytes of a tensor, the most that glibc takes
 PR_SET_PDEATHSIG = 1  # of prctl(2): the signal that a process gets when its parent dies
 
 
@@ -183,10 +185,15 @@ def _process(args: argparse.Namespace, folder: Path, resume: Path | None, holder
 
 
 def start() -> None:
-    """What each process does first: plain lines with their time on standard error, as many threads as it may use."""
+    """What each process does first: plain lines with their time on standard error, as many threads as it may use, and
+    memory that is kept once it is freed."""
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", level=logging.INFO)
     logging.getLogger("fairseq").setLevel(logging.WARNING)  # it reports each epoch; the loop reports itself
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # glibc's: each update would get its larger tensors from the system, page by page
+        libc.mallopt(M_MMAP_THRESHOLD, KEPT)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def average(checkpoints: list[Path]) -> dict[str, torch.Tensor]:

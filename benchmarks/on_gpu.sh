@@ -76,8 +76,9 @@ evidence() {
     end=$((end - packing))
     for seed in $(python -c "import sys, yaml; print(*yaml.safe_load(open(sys.argv[1]))['seeds'])" "$run"); do
         seeds=$seeds${seeds:+,}$seed
+        # shellcheck disable=SC2086 # several options
         step "seed $seed" 600 "${snakemake[@]}" --resources gpu="$NATLAB_JOBS_PER_GPU" --retries 0 --keep-going \
-            --config "seeds=[$seeds]" -- measured
+            ${NATLAB_GPU_OPTIONS-} --config "seeds=[$seeds]" -- measured
         [ $? -lt 124 ] || break # out of time; a system that fails does not keep the next seed from the others
     done
     end=$whole

@@ -14,6 +14,8 @@ from natlab.proxy.interface import Prediction
 class Given:
     """Predicts ``logits`` [B, T, V] at the first positions, whatever the length; counts what it is asked to decode."""
 
+    free = False  # a canvas as long as its target
+
     def __init__(self, logits):
         self.config = SimpleNamespace(bos=0, pad=1, eos=2, target_vocabulary=logits.shape[2])
         # states are the logits, the output layer is the identity
@@ -27,8 +29,8 @@ class Given:
     def canvas(self, source_lengths, lengths):
         return lengths
 
-    def likeliest(self, hidden, among=None):
-        return Seq2Seq.likeliest(self, hidden, among)
+    def likeliest(self, hidden, among=None, by_kernels=False):
+        return Seq2Seq.likeliest(self, hidden, among, by_kernels)
 
 
 class Rows:

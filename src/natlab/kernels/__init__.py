@@ -13,6 +13,7 @@ from natlab.kernels.dag_loss import dag_loss
 from natlab.kernels.dag_sample import Samples, dag_sample
 from natlab.kernels.gather_log_softmax import gather_log_softmax
 from natlab.kernels.library import implementation, level, levels, use
+from natlab.kernels.likeliest import likeliest
 from natlab.kernels.output_match import output_match
 from natlab.kernels.sentence_bleu import sentence_bleu
 
@@ -31,6 +32,7 @@ __all__ = [
     "implementation",
     "level",
     "levels",
+    "likeliest",
     "output_match",
     "sentence_bleu",
     "use",

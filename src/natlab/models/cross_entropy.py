@@ -5,20 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from natlab import kernels
+from natlab.kernels.likeliest import likeliest_reference, log_normaliser
+
 # tokens whose logits are held at once: large enough for the matrix product, on a CPU small enough for the cache
 ROWS = {"cpu": 512, "cuda": 8192}
 LOGITS_LIKELIEST = 1 << 20  # logits at once on a CPU without a gradient, which makes larger products worth it
-
-
-def _log_normaliser(best: Tensor, probability: Tensor) -> Tensor:
-    """log sum exp [R] of logits z from the best one [R] and its softmax [R]: p_max = exp(z_max - lse)."""
-    return best.to(probability.dtype) - probability.log()
-
-
-def argmax(logits: Tensor) -> Tensor:
-    """The first best word [...] of logits [..., V]; on a CPU by numpy, ten times as fast there."""
-    on_cpu = logits.device.type == "cpu"
-    return torch.from_numpy(logits.float().numpy().argmax(-1)) if on_cpu else logits.argmax(-1)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -39,7 +31,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             h, t = hidden[rows], target[rows, None]
             logits = h @ projection.t()
             probabilities = torch.softmax(logits, dim=1, dtype=accumulator)
-            normaliser = _log_normaliser(logits.amax(1), probabilities.amax(1))
+            normaliser = log_normaliser(logits.amax(1), probabilities.amax(1))
             nll[rows] = normaliser - logits.gather(1, t)[:, 0].to(accumulator)
             loss[rows] = nll[rows]
             if smoothing:
@@ -76,26 +68,22 @@ def linear_cross_entropy(
 
 
 @torch.no_grad()
-def likeliest(hidden: Tensor, weight: Tensor, never: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
+def likeliest(
+    hidden: Tensor, weight: Tensor, never: Sequence[int] = (), by_kernels: bool = False
+) -> tuple[Tensor, Tensor]:
     """The likeliest word of ``softmax(hidden @ weight.T)`` [N], and its normaliser log sum exp [N], in nats, float32.
 
-    hidden: [N, d], float32 or bfloat16; weight: [V, d], float32; or float64 all. ``never``: words that are not taken,
-    but weighed in the normaliser.
+    hidden: [N, d], float32 or bfloat16; weight: [V, d], float32; or float64 all. never: words that are not taken, but
+    weighed in the normaliser. by_kernels: by the library of `natlab.kernels`, where what is trained or decoded needs
+    one anyway; without it by plain torch.
     """
     words = torch.empty(len(hidden), dtype=torch.int64, device=hidden.device)
     accumulator = torch.promote_types(hidden.dtype, torch.float32)
     normaliser = torch.empty(len(hidden), dtype=accumulator, device=hidden.device)
     projection = weight.to(hidden.dtype).t()
     step = ROWS["cuda"] if hidden.is_cuda else max(1, LOGITS_LIKELIEST // len(weight))
+    best = kernels.likeliest if by_kernels else likeliest_reference
     for start in range(0, len(hidden), step):
         rows = slice(start, start + step)
-        logits = hidden[rows] @ projection
-        words[rows] = argmax(logits)
-        probabilities = torch.softmax(logits, dim=1, dtype=accumulator)
-        best = (part.gather(1, words[rows, None])[:, 0] for part in (logits, probabilities))
-        normaliser[rows] = _log_normaliser(*best)
-        if never:
-            for word in never:  # one by one: a list would have to be brought to the device
-                logits[:, word] = -torch.inf
-            words[rows] = argmax(logits)
+        words[rows], normaliser[rows] = best(hidden[rows] @ projection, never)
     return words, normaliser

@@ -42,7 +42,8 @@ class Graph:
         """Of decoder states [B, L, d] of canvases of ``lengths`` [B], and ``links``."""
         config = model.config
         embedding = model.embedding.weight
-        words, normaliser = likeliest(states.flatten(0, 1), embedding, (config.pad, config.bos, config.eos))
+        never = config.pad, config.bos, config.eos
+        words, normaliser = likeliest(states.flatten(0, 1), embedding, never, by_kernels=True)
         tokens = words.view(states.shape[:2])
         tokens[:, 0] = config.bos
         tokens.scatter_(1, lengths[:, None] - 1, config.eos)

@@ -194,12 +194,12 @@ class Seq2Seq(TwoSided):
         loss, nll = self.token_loss(hidden[predicted], target[predicted], smoothing)
         return loss, nll.new_zeros(len(target)).index_add_(0, predicted.nonzero()[:, 0], nll)
 
-    def likeliest(self, hidden: Tensor, among: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def likeliest(self, hidden: Tensor, among: Tensor | None = None, by_kernels: bool = False) -> tuple[Tensor, Tensor]:
         """The likeliest token [N] of decoder states [N, d], and log sum exp of its logits [N], in nats; ``among`` the
-        tokens [R], or all of the vocabulary."""
+        tokens [R], or all of the vocabulary; ``by_kernels`` as of `natlab.models.cross_entropy.likeliest`."""
         if among is None:
-            return likeliest(hidden, self.embedding.weight)
-        which, normaliser = likeliest(hidden, self.embedding.weight[among])
+            return likeliest(hidden, self.embedding.weight, by_kernels=by_kernels)
+        which, normaliser = likeliest(hidden, self.embedding.weight[among], by_kernels=by_kernels)
         return among[which], normaliser
 
 

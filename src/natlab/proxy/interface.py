@@ -49,8 +49,8 @@ class Positions:
     @classmethod
     def of(cls, model: "NonAutoregressiveTransformer", states: Tensor, lengths: Tensor) -> "Positions":
         """Of decoder states [P, L, d], without a gradient."""
-        tokens, normaliser = (part.view(states.shape[:2]) for part in model.likeliest(states.flatten(0, 1)))
-        return cls(model, states, tokens, normaliser, lengths)
+        found = model.likeliest(states.flatten(0, 1), by_kernels=model.free)
+        return cls(model, states, *(part.view(states.shape[:2]) for part in found), lengths)
 
     @property
     def embedding(self) -> Tensor:
@@ -192,7 +192,7 @@ class Prediction:
         asked = torch.zeros_like(normaliser, dtype=torch.bool).index_fill_(0, index, True)
         unknown = asked.logical_and_(normaliser.isnan()).nonzero()[:, 0]
         if len(unknown):
-            likeliest = self.model.likeliest(self._states.index_select(0, unknown), among)
+            likeliest = self.model.likeliest(self._states.index_select(0, unknown), among, self.model.free)
             for known, part in zip((tokens, normaliser), likeliest, strict=True):
                 known.index_copy_(0, unknown, part)
         return tokens, normaliser

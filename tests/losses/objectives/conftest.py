@@ -17,6 +17,8 @@ class Given:
 
     token_loss, sentence_loss, likeliest = Seq2Seq.token_loss, Seq2Seq.sentence_loss, Seq2Seq.likeliest
 
+    free = False  # a canvas as long as its target
+
     def __init__(self, vocabulary, dtype):
         self.config = SimpleNamespace(bos=0, pad=1, eos=2)
         self.embedding = SimpleNamespace(weight=torch.eye(vocabulary, dtype=dtype))

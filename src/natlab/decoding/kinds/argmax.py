@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from natlab.decoding.rerank import mean_log_probability
-from natlab.models.cross_entropy import argmax
+from natlab.kernels.likeliest import argmax
 from natlab.models.nat import NonAutoregressiveTransformer
 from natlab.models.transformer import Config, Source, Transformer
 

@@ -2,54 +2,15 @@
 //
 // A row of logits is read twice while it is in the first cache: for its maximum, then for its sum.
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 #include <type_traits>
 #include <vector>
 
 #include "exponential.h"
 #include "natlab.h"
+#include "normaliser.h"
 
 namespace natlab {
 namespace {
-
-// The row in the type it is summed in: itself, or `converted`.
-template <typename T>
-const accumulator<T>* as_accumulator(const T* row, int64_t size, std::vector<accumulator<T>>& converted) {
-  if constexpr (std::is_same_v<T, accumulator<T>>) {
-    return row;
-  } else {
-    for (int64_t v = 0; v < size; ++v) converted[v] = load(row[v]);
-    return converted.data();
-  }
-}
-
-// log sum exp of a row in two parts, since large logits would round their sum: greatest + log_sum.
-template <typename A>
-struct Normaliser {
-  A greatest, log_sum;
-};
-
-template <typename A>
-constexpr Normaliser<A> IMPOSSIBLE = {-infinity<A>, 0};
-
-template <typename A>
-Normaliser<A> normaliser(const A* row, int64_t size) {
-  A greatest = -infinity<A>;
-#pragma omp simd reduction(max : greatest)
-  for (int64_t v = 0; v < size; ++v) greatest = std::max(greatest, row[v]);
-  if (greatest == -infinity<A>) return {std::accumulate(row, row + size, greatest), 0};  // nan where a logit is
-  // short sums added up, so that the error does not grow with the vocabulary
-  A sum = 0;
-  for (int64_t start = 0; start < size; start += 512) {
-    const int64_t stop = std::min(size, start + 512);
-    A part = 0;
-#pragma omp simd reduction(+ : part)
-    for (int64_t v = start; v < stop; ++v) part += fast_exp(row[v] - greatest);
-    sum += part;
-  }
-  return {greatest, std::log(sum)};
-}
 
 struct Sizes {
   int64_t batch, length, vocabulary, tokens;

@@ -14,6 +14,7 @@ TRAINING = {
     "schedule": "inverse_sqrt", "label_smoothing": 0.0, "weight_decay": 0.0, "clip_norm": 0, "dropout": None,
     "precision": "fp32", "validate_every": 15, "average_best": 2,
 }  # fmt: skip
+RESTS_ON = "test sentences; one seed, no deviation known of other runs' seeds"
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_claims_are_tested_on_sentences_of_translations_losses_and_proxy_targets
     # the gap and C; KD's target BLEU; Input Sampling's BLEU and confidence; L_NAT and C
     assert set(measured) == {("a", "1"), ("c", "1"), ("e", "3"), ("g", "3"), ("i", "2")}
     for row in measured.values():
-        assert row["verdict"] == "undecided" and row["rests_on"] == "sentences; one seed, others unknown"
+        assert row["verdict"] == "undecided" and row["rests_on"] == RESTS_ON
         assert 0 <= float(row["confidence"]) <= 1 and float(row["low"]) <= float(row["high"])
         assert row["tests"] == "5"
     assert float(found["g", "3"]["low"]) < float(found["g", "3"]["high"])

@@ -35,7 +35,7 @@ def test_a_training_that_would_end_within_its_warm_up_is_refused(project):
         (
             {"grammar_ende": {"unheard": {"lr": 1}}},
             "datasets.grammar_ende: unknown name 'unheard'; "
-            "allowed: teacher, student, finetune, aeqa, cmlm, contrast, graph, oaxe$",
+            "allowed: teacher, student, finetune, aeqa, aeqa_graph, cmlm, contrast, graph, oaxe$",
         ),
     ],
 )
@@ -48,7 +48,7 @@ def test_what_a_scale_cannot_say_of_a_dataset_is_refused(project, differs, messa
 def test_a_stage_that_the_scale_has_not_got_is_refused_where_it_is_trained_in(project):
     """Systems are of all scales, so one that the run does not train may name a stage of another scale."""
     edit(project, "config/systems.yaml", row("vanilla_kd_50k", stage="unheard"))
-    allowed = "teacher, student, finetune, cmlm, contrast, graph, oaxe, aeqa"
+    allowed = "teacher, student, finetune, cmlm, contrast, graph, aeqa_graph, oaxe, aeqa"
     with pytest.raises(
         UserError,
         match=f"systems.vanilla_kd_50k.stage, at scale demo: unknown name 'unheard'; allowed: {allowed}$",

@@ -4,6 +4,7 @@ import argparse
 import copy
 import csv
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -541,6 +542,14 @@ def test_claims_as_csv_and_back(tmp_path):
         "",
     ]
     assert claims.read_csv(tmp_path / "c.csv") == HAND
+
+
+def test_the_last_bits_of_a_sum_do_not_show(tmp_path):
+    found = [replace(HAND[0], statistic=sum(order)) for order in ((0.1, 0.2, 0.3), (0.3, 0.2, 0.1))]
+    assert found[0] != found[1]
+    for number, part in enumerate(found):
+        claims.write_csv([part], tmp_path / f"{number}.csv")
+    assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
 
 
 def test_the_weakest_of_several_r_counts_whatever_its_beta(monkeypatch):

@@ -37,7 +37,7 @@ def street(tmp_path_factory, copy_of_workflow):
         "scales/test.yaml",
         {
             "teacher": TRAINING, "student": TRAINING, "finetune": {"updates": 5, "warmup": 1},
-            "stages": {"aeqa": {}, "prealign": {}, "graph": {}},
+            "stages": {"aeqa": {}, "prealign": {}, "aeqa_graph": {}},
             "distil": {"beam": 2, "batch_tokens": 1000, "shards": 2},
             "latency": {"sentences": 3, "warmup": 1}, "threads": 1, "gpus": 0,
         },
